@@ -1,0 +1,1 @@
+//! The loop: intake, fold workers, identity, decisions, outcomes, segments.

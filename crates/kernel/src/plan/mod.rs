@@ -1,0 +1,169 @@
+//! Compiled scenes: what the `scene` room makes of a scene pack and what every kernel function takes. Plans are data;
+//! they are serialised as canonical JSON with a format number, hashed, stored for ever and named by that hash.
+
+pub mod model;
+pub mod policy;
+pub mod reward;
+pub mod rule;
+pub mod schema;
+pub mod slot;
+pub mod tag;
+
+use serde::{Deserialize, Serialize};
+
+pub use model::{FeaturePlan, ModelKind, ModelPlan, ModelScope};
+pub use policy::{
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, NullAction, PolicyPlan,
+    QuietHours, Scorer,
+};
+pub use reward::{Combine, Join, RewardPlan};
+pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
+pub use schema::{EventSchema, Field};
+pub use slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource};
+pub use tag::{Aggregate, Measure, TagPlan, Window};
+
+/// Newest format of a scene plan.
+pub const PLAN_FORMAT: u16 = 1;
+
+/// Most tags of one scene.
+pub const TAGS_MAX: usize = 1024;
+/// Most segments of one scene.
+pub const SEGMENTS_MAX: usize = 512;
+/// Most items of a catalogue held by this release.
+pub const ITEMS_MAX: usize = 1_000_000;
+
+/// A segment: a rule over customer slots whose members are kept up to date as events arrive and time passes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Membership rule over customer slots (no item, request or environment slots). Unknown is not a member.
+    pub rule: NamedRule,
+}
+
+/// An item that the scene pack itself declares (an action of a campaign, a product of a small catalogue).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemPlan {
+    /// The item's key, unique in its catalogue, at most 128 bytes.
+    pub key: String,
+    /// Values in the order of [`CataloguePlan::attributes`].
+    pub values: Vec<crate::value::Value<'static>>,
+}
+
+/// A catalogue: items of one kind with declared attributes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CataloguePlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Attributes, in slot order.
+    pub attributes: Vec<Field>,
+    /// Items declared in the pack; imports add to and replace these.
+    pub items: Vec<ItemPlan>,
+}
+
+/// A whole compiled scene.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenePlan {
+    /// [`PLAN_FORMAT`] of the program that compiled it.
+    pub format: u16,
+    /// Scene name.
+    pub name: String,
+    /// Description as declared.
+    pub description: String,
+    /// IANA zone used for customers whose own zone is unknown.
+    pub default_zone: String,
+    /// Name of the customer attribute that holds the customer's IANA zone, when one is declared.
+    pub zone_attribute: Option<String>,
+    /// Event types, ascending by name, reserved ones included.
+    pub events: Vec<EventSchema>,
+    /// Tags, in slot order.
+    pub tags: Vec<TagPlan>,
+    /// Derived tags: expressions over slots declared earlier.
+    pub derived: Vec<Expr>,
+    /// Calendars for environment tags.
+    pub calendars: Vec<Calendar>,
+    /// All slots of customer, environment and request; an item's attributes follow them per catalogue.
+    pub slots: Vec<SlotPlan>,
+    /// Catalogues.
+    pub catalogues: Vec<CataloguePlan>,
+    /// Segments.
+    pub segments: Vec<SegmentPlan>,
+    /// Policies.
+    pub policies: Vec<PolicyPlan>,
+    /// Models.
+    pub models: Vec<ModelPlan>,
+    /// Rewards.
+    pub rewards: Vec<RewardPlan>,
+    /// Budgets.
+    pub budgets: Vec<BudgetPlan>,
+    /// How long an event id is remembered for deduplication, in microseconds of log time. Live events that happened
+    /// longer ago go to quarantine.
+    pub dedup_horizon_us: i64,
+}
+
+/// Why plan bytes were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a plan.
+    #[error("the stored plan cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a newer program.
+    #[error(
+        "the plan has format {found}, this program reads up to {PLAN_FORMAT}; use a newer program"
+    )]
+    Newer {
+        /// Format found.
+        found: u16,
+    },
+}
+
+impl ScenePlan {
+    /// Canonical bytes: JSON with fields in declaration order. The hash of a plan is the SHA-256 of these.
+    pub fn encode(&self) -> Vec<u8> {
+        // Plans hold no maps and no non-finite numbers (the scene room refuses them), so this cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] before anything else is looked at, else [`Error::Malformed`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u16,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        if head.format > PLAN_FORMAT {
+            return Err(Error::Newer { found: head.format });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// SHA-256 of the canonical bytes.
+    pub fn hash(&self) -> [u8; 32] {
+        use sha2::Digest;
+        sha2::Sha256::digest(self.encode()).into()
+    }
+
+    /// The event type `name`.
+    pub fn event(&self, name: &str) -> Option<&EventSchema> {
+        self.events
+            .binary_search_by(|e| e.name.as_str().cmp(name))
+            .ok()
+            .map(|i| &self.events[i])
+    }
+
+    /// Index of the policy `name`.
+    pub fn policy(&self, name: &str) -> Option<&PolicyPlan> {
+        self.policies.iter().find(|p| p.name == name)
+    }
+
+    /// The slot `name`.
+    pub fn slot(&self, name: &str) -> Option<SlotId> {
+        self.slots
+            .iter()
+            .position(|s| s.name == name)
+            .map(|i| SlotId(i as u16))
+    }
+}

@@ -1,0 +1,47 @@
+//! Declared event types and their fields.
+
+use crate::value::ValueType;
+use serde::{Deserialize, Serialize};
+
+/// A declared property or attribute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// Name.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: ValueType,
+    /// An event without it goes to quarantine.
+    #[serde(default)]
+    pub required: bool,
+    /// Personal: sealed with the customer's key before it reaches the log; no tag or rule can read it.
+    #[serde(default)]
+    pub personal: bool,
+    /// ISO 4217 currency of a `money` field.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Allowed texts, when the field is an enumeration.
+    #[serde(default)]
+    pub one_of: Vec<String>,
+    /// Never usable as a model feature, with the reason (for instance: known only after the call).
+    #[serde(default)]
+    pub not_a_feature: Option<String>,
+}
+
+/// A declared event type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventSchema {
+    /// Type name.
+    pub name: String,
+    /// Properties, ascending by name.
+    pub fields: Vec<Field>,
+}
+
+impl EventSchema {
+    /// Index of the field `name`.
+    pub fn field(&self, name: &str) -> Option<usize> {
+        self.fields
+            .binary_search_by(|f| f.name.as_str().cmp(name))
+            .ok()
+    }
+}

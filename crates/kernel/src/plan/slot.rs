@@ -1,0 +1,72 @@
+//! Slots: the numbered values that rules, models and traces read. Where a slot's value comes from is declared here.
+
+use crate::value::ValueType;
+use serde::{Deserialize, Serialize};
+
+/// Number of a slot within a scene (or, in an event filter, of a field within the event type).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SlotId(pub u16);
+
+/// A calendar of days on which a market trades. Outside `from_day..=to_day` every answer is unknown, never a guess.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calendar {
+    /// Name.
+    pub name: String,
+    /// First day the calendar knows, days since 1970-01-01.
+    pub from_day: i64,
+    /// Last day the calendar knows.
+    pub to_day: i64,
+    /// Trading days, strictly ascending.
+    pub days: Vec<i64>,
+}
+
+/// What an environment slot tells, in the customer's local time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvironmentTag {
+    /// Hour of day 0..=23.
+    Hour,
+    /// Minute of day 0..=1439.
+    MinuteOfDay,
+    /// ISO weekday 1..=7.
+    Weekday,
+    /// Saturday or Sunday.
+    IsWeekend,
+    /// Day of month 1..=31.
+    DayOfMonth,
+    /// Month 1..=12.
+    Month,
+    /// The local day is a trading day of the numbered calendar.
+    IsTradingDay(u16),
+    /// Days from the local day to the next trading day after it (1 when tomorrow trades).
+    DaysToNextTradingDay(u16),
+}
+
+/// Where a slot's value comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotSource {
+    /// The tag of this index.
+    Tag(u16),
+    /// The derived expression of this index.
+    Derived(u16),
+    /// The environment at the moment of the decision.
+    Environment(EnvironmentTag),
+    /// A field of the decision request's context.
+    Request,
+    /// An attribute (by index) of the candidate item of the numbered catalogue.
+    Item(u16, u16),
+}
+
+/// A slot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlotPlan {
+    /// Name as written in rules: `tag`, `env.hour`, `request.page`, `item.risk_level`.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: ValueType,
+    /// Source.
+    pub source: SlotSource,
+}

@@ -1,0 +1,1 @@
+//! The state of one identifier in one scene: what its tags have seen.

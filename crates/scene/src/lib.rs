@@ -1,0 +1,1 @@
+//! Scene packs: YAML and CEL to compiled, type-checked plans.

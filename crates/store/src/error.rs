@@ -1,0 +1,67 @@
+//! What can go wrong in a store, apart from a lost race (that is [`crate::Conflict`], an ordinary answer).
+
+/// Result of a store call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A store failed. Nothing of the refused call took effect unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk or server refused or went away; whether the call took effect is not known, the caller re-reads.
+    #[error("the {store} failed to {tried}: {cause}")]
+    Unavailable {
+        /// Which store.
+        store: &'static str,
+        /// What was tried.
+        tried: String,
+        /// What it said.
+        cause: String,
+    },
+    /// Bytes that this program cannot read.
+    #[error("the {store} holds something unreadable at {at}: {cause}")]
+    Corrupt {
+        /// Which store.
+        store: &'static str,
+        /// Where.
+        at: String,
+        /// What was wrong.
+        cause: String,
+    },
+    /// The store was written by a newer program.
+    #[error(
+        "the {store} has format {found}, this program reads up to {known}; use the newer program that wrote it"
+    )]
+    Newer {
+        /// Which store.
+        store: &'static str,
+        /// Format found.
+        found: u32,
+        /// Newest known.
+        known: u32,
+    },
+    /// A named limit was reached.
+    #[error("{what} is limited to {limit}, found {found}")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What was found.
+        found: u64,
+    },
+    /// Another process holds the store.
+    #[error("the data folder is in use by another process: {0}")]
+    InUse(String),
+    /// The store was made with other fixed settings (partition count).
+    #[error("the {store} was made with {what} {found}, this program wants {wanted}")]
+    Mismatch {
+        /// Which store.
+        store: &'static str,
+        /// Which setting.
+        what: &'static str,
+        /// Found.
+        found: u64,
+        /// Wanted.
+        wanted: u64,
+    },
+}

@@ -1,0 +1,46 @@
+//! The key store: the only place that knows foreign ids beside internal ones. It is erasable and is backed up apart from
+//! everything else.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use luopan_kernel::id::{IdentifierId, TenantId};
+
+/// A foreign identifier as received, at most 128 bytes of UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForeignId {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// As received.
+    pub text: String,
+}
+
+/// An identifier as resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// Internal id.
+    pub id: IdentifierId,
+    /// True when this call made it.
+    pub created: bool,
+}
+
+/// Foreign ids and what is sealed for them.
+#[async_trait]
+pub trait Keys: Send + Sync + 'static {
+    /// Internal ids of the given foreign ids, in their order. Unknown ones get the id at the same index of `fresh`
+    /// (made by the caller, who owns clock and randomness), durably, before the call returns; two concurrent calls agree
+    /// on one id, and so do two equal foreign ids in one call.
+    async fn resolve_or_create(
+        &self,
+        foreign: &[ForeignId],
+        fresh: &[IdentifierId],
+    ) -> Result<Vec<Resolved>>;
+
+    /// Internal ids, `None` for those never seen or erased.
+    async fn resolve(&self, foreign: &[ForeignId]) -> Result<Vec<Option<IdentifierId>>>;
+
+    /// Foreign ids behind internal ones, `None` for those never seen or erased.
+    async fn reveal(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<Vec<Option<String>>>;
+
+    /// Forgets both directions, durably.
+    async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()>;
+}

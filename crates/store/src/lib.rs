@@ -1,0 +1,19 @@
+//! What Luopan asks of its stores: four traits, a memory backend, and conformance suites that every backend passes.
+//!
+//! This room knows bytes, positions and rows; it never knows what a tag, a policy or an HTTP request is. Every method is
+//! shaped for batches: no caller makes a call per key. Backends are used as `Arc<dyn Trait>`.
+
+pub mod control;
+pub mod error;
+pub mod keys;
+pub mod log;
+pub mod state;
+
+pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
+pub use error::{Error, Result};
+pub use keys::{ForeignId, Keys, Resolved};
+pub use log::{Append, Appended, EventLog, LogMessage, Wake};
+pub use state::{
+    Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,
+    RowKey, State, Table, Write,
+};

@@ -1,0 +1,86 @@
+//! The event log: an append-only sequence of entries a partition. What it acknowledged is durable.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use luopan_kernel::id::{PartitionId, Position};
+
+/// Largest log message in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A message to append: `count` entries, encoded.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Partition.
+    pub partition: PartitionId,
+    /// Number of entries in the message, at least 1.
+    pub count: u32,
+    /// The encoded message, at most [`MESSAGE_BYTES_MAX`].
+    pub message: Bytes,
+}
+
+/// Where a message landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Partition.
+    pub partition: PartitionId,
+    /// Position of its first entry.
+    pub first: Position,
+    /// Position after its last entry: a fold that reached this has seen the message.
+    pub end: Position,
+}
+
+/// A message read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogMessage {
+    /// Position of its first entry.
+    pub first: Position,
+    /// Number of entries.
+    pub count: u32,
+    /// The encoded message.
+    pub message: Bytes,
+}
+
+impl LogMessage {
+    /// Position after the last entry.
+    pub fn end(&self) -> Position {
+        Position(self.first.0 + u64::from(self.count))
+    }
+}
+
+/// What [`EventLog::wait`] saw.
+#[derive(Debug, Clone, Default)]
+pub struct Wake {
+    /// Hand this to the next wait.
+    pub ticket: u64,
+    /// Partitions appended to since the ticket that was given; may name more than changed, never fewer.
+    pub partitions: Vec<PartitionId>,
+}
+
+/// An append-only log a partition.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// Appends all messages, or none, and returns when they are durable (fsynced or replicated). Messages for one
+    /// partition keep their order; concurrent calls are grouped into one sync where the backend can. Answers come in the
+    /// order of `batch`.
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>>;
+
+    /// Durable messages of a partition in order, starting with the one that holds position `from`; stops after
+    /// `bytes_max` bytes but returns at least one message when there is one. `from` at the head gives none.
+    async fn read(
+        &self,
+        partition: PartitionId,
+        from: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<LogMessage>>;
+
+    /// Durable heads (number of entries) of the given partitions, in their order.
+    async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>>;
+
+    /// All partitions that hold anything, ascending.
+    async fn partitions(&self) -> Result<Vec<PartitionId>>;
+
+    /// Waits until something is appended after `ticket` (start with 0, which returns at once with every partition that
+    /// holds anything).
+    async fn wait(&self, ticket: u64) -> Result<Wake>;
+}

@@ -1,0 +1,1 @@
+//! Fault injection and checkers for the laws (development only).

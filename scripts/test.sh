@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Everything that `make test` means: the workspace's tests (tidy among them), the documentation's examples, and the
+# conformance cases through wasm under Node. With LUOPAN_REQUIRE_ALL=1 nothing may be skipped; otherwise what is skipped is
+# said at the start and at the end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+skipped=()
+skip() {
+  if [ "${LUOPAN_REQUIRE_ALL:-0}" = 1 ]; then
+    printf 'FAILED: %s\n' "$1" >&2
+    exit 1
+  fi
+  printf 'SKIPPED: %s\n' "$1" >&2
+  skipped+=("$1")
+}
+
+if ! cargo nextest --version >/dev/null 2>&1; then
+  printf 'installing cargo-nextest\n' >&2
+  cargo install cargo-nextest --locked
+fi
+
+# Tests on real data live in modules called real_data; see .config/nextest.toml.
+filter='all()'
+export LUOPAN_DATASETS="${LUOPAN_DATASETS:-$PWD/../shared/data}"
+if [ ! -d "$LUOPAN_DATASETS" ]; then
+  skip "tests on real data: there is no folder $LUOPAN_DATASETS (LUOPAN_DATASETS names it)"
+  filter='not test(/(^|::)real_data::/)'
+fi
+
+cargo nextest run --workspace --release --locked -E "$filter"
+cargo test --doc --workspace --release --locked --quiet
+
+if ! command -v node >/dev/null; then
+  skip "the conformance run of the wasm build: there is no node"
+else
+  cargo run --quiet --release --locked -p xtask -- wasm
+fi
+
+for what in ${skipped[@]+"${skipped[@]}"}; do printf 'SKIPPED: %s\n' "$what" >&2; done

@@ -1,0 +1,92 @@
+//! Runs the measurements: every binary of the package `luopan-bench`, one at a time so that none disturbs another, and then
+//! draws the table. A measurement that writes no result is a failure.
+
+use std::process::Command;
+
+use crate::{Error, file_error, results, tree};
+
+/// Package that holds the measurements, one binary each.
+const PACKAGE: &str = "luopan-bench";
+
+/// Builds and runs the measurements called `names` (all when empty), then rewrites the table in `bench/README.md`.
+pub fn run(names: &[String]) -> Result<(), Error> {
+    let root = tree::root();
+    let known = measurements()?;
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        return Err(Error::Refused(format!(
+            "no measurement is called {unknown:?}: there are {}",
+            known.join(", ")
+        )));
+    }
+    if known.is_empty() {
+        return Err(Error::Refused(format!(
+            "{PACKAGE} has no binaries: nothing to measure"
+        )));
+    }
+    let chosen = if names.is_empty() { &known } else { names };
+    // The product's own binary is measured over HTTP, so it is built first, with the same profile.
+    cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "luopan-server",
+        "-p",
+        PACKAGE,
+    ])?;
+    for name in chosen {
+        eprintln!("== {name}");
+        let result = root.join("bench/results").join(format!("{name}.json"));
+        let before = std::fs::metadata(&result)
+            .and_then(|found| found.modified())
+            .ok();
+        cargo(&[
+            "run",
+            "--quiet",
+            "--release",
+            "--locked",
+            "-p",
+            PACKAGE,
+            "--bin",
+            name,
+        ])?;
+        let after = std::fs::metadata(&result)
+            .and_then(|found| found.modified())
+            .ok();
+        if after.is_none() || after == before {
+            return Err(Error::Refused(format!(
+                "{name} ended well but did not write {}",
+                result.display()
+            )));
+        }
+        results::read_file(&result)?;
+    }
+    write_table()
+}
+
+/// Writes the table anew from the results that lie there.
+pub fn write_table() -> Result<(), Error> {
+    let root = tree::root();
+    let path = results::readme(root);
+    std::fs::write(&path, results::page(root)?).map_err(file_error("writing", &path))
+}
+
+/// Names of the measurements, in name order.
+pub fn measurements() -> Result<Vec<String>, Error> {
+    let mut names: Vec<String> = tree::workspace()?
+        .packages
+        .into_iter()
+        .filter(|package| package.name == PACKAGE)
+        .flat_map(|package| package.targets)
+        .filter(|target| target.kind.iter().any(|kind| kind == "bin"))
+        .map(|target| target.name)
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), Error> {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.args(arguments).current_dir(tree::root());
+    crate::wasm::succeed(command)
+}

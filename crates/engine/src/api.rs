@@ -1,0 +1,370 @@
+//! What the loop offers to the rim: plain values in and out. The server turns HTTP and command lines into these and
+//! back; nothing here knows JSON documents, status codes or files.
+
+use luopan_kernel::event::Origin;
+use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
+use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::time::Micros;
+use luopan_kernel::value::Value;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Most events of one call of [`crate::Engine::ingest`].
+pub const EVENTS_PER_CALL_MAX: usize = 10_000;
+/// Largest event, as received, in bytes.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+/// How far an event may lie in the future of the clock, in microseconds.
+pub const FUTURE_SKEW_US_MAX: i64 = 5 * luopan_kernel::time::MINUTE_US;
+/// Longest wait for `at_least`, in microseconds.
+pub const WAIT_US_MAX: i64 = 30 * luopan_kernel::time::SECOND_US;
+/// Most attempts of one decision before it records the null action.
+pub const DECIDE_ATTEMPTS_MAX: u32 = 8;
+
+/// A property value as it came in, before it is looked at through the schema.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw<'a> {
+    /// JSON null or an empty cell: the property is absent.
+    Null,
+    /// Boolean.
+    Bool(bool),
+    /// Integer that fits 64 bits.
+    Int(i64),
+    /// Any other number.
+    Number(f64),
+    /// Text.
+    Text(Cow<'a, str>),
+    /// An array or object; no declared type accepts it. The text says which.
+    Compound(&'static str),
+}
+
+/// An event as it came in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incoming<'a> {
+    /// Sender's id of the event, 1..=128 bytes.
+    pub id: Cow<'a, str>,
+    /// Whose event, as the sender names them, 1..=128 bytes.
+    pub customer: Cow<'a, str>,
+    /// Declared type.
+    pub kind: Cow<'a, str>,
+    /// When it happened; absent, it is the time of intake.
+    pub occurred_at: Option<Micros>,
+    /// Properties, in any order.
+    pub properties: Vec<(Cow<'a, str>, Raw<'a>)>,
+    /// Context, in any order.
+    pub context: Vec<(Cow<'a, str>, Raw<'a>)>,
+    /// Id of the event that this one corrects; it carries the difference.
+    pub corrects: Option<Cow<'a, str>>,
+    /// The input as received, kept when it goes to quarantine.
+    pub raw: Cow<'a, str>,
+}
+
+/// Input that could not even be read as an event (malformed JSON, ragged row); it goes to quarantine as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable<'a> {
+    /// The input as received (cut at [`EVENT_BYTES_MAX`]).
+    pub raw: Cow<'a, str>,
+    /// Stable code of the fault.
+    pub code: &'static str,
+    /// What was found and what to write instead.
+    pub reason: String,
+}
+
+/// One input of a batch.
+pub type Input<'a> = Result<Incoming<'a>, Unreadable<'a>>;
+
+/// What became of one input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Durable in the log. Whether it is a duplicate is known once it is folded.
+    Accepted {
+        /// Partition.
+        partition: PartitionId,
+        /// Position after the event: State that reflects it has seen the event.
+        position: Position,
+    },
+    /// Durable in quarantine.
+    Quarantined {
+        /// Id of the quarantine row.
+        quarantine_id: String,
+        /// Stable code.
+        code: String,
+        /// What was found and what to write instead.
+        reason: String,
+    },
+}
+
+/// Positions to wait for: the greatest per partition. Written as `3:17,200:4`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PositionToken(pub BTreeMap<PartitionId, Position>);
+
+impl PositionToken {
+    /// Widens the token to include a position.
+    pub fn include(&mut self, partition: PartitionId, position: Position) {
+        let at = self.0.entry(partition).or_default();
+        *at = (*at).max(position);
+    }
+}
+
+impl fmt::Display for PositionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (p, at)) in self.0.iter().enumerate() {
+            write!(f, "{}{}:{}", if i > 0 { "," } else { "" }, p.0, at.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for PositionToken {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let mut out = Self::default();
+        for part in s.split(',').filter(|p| !p.is_empty()) {
+            let fault = || format!("`{part}` is not a position; write PARTITION:POSITION, as an answer gave it");
+            let (p, at) = part.split_once(':').ok_or_else(fault)?;
+            out.include(PartitionId(p.parse().map_err(|_| fault())?), Position(at.parse().map_err(|_| fault())?));
+        }
+        Ok(out)
+    }
+}
+
+/// The answer to a batch of events: everything in it is durable.
+#[derive(Debug, Clone, Default)]
+pub struct IngestReceipt {
+    /// One a given input, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Number accepted.
+    pub accepted: u64,
+    /// Number quarantined.
+    pub quarantined: u64,
+    /// Positions to hand to `at_least`.
+    pub token: PositionToken,
+}
+
+/// A decision that is asked for.
+#[derive(Debug, Clone)]
+pub struct DecideRequest {
+    /// Scene name.
+    pub scene: String,
+    /// Policy name.
+    pub policy: String,
+    /// Customer, by a foreign id.
+    pub customer: String,
+    /// The caller's key: the same key gives the first decision again, 1..=128 bytes.
+    pub idempotency_key: Option<String>,
+    /// Hash of the request as received: the same key with another body is refused.
+    pub body_hash: [u8; 32],
+    /// Request context, read by rules as `request.*`; ascending by name is not required.
+    pub context: Vec<(String, Raw<'static>)>,
+    /// Positions that the decision must have seen.
+    pub at_least: PositionToken,
+    /// How long to wait for them, microseconds, at most [`WAIT_US_MAX`].
+    pub wait_us: i64,
+    /// Origin; only `Live` spends and contacts on the live ledger.
+    pub origin: Origin,
+    /// Positions of the slate, when fewer than the policy's.
+    pub slots: Option<u32>,
+}
+
+/// A decision that was made, or made earlier under the same key.
+#[derive(Debug, Clone)]
+pub struct DecisionAnswer {
+    /// The record as stored.
+    pub record: DecisionRecord,
+    /// True when the key had been used before and this is its first decision.
+    pub repeated: bool,
+}
+
+/// What is known of a customer.
+#[derive(Debug, Clone)]
+pub struct CustomerView {
+    /// Scene.
+    pub scene: String,
+    /// Canonical internal id.
+    pub customer: IdentifierId,
+    /// Linked identifiers, foreign ids, ascending by internal id.
+    pub identifiers: Vec<String>,
+    /// As of.
+    pub as_of: Micros,
+    /// Tags and derived tags with their values, in slot order.
+    pub tags: Vec<(String, Value<'static>)>,
+    /// Segments the customer is in.
+    pub segments: Vec<String>,
+    /// Recent contacts, oldest first: time, policy, channel, item.
+    pub contacts: Vec<(Micros, String, String, String)>,
+    /// Positions reflected, one an identifier.
+    pub token: PositionToken,
+}
+
+/// A segment and its size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentCount {
+    /// Name.
+    pub name: String,
+    /// Rule as written.
+    pub rule: String,
+    /// Members now.
+    pub members: u64,
+}
+
+/// The result of counting an ad-hoc rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCount {
+    /// Customers for whom the rule is true.
+    pub matched: u64,
+    /// Customers for whom it is unknown.
+    pub unknown: u64,
+    /// All customers of the scene.
+    pub customers: u64,
+}
+
+/// A quarantined input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Id.
+    pub id: String,
+    /// Scene name.
+    pub scene: String,
+    /// When it came.
+    pub at: Micros,
+    /// Stable code.
+    pub code: String,
+    /// What was found and what to write instead.
+    pub reason: String,
+    /// Origin.
+    pub origin: Origin,
+    /// The input as received.
+    pub raw: String,
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VerifyReport {
+    /// Log entries replayed.
+    pub entries: u64,
+    /// Rows compared.
+    pub rows: u64,
+    /// Decisions that ledgers were rebuilt from.
+    pub decisions: u64,
+    /// Samples that models were rebuilt from.
+    pub samples: u64,
+    /// Seconds spent replaying (decode and fold), on one core, apart from reading State.
+    pub replay_seconds: f64,
+    /// Differences, at most 100 of them in words.
+    pub differences: Vec<String>,
+    /// Number of differences.
+    pub differences_count: u64,
+}
+
+/// Where a scene stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SceneInfo {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub number: u16,
+    /// Newest version.
+    pub version: u32,
+    /// SHA-256 of the plan, hexadecimal.
+    pub hash: String,
+    /// When it was applied.
+    pub at: Micros,
+    /// Who applied it.
+    pub by: String,
+    /// Policies.
+    pub policies: Vec<String>,
+    /// Segments.
+    pub segments: Vec<String>,
+}
+
+/// A recomputed decision.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// The record as stored.
+    pub record: DecisionRecord,
+    /// Differences between the record and what recomputing gives: empty when they agree.
+    pub differences: Vec<String>,
+    /// Why it could not be recomputed, when it could not (a semantics older or newer than this program's).
+    pub not_recomputed: Option<String>,
+}
+
+/// Counters and gauges, for `/metrics` and the terminal.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Stats {
+    /// Events accepted into the log since start.
+    pub events_accepted: u64,
+    /// Inputs quarantined since start.
+    pub events_quarantined: u64,
+    /// Events folded since start.
+    pub events_folded: u64,
+    /// Duplicates dropped by the fold since start.
+    pub events_duplicate: u64,
+    /// Decisions made since start.
+    pub decisions: u64,
+    /// Decisions that were the null action.
+    pub decisions_null: u64,
+    /// Commit conflicts that made a decision start again.
+    pub decision_retries: u64,
+    /// Rewards settled.
+    pub rewards: u64,
+    /// Samples learned.
+    pub samples: u64,
+    /// Timers fired.
+    pub timers_fired: u64,
+    /// Log entries not yet folded.
+    pub fold_lag: u64,
+    /// Rows waiting in the outbox.
+    pub outbox: u64,
+    /// Halted partitions with their reason.
+    pub halted: Vec<(u16, String)>,
+    /// Spent per budget and period.
+    pub budgets: Vec<(String, i64)>,
+    /// Samples behind each model's present snapshot.
+    pub models: Vec<(String, u64)>,
+}
+
+/// A refused call. `code` is stable and has a page under `docs/errors/`.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Stable code, for instance `unknown_scene`.
+    pub code: &'static str,
+    /// Kind, for the rim to map (404, 409, 413, 422, 429, 503).
+    pub kind: RefusalKind,
+    /// What was found and what to write instead.
+    pub message: String,
+}
+
+/// Kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The thing named is not there.
+    NotFound,
+    /// Another request was here first.
+    Conflict,
+    /// Too large.
+    TooLarge,
+    /// Not acceptable as written.
+    Invalid,
+    /// Over a limit just now.
+    Busy,
+    /// Waited too long for a position.
+    Timeout,
+    /// A store failed or a partition is halted.
+    Unavailable,
+}
+
+impl From<luopan_store::Error> for Refusal {
+    fn from(e: luopan_store::Error) -> Self {
+        let kind = match e {
+            luopan_store::Error::Limit { .. } => RefusalKind::TooLarge,
+            _ => RefusalKind::Unavailable,
+        };
+        Self { code: "store_unavailable", kind, message: e.to_string() }
+    }
+}
+
+/// Result of a call of the engine.
+pub type Result<T> = std::result::Result<T, Refusal>;

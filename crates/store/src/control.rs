@@ -26,7 +26,7 @@ pub struct NewScene {
 /// A scene version as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedScene {
-    /// Number of the scene in this store.
+    /// Number of the scene in this store, ascending from 1.
     pub scene: SceneNo,
     /// Name.
     pub name: String,
@@ -81,11 +81,11 @@ pub trait Control: Send + Sync + 'static {
     /// Every version of every scene, ascending by number and version. Plans ever applied must load for ever.
     async fn scenes(&self) -> Result<Vec<AppliedScene>>;
 
-    /// Files of an applied version, as given to [`Control::record_scene`].
+    /// Files of an applied version, as given to [`Control::record_scene`]; [`crate::Error::Invalid`] for one never recorded.
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>>;
 
     /// The log partition of the named stream (a learner log), given durably at first use: numbers above the environment
-    /// partition, ascending, never reused.
+    /// partition, ascending without a gap, never reused.
     async fn stream(&self, name: &str) -> Result<PartitionId>;
 
     /// Every named stream, ascending by partition.

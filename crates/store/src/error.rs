@@ -49,6 +49,9 @@ pub enum Error {
         /// What was found.
         found: u64,
     },
+    /// The call itself makes no sense (a budget whose home row does not exist, a scene version never recorded).
+    #[error("the store was asked for something it cannot do: {0}")]
+    Invalid(String),
     /// Another process holds the store.
     #[error("the data folder is in use by another process: {0}")]
     InUse(String),
@@ -64,4 +67,14 @@ pub enum Error {
         /// Wanted.
         wanted: u64,
     },
+}
+
+impl Error {
+    /// A scene version that was never recorded.
+    pub fn no_scene(scene: luopan_kernel::id::SceneNo, version: u32) -> Self {
+        Self::Invalid(format!(
+            "scene {} has no version {version}; record it first",
+            scene.0
+        ))
+    }
 }

@@ -27,7 +27,7 @@ pub struct Resolved {
 #[async_trait]
 pub trait Keys: Send + Sync + 'static {
     /// Internal ids of the given foreign ids, in their order. Unknown ones get the id at the same index of `fresh`
-    /// (made by the caller, who owns clock and randomness), durably, before the call returns; two concurrent calls agree
+    /// (made by the caller, who owns clock and randomness, and never given twice), durably, before the call returns; two concurrent calls agree
     /// on one id, and so do two equal foreign ids in one call.
     async fn resolve_or_create(
         &self,
@@ -41,6 +41,6 @@ pub trait Keys: Send + Sync + 'static {
     /// Foreign ids behind internal ones, `None` for those never seen or erased.
     async fn reveal(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<Vec<Option<String>>>;
 
-    /// Forgets both directions, durably.
+    /// Forgets both directions, durably. Ids never seen are passed over. A foreign id that comes again gets a new internal id.
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()>;
 }

@@ -3,10 +3,14 @@
 //! This room knows bytes, positions and rows; it never knows what a tag, a policy or an HTTP request is. Every method is
 //! shaped for batches: no caller makes a call per key. Backends are used as `Arc<dyn Trait>`.
 
+pub mod budget;
 pub mod control;
 pub mod error;
+pub mod heads;
 pub mod keys;
+pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod state;
 
 pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
@@ -17,3 +21,24 @@ pub use state::{
     Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,
     RowKey, State, Table, Write,
 };
+
+use std::sync::Arc;
+
+/// The four stores of one installation.
+#[derive(Clone)]
+pub struct Stores {
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// State.
+    pub state: Arc<dyn State>,
+    /// The control plane.
+    pub control: Arc<dyn Control>,
+    /// The key store.
+    pub keys: Arc<dyn Keys>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores").finish_non_exhaustive()
+    }
+}

@@ -66,7 +66,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>>;
 
     /// Durable messages of a partition in order, starting with the one that holds position `from`; stops after
-    /// `bytes_max` bytes but returns at least one message when there is one. `from` at the head gives none.
+    /// `bytes_max` bytes but returns at least one message when there is one. `from` at the head or above gives none.
     async fn read(
         &self,
         partition: PartitionId,
@@ -81,6 +81,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn partitions(&self) -> Result<Vec<PartitionId>>;
 
     /// Waits until something is appended after `ticket` (start with 0, which returns at once with every partition that
-    /// holds anything).
+    /// holds anything, possibly none). A ticket is good for the store as it is open now, not for one opened again. Dropping
+    /// the wait loses nothing.
     async fn wait(&self, ticket: u64) -> Result<Wake>;
 }

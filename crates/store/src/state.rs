@@ -79,6 +79,10 @@ impl Table {
 pub const KEY_BYTES_MAX: usize = 512;
 /// Largest row value in bytes.
 pub const VALUE_BYTES_MAX: usize = 4 << 20;
+/// Longest name of a budget and period in bytes.
+pub const BUDGET_NAME_BYTES_MAX: usize = 256;
+/// Most rows a budget may be spread over.
+pub const BUDGET_ROWS_MAX: u16 = 256;
 
 /// The name of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,14 +129,14 @@ pub struct Advance {
     pub partition: PartitionId,
     /// Position that State must be at (0 for a partition never folded).
     pub from: Position,
-    /// Position after this commit.
+    /// Position after this commit, at least `from`.
     pub to: Position,
 }
 
 /// A budget, in one period, must still be as it was when the availability mask was computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetCheck {
-    /// Budget and period, for instance `3/emails/2026-11-22`.
+    /// Budget and period, for instance `3/emails/2026-11-22`, at most [`BUDGET_NAME_BYTES_MAX`] bytes.
     pub budget: String,
     /// Limit over all rows.
     pub limit: i64,
@@ -144,7 +148,8 @@ pub struct BudgetCheck {
 
 /// A change of what is spent. Debits (positive) take from the home row first and then from the others in ascending
 /// order, whole or not at all; the sum over rows never exceeds `limit`. Credits (negative) go to the home row, then others,
-/// and no row falls below zero.
+/// and no row falls below zero: what is given back beyond what was spent is dropped. Changes of one commit are applied in
+/// order, after its checks. [`crate::budget::apply`] is the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetChange {
     /// Budget and period.
@@ -152,7 +157,7 @@ pub struct BudgetChange {
     /// Limit over all rows; row k of K may hold `limit / K`, the first `limit % K` rows one more. For a credit, the
     /// limit is not looked at.
     pub limit: i64,
-    /// Number of rows K, 1..=256.
+    /// Number of rows K, `1..=`[`BUDGET_ROWS_MAX`].
     pub rows: u16,
     /// Home row, below K.
     pub home: u16,
@@ -253,11 +258,13 @@ pub trait State: Send + Sync + 'static {
     /// What is spent of the given budgets (sum over their rows), in the order asked; 0 for one never used.
     async fn spent(&self, budgets: &[String]) -> Result<Vec<i64>>;
 
-    /// All budgets ever used with what is spent, ascending by name.
+    /// All budgets ever debited with what is spent (0 when all was given back), ascending by name.
     async fn budgets(&self) -> Result<Vec<(String, i64)>>;
 
-    /// Runs each transaction, in order; one that conflicts does not stop the others. Durable ones are synced together
-    /// before the call returns. An `Err` means that nothing is known of any of them.
+    /// Runs each transaction, in order; one that conflicts does not stop the others, and each sees what those before it
+    /// wrote. Within one, `advance`, `expect` and `checks` look at State as it was before the commit. Durable ones are synced
+    /// together before the call returns. [`crate::Error::Limit`] and [`crate::Error::Invalid`] are found before anything runs;
+    /// another `Err` means that nothing is known of any of them.
     async fn commit(
         &self,
         commits: Vec<Commit>,

@@ -5,10 +5,10 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/luopan/target
 # Real data for tests and measurements; never part of this repository.
 export LUOPAN_DATASETS ?= $(abspath $(CURDIR)/../shared/data)
 
-.PHONY: help demo test bench lint deny
+.PHONY: help demo test bench lint deny advisories
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
 demo: ## Build luopan and watch the loop learn on 20,000 simulated customers
 	cargo build --release --locked -p luopan-server --bin luopan
@@ -20,15 +20,20 @@ test: ## Run every test, the documentation's examples and the wasm conformance r
 bench: ## Run every measurement (or one: BENCH=intake) and write bench/results and the table in bench/README.md
 	cargo run --quiet --release --locked -p xtask -- bench $(BENCH)
 
-lint: ## Check the format, clippy with warnings denied, and licences and advisories where cargo-deny is installed
+lint: ## Check the format, clippy with warnings denied, and dependencies where cargo-deny is installed (LUOPAN_LINT_DENY=1 installs it)
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1 || [ "$(LUOPAN_LINT_DENY)" = 1 ]; then \
+	@if [ "$(LUOPAN_LINT_DENY)" = 1 ] || cargo deny --version >/dev/null 2>&1; then \
 		$(MAKE) --no-print-directory deny; \
 	else \
-		echo 'SKIPPED: cargo deny is not installed (make deny installs it and checks deny.toml)' >&2; \
+		echo 'SKIPPED: licences, bans and sources of dependencies: cargo-deny is not installed (make deny installs it)' >&2; \
 	fi
 
-deny: ## Check licences, advisories, bans and sources of all dependencies, installing cargo-deny if need be
+deny: ## Check licences, bans and sources of all dependencies against deny.toml
 	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
-	cargo deny --workspace --locked check
+	cargo deny --workspace --locked check licenses bans sources
+
+# Apart from `deny`: the answer depends on the day, and the database is fetched from its home.
+advisories: ## Check all dependencies against today's advisory database (needs the network)
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked
+	cargo deny --workspace --locked check advisories

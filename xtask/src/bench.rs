@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use crate::{Error, file_error, results, tree};
+use crate::tree::{self, Workspace};
+use crate::{Error, file_error, results, succeed};
 
 /// Package that holds the measurements, one binary each.
 const PACKAGE: &str = "luopan-bench";
@@ -11,7 +12,8 @@ const PACKAGE: &str = "luopan-bench";
 /// Builds and runs the measurements called `names` (all when empty), then rewrites the table in `bench/README.md`.
 pub fn run(names: &[String]) -> Result<(), Error> {
     let root = tree::root();
-    let known = measurements()?;
+    let workspace = tree::workspace()?;
+    let known = measurements(&workspace);
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(Error::Refused(format!(
             "no measurement is called {unknown:?}: there are {}",
@@ -72,21 +74,21 @@ pub fn write_table() -> Result<(), Error> {
 }
 
 /// Names of the measurements, in name order.
-pub fn measurements() -> Result<Vec<String>, Error> {
-    let mut names: Vec<String> = tree::workspace()?
+fn measurements(workspace: &Workspace) -> Vec<String> {
+    let mut names: Vec<String> = workspace
         .packages
-        .into_iter()
+        .iter()
         .filter(|package| package.name == PACKAGE)
-        .flat_map(|package| package.targets)
+        .flat_map(|package| &package.targets)
         .filter(|target| target.kind.iter().any(|kind| kind == "bin"))
-        .map(|target| target.name)
+        .map(|target| target.name.clone())
         .collect();
     names.sort();
-    Ok(names)
+    names
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), Error> {
-    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    let mut command = Command::new(tree::cargo());
     command.args(arguments).current_dir(tree::root());
-    crate::wasm::succeed(command)
+    succeed(command)
 }

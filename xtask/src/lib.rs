@@ -61,3 +61,19 @@ pub fn file_error(
         source,
     }
 }
+
+/// Runs `command` to its end with the terminal's own output, and turns a bad end into an error.
+pub(crate) fn succeed(mut command: std::process::Command) -> Result<(), Error> {
+    let shown = format!("{command:?}");
+    let status = command.status().map_err(|source| Error::Start {
+        program: command.get_program().to_string_lossy().into_owned(),
+        source,
+    })?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(Error::Failed {
+            command: shown,
+            status: status.to_string(),
+        }),
+    }
+}

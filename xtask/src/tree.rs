@@ -82,9 +82,15 @@ pub struct Target {
     pub kind: Vec<String>,
 }
 
+/// The cargo that runs this program, or the one on the path.
+#[must_use]
+pub fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
 /// Asks cargo for the workspace (its own packages only; nothing is fetched).
 pub fn workspace() -> Result<Workspace, Error> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let cargo = cargo();
     let output = Command::new(&cargo)
         .args([
             "metadata",

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Error, tree};
+use crate::{Error, succeed, tree};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -25,9 +25,7 @@ pub fn build() -> Result<Option<PathBuf>, Error> {
     // A folder of its own: two compilers in one would rebuild each other's work.
     let folder = tree::workspace()?.target_directory.join("wasm");
     let mut command = match toolchain {
-        Toolchain::Rustup => {
-            Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        }
+        Toolchain::Rustup => Command::new(tree::cargo()),
         Toolchain::Debian => {
             let mut command = Command::new("/usr/bin/cargo");
             command
@@ -91,22 +89,6 @@ fn toolchain() -> Result<Option<Toolchain>, Error> {
         _ => Err(Error::Failed {
             command: "scripts/wasm-toolchain.sh".to_owned(),
             status: output.status.to_string(),
-        }),
-    }
-}
-
-/// Runs `command` to its end with the terminal's own output, and turns a bad end into an error.
-pub(crate) fn succeed(mut command: Command) -> Result<(), Error> {
-    let shown = format!("{command:?}");
-    let status = command.status().map_err(|source| Error::Start {
-        program: command.get_program().to_string_lossy().into_owned(),
-        source,
-    })?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::Failed {
-            command: shown,
-            status: status.to_string(),
         }),
     }
 }

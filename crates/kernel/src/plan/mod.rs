@@ -11,7 +11,7 @@ pub mod tag;
 
 use serde::{Deserialize, Serialize};
 
-pub use model::{FeaturePlan, ModelKind, ModelPlan, ModelScope};
+pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
 pub use policy::{
     BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, NullAction, PolicyPlan,
     QuietHours, Scorer,

@@ -26,8 +26,8 @@ pub enum ModelScope {
     Shared,
 }
 
-/// One declared feature. It gives one or more numbers of the vector; missing values give zeros, and one-hot and bins
-/// reserve a position for missing.
+/// How one feature is encoded. It gives one or more numbers of the vector; a missing value gives zeros, except that a
+/// one-hot or binned feature may reserve a position for missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeaturePlan {
@@ -44,21 +44,28 @@ pub enum FeaturePlan {
         /// Above zero.
         clip: f64,
     },
-    /// One position a category, one for any other, one for missing.
+    /// One position a category, then one for any other value and one for missing where they are asked for.
     OneHot {
         /// Slot (text, boolean or integer; compared by the value's text).
         slot: SlotId,
         /// Categories.
         categories: Vec<String>,
+        /// Reserves a position for values that are none of the categories; without it they give zeros.
+        other: bool,
+        /// Reserves a position for missing; without it missing gives zeros.
+        missing: bool,
     },
-    /// One position a bin `x < edges[0]`, `edges[0] <= x < edges[1]`, …, one for missing.
+    /// One position a bin `x < edges[0]`, `edges[0] <= x < edges[1]`, …, `edges[last] <= x`, then one for missing where
+    /// it is asked for.
     Bins {
         /// Slot.
         slot: SlotId,
         /// Strictly ascending.
         edges: Vec<f64>,
+        /// Reserves a position for missing; without it missing gives zeros.
+        missing: bool,
     },
-    /// Product of two one-hot or binned features: a position for each pair.
+    /// Product of two features: a position for each pair, the left one's positions in the outer order.
     Cross {
         /// First.
         left: Box<FeaturePlan>,
@@ -67,7 +74,20 @@ pub enum FeaturePlan {
     },
 }
 
+/// A feature and what is believed of its weights before anything is learned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Encoding.
+    pub plan: FeaturePlan,
+    /// Variance of the Gaussian prior on each of its weights, above zero.
+    pub prior_variance: f64,
+}
+
 /// A declared model.
+///
+/// In scope [`ModelScope::Shared`] the null action, when it is an arm, is an item whose key is the null action's name and
+/// whose attributes are missing: a one-hot of the item's key without `other` and `missing` gives it zeros unless its name is
+/// among the categories.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelPlan {
     /// Name, unique in the scene.
@@ -81,15 +101,14 @@ pub struct ModelPlan {
     /// Index of the catalogue it scores.
     pub catalogue: u16,
     /// Features in order.
-    pub features: Vec<FeaturePlan>,
-    /// Precision of the Gaussian prior on every weight, above zero.
-    pub prior_precision: f64,
+    pub features: Vec<Feature>,
     /// Prior mean of the intercept (log-odds for a logistic model).
     pub prior_intercept: f64,
     /// Variance of the noise of a linear model, above zero.
     pub noise_variance: f64,
-    /// Factor on the accumulated precision with every sample, `0 < forgetting <= 1`; below one the model follows drift.
-    pub forgetting: f64,
+    /// Variance that every weight gains before each sample is learned, zero or more: the weights walk at random and the
+    /// model follows drift (West, Harrison and Migon 1985). Zero means no drift.
+    pub drift_variance: f64,
     /// Rewards outside are held at these bounds before learning.
     pub reward_bounds: (f64, f64),
 }

@@ -57,6 +57,8 @@ pub enum SlotSource {
     Request,
     /// An attribute (by index) of the candidate item of the numbered catalogue.
     Item(u16, u16),
+    /// The key (text) of the candidate item of the numbered catalogue: `item.key`. For the null action, its name.
+    ItemKey(u16),
 }
 
 /// A slot.

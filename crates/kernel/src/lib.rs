@@ -9,9 +9,11 @@
 
 pub mod codec;
 pub mod event;
+pub mod fold;
 pub mod id;
 pub mod plan;
 pub mod profile;
+pub mod rule;
 pub mod time;
 pub mod value;
 

@@ -1,0 +1,430 @@
+//! Folding: what an event changes in a profile. A [`FoldPlan`] works out beforehand which tags an event type touches, which
+//! fields they read and under which filters, so that an event costs little more than the cells it touches.
+//!
+//! Folding is a pure function of plan, profile and event. It must never drop an event it was given: deduplication
+//! ([`crate::profile::Seen::admit`]) and quarantine come before it.
+//!
+//! Time: nothing can have happened after it was received, so windows, recency and weights go by the earlier of
+//! `occurred_at` and `received_at` (a fast clock cannot reach into tiles to come). `first` and `last` order events by
+//! `occurred_at` as the sender says.
+
+use crate::event::Event;
+use crate::plan::ScenePlan;
+use crate::plan::rule::Expr;
+use crate::plan::schema::{EventSchema, Field};
+use crate::plan::slot::SlotId;
+use crate::plan::tag::{Aggregate, Measure, TagPlan, Window};
+use crate::profile::{Contribution, Ewma, Kind, Layout, Profile, Scalar, Stamped, window_tiles};
+use crate::rule::{Lookup, MISSING, truth, visit_slots};
+use crate::time::Micros;
+use crate::value::{NUMBER_MAX, Value, ValueType, to_quanta};
+
+/// A scene's tags, arranged for folding.
+#[derive(Debug, Clone)]
+pub struct FoldPlan {
+    layout: Layout,
+    events: Vec<EventFold>,
+    /// Sliding windows by length of tile: which cells lose tiles when that tile ends.
+    clocks: Vec<Clock>,
+}
+
+#[derive(Debug, Clone)]
+struct Clock {
+    tile_us: i64,
+    /// Cell and its number of tiles.
+    cells: Vec<(u16, u32)>,
+}
+
+#[derive(Debug, Clone)]
+struct EventFold {
+    name: String,
+    /// Fields that are read, ascending by name.
+    fields: Vec<(String, ValueType)>,
+    /// Different filters, over `fields`.
+    filters: Vec<Expr>,
+    touches: Vec<Touch>,
+}
+
+/// One tag that an event type touches.
+#[derive(Debug, Clone)]
+struct Touch {
+    cell: u16,
+    kind: Kind,
+    half_life_us: i64,
+    measure: Compiled,
+    denominator: Compiled,
+    window: Window,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Compiled {
+    /// Index into the event's `fields`; none counts each event as one.
+    of: Option<u16>,
+    /// Index into the event's `filters`.
+    filter: Option<u16>,
+    unit: Unit,
+}
+
+/// In what a measure is summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Whole numbers: counts, integers, minor units, microseconds.
+    Whole,
+    /// Quanta of 1e-9.
+    Quanta,
+}
+
+impl Unit {
+    /// The unit in which `measure` of events of type `event` is summed.
+    pub fn of(measure: &Measure, event: Option<&EventSchema>) -> Self {
+        let field = measure
+            .of
+            .and_then(|of| event.and_then(|e| e.fields.get(usize::from(of))));
+        match field.map(|f| f.kind) {
+            Some(ValueType::Number) => Self::Quanta,
+            _ => Self::Whole,
+        }
+    }
+
+    fn units(self, value: &Value<'_>) -> Option<i128> {
+        match (self, value) {
+            (Self::Quanta, Value::Number(v)) => to_quanta(*v),
+            (Self::Whole, Value::Int(v)) => Some(i128::from(*v)),
+            (Self::Whole, Value::Bool(v)) => Some(i128::from(*v)),
+            (Self::Whole, Value::Time(t)) => Some(i128::from(t.0)),
+            _ => None,
+        }
+    }
+}
+
+impl FoldPlan {
+    /// Arranges the tags of `scene`. Fields and events that the scene does not have, which the scene room refuses, make a
+    /// tag that nothing touches.
+    pub fn new(scene: &ScenePlan) -> Self {
+        let mut clocks: Vec<Clock> = Vec::new();
+        for (cell, tag) in scene.tags.iter().enumerate() {
+            if let Window::Sliding { tile_us, tiles } = tag.window {
+                let entry = (cell as u16, tiles);
+                match clocks.iter_mut().find(|c| c.tile_us == tile_us) {
+                    Some(clock) => clock.cells.push(entry),
+                    None => clocks.push(Clock {
+                        tile_us,
+                        cells: vec![entry],
+                    }),
+                }
+            }
+        }
+        let mut events: Vec<EventFold> = (scene.events.iter().enumerate())
+            .filter_map(|(index, schema)| EventFold::new(scene, index, schema))
+            .collect();
+        events.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            layout: Layout::new(&scene.tags),
+            events,
+            clocks,
+        }
+    }
+
+    /// How profiles of this scene are laid out.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+impl EventFold {
+    fn new(scene: &ScenePlan, index: usize, schema: &EventSchema) -> Option<Self> {
+        let tags: Vec<(usize, &TagPlan)> = (scene.tags.iter().enumerate())
+            .filter(|(_, t)| usize::from(t.event) == index)
+            .collect();
+        if tags.is_empty() {
+            return None;
+        }
+        let mut read: Vec<u16> = Vec::new();
+        for measure in tags.iter().flat_map(|(_, t)| measures(t)) {
+            read.extend(measure.of);
+            if let Some(filter) = &measure.filter {
+                visit_slots(filter, &mut |id| read.push(id.0));
+            }
+        }
+        read.sort_unstable();
+        read.dedup();
+        let mut fold = Self {
+            name: schema.name.clone(),
+            fields: Vec::new(),
+            filters: Vec::new(),
+            touches: Vec::new(),
+        };
+        // Field numbers that the schema does not have stay in the list, unnamed, so that they read as missing.
+        fold.fields = (read.iter())
+            .map(|i| match schema.fields.get(usize::from(*i)) {
+                Some(Field { name, kind, .. }) => (name.clone(), *kind),
+                None => (String::new(), ValueType::Boolean),
+            })
+            .collect();
+        for (cell, tag) in tags {
+            let measure = fold.compile(&tag.measure, schema, &read);
+            let mut half_life_us = 0;
+            let mut denominator = measure;
+            match &tag.aggregate {
+                Aggregate::Ewma { half_life_us: h } => half_life_us = *h,
+                Aggregate::Ratio { denominator: d } => {
+                    denominator = fold.compile(d, schema, &read);
+                }
+                _ => {}
+            }
+            fold.touches.push(Touch {
+                cell: cell as u16,
+                kind: Kind::of(&tag.aggregate),
+                half_life_us,
+                measure,
+                denominator,
+                window: tag.window,
+            });
+        }
+        // Tags of one tile length stand together, so that the tile of an event is worked out once for them.
+        fold.touches.sort_by_key(|t| match t.window {
+            Window::Lifetime => (0, t.cell),
+            Window::Sliding { tile_us, .. } => (tile_us, t.cell),
+        });
+        Some(fold)
+    }
+
+    fn compile(&mut self, measure: &Measure, schema: &EventSchema, read: &[u16]) -> Compiled {
+        let place = |field: u16| read.binary_search(&field).unwrap_or(read.len()) as u16;
+        let filter = measure.filter.as_ref().map(|filter| {
+            let filter = renumbered(filter, &|id| SlotId(place(id.0)));
+            let known = self.filters.iter().position(|f| *f == filter);
+            known.unwrap_or_else(|| {
+                self.filters.push(filter);
+                self.filters.len() - 1
+            }) as u16
+        });
+        Compiled {
+            of: measure.of.map(place),
+            filter,
+            unit: Unit::of(measure, Some(schema)),
+        }
+    }
+}
+
+/// A tag's own measure and, of a ratio, its denominator.
+fn measures(tag: &TagPlan) -> impl Iterator<Item = &Measure> {
+    let denominator = match &tag.aggregate {
+        Aggregate::Ratio { denominator } => Some(denominator),
+        _ => None,
+    };
+    core::iter::once(&tag.measure).chain(denominator)
+}
+
+/// The same expression over other slot numbers.
+fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
+    let same = |x: &Expr| Box::new(renumbered(x, number));
+    match expr {
+        Expr::Const(v) => Expr::Const(v.clone()),
+        Expr::Slot(id) => Expr::Slot(number(*id)),
+        Expr::Unary(op, x) => Expr::Unary(*op, same(x)),
+        Expr::Binary(op, a, b) => Expr::Binary(*op, same(a), same(b)),
+        Expr::If(c, a, b) => Expr::If(same(c), same(a), same(b)),
+        Expr::In(x, list) => Expr::In(same(x), list.clone()),
+        Expr::Call(f, args) => Expr::Call(*f, args.iter().map(|x| renumbered(x, number)).collect()),
+    }
+}
+
+/// The values of the read fields of one event, by place.
+struct Fields<'f>(&'f [&'f Value<'f>]);
+
+impl Lookup for Fields<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        self.0.get(usize::from(id.0)).copied().unwrap_or(&MISSING)
+    }
+}
+
+/// A value that may be folded into a field of type `kind`: fitting and, if a number, within bounds.
+fn sound(value: &Value<'_>, kind: ValueType) -> bool {
+    match value {
+        Value::Number(v) => kind == ValueType::Number && v.abs() <= NUMBER_MAX,
+        other => other.fits(kind),
+    }
+}
+
+/// Folds one event into the profile of its identifier. The event was admitted before (it is not a duplicate). An event of a
+/// type that the plan does not know, or that no tag reads, moves log time alone.
+pub fn fold(plan: &FoldPlan, profile: &mut Profile, event: &Event<'_>) {
+    advance(plan, profile, event.received_at);
+    let Ok(found) = (plan.events).binary_search_by(|e| e.name.as_str().cmp(&event.kind)) else {
+        return;
+    };
+    let touched = &plan.events[found];
+    let mut held: [&Value<'_>; 32] = [&MISSING; 32];
+    let mut more: Vec<&Value<'_>> = Vec::new();
+    let fields: &mut [&Value<'_>] = match touched.fields.len() {
+        n @ 0..=32 => &mut held[..n],
+        n => {
+            more.resize(n, &MISSING);
+            &mut more
+        }
+    };
+    resolve(touched, event, fields);
+    touch_all(touched, profile, event, &Fields(fields));
+}
+
+/// Moves log time forward to `log_time` and lets go of what has thereby left every window. For entries that are not events
+/// (a fired timer), so that replaying them gives the same profile.
+pub fn advance(plan: &FoldPlan, profile: &mut Profile, log_time: Micros) {
+    profile.adapt(&plan.layout);
+    profile.semantics = crate::SEMANTICS;
+    let before = profile.last_log_time;
+    if log_time <= before {
+        return;
+    }
+    profile.last_log_time = log_time;
+    for clock in &plan.clocks {
+        let tile = log_time.0.div_euclid(clock.tile_us.max(1));
+        if tile > before.0.div_euclid(clock.tile_us.max(1)) {
+            for (cell, tiles) in &clock.cells {
+                let (first, _) = window_tiles(clock.tile_us, *tiles, log_time);
+                profile.cells_mut()[usize::from(*cell)].evict(first);
+            }
+        }
+    }
+}
+
+/// Walks the event's properties and the read fields, both ascending by name, side by side.
+fn resolve<'f>(touched: &EventFold, event: &'f Event<'_>, fields: &mut [&'f Value<'f>]) {
+    let mut properties = event.properties.iter().peekable();
+    for (place, (name, kind)) in touched.fields.iter().enumerate() {
+        while let Some((property, value)) = properties.peek() {
+            match property.as_ref().cmp(name.as_str()) {
+                core::cmp::Ordering::Less => {
+                    properties.next();
+                }
+                core::cmp::Ordering::Equal => {
+                    if sound(value, *kind) {
+                        fields[place] = value;
+                    }
+                    properties.next();
+                    break;
+                }
+                core::cmp::Ordering::Greater => break,
+            }
+        }
+    }
+}
+
+fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fields: &Fields<'_>) {
+    static ONE: Value<'static> = Value::Int(1);
+    let mut passed = [0u64; FILTER_WORDS];
+    for (i, filter) in touched.filters.iter().enumerate() {
+        if let Some(word) = passed.get_mut(i / 64) {
+            *word |= u64::from(truth(filter, fields).is_true()) << (i % 64);
+        }
+    }
+    let passes = |m: &Compiled| match m.filter {
+        None => true,
+        Some(f) => (passed.get(usize::from(f) / 64)).is_some_and(|word| word >> (f % 64) & 1 == 1),
+    };
+    // What is measured, or none when the event does not count for this measure.
+    let measured = |m: &Compiled| -> Option<&Value<'_>> {
+        if !passes(m) {
+            return None;
+        }
+        let value = m.of.map_or(&ONE, |of| fields.slot(SlotId(of)));
+        (!value.is_missing()).then_some(value)
+    };
+    let happened_at = event.occurred_at.min(event.received_at);
+    let newest = profile.last_log_time;
+    let mut hash = None;
+    let mut stamped = |value| {
+        let hash = *hash.get_or_insert_with(|| (event.dedup_hash() >> 64) as u64);
+        stamp(event.occurred_at, hash, value)
+    };
+    // Tile length, the event's tile and the newest tile, for the tile length at hand.
+    let mut clock = (0, 0, 0);
+    let cells = profile.cells_mut();
+    for touch in &touched.touches {
+        let tile = match touch.window {
+            Window::Lifetime => None,
+            Window::Sliding { tile_us, tiles } => {
+                if clock.0 != tile_us {
+                    let length = tile_us.max(1);
+                    clock = (
+                        tile_us,
+                        happened_at.0.div_euclid(length),
+                        newest.0.div_euclid(length),
+                    );
+                }
+                if clock.1 <= clock.2.saturating_sub(i64::from(tiles)) {
+                    continue;
+                }
+                Some(clock.1)
+            }
+        };
+        let own = measured(&touch.measure);
+        let contribution = match (touch.kind, own) {
+            (Kind::Ratio, _) => {
+                let n = own.and_then(|v| touch.measure.unit.units(v));
+                let d = measured(&touch.denominator).and_then(|v| touch.denominator.unit.units(v));
+                (n.is_some() || d.is_some()).then_some(Contribution::Ratio(n, d))
+            }
+            (_, None) => None,
+            (Kind::Count, Some(_)) => Some(Contribution::Count),
+            (Kind::Sum, Some(v)) => touch.measure.unit.units(v).map(Contribution::Sum),
+            (Kind::Least, Some(v)) => Scalar::of(v).map(Contribution::Least),
+            (Kind::Greatest, Some(v)) => Scalar::of(v).map(Contribution::Greatest),
+            (Kind::First, Some(v)) => Some(Contribution::First(stamped(v))),
+            (Kind::Last, Some(v)) => Some(Contribution::Last(stamped(v))),
+            (Kind::Distinct, Some(v)) => Some(Contribution::Distinct(value_hash(v))),
+            (Kind::Latest, Some(_)) => Some(Contribution::Latest(happened_at)),
+            (Kind::Ewma, Some(v)) => v.as_number().map(|v| {
+                let one = Ewma {
+                    reference: happened_at,
+                    weighted: v,
+                    weight: 1.0,
+                };
+                Contribution::Ewma(one, touch.half_life_us)
+            }),
+        };
+        if let Some(contribution) = contribution {
+            cells[usize::from(touch.cell)].add(tile, &contribution);
+        }
+    }
+}
+
+/// Bits for the filters of one event type: at most two a tag.
+const FILTER_WORDS: usize = 2 * crate::plan::TAGS_MAX / 64;
+
+fn stamp<'v>(at: Micros, hash: u64, value: &'v Value<'_>) -> Stamped<'v> {
+    Stamped {
+        at,
+        hash,
+        value: crate::rule::borrow(value),
+    }
+}
+
+/// The hash of a value in distinct counts: SipHash-1-3 of a kind byte and the content. The two zeros are one value.
+pub fn value_hash(value: &Value<'_>) -> u64 {
+    use core::hash::Hasher;
+    let mut h = siphasher::sip::SipHasher13::new();
+    match value {
+        Value::Missing => h.write(&[0]),
+        Value::Bool(v) => h.write(&[1, u8::from(*v)]),
+        Value::Int(v) => {
+            h.write(&[3]);
+            h.write(&v.to_le_bytes());
+        }
+        Value::Number(v) => {
+            h.write(&[4]);
+            let canonical = if *v == 0.0 { 0.0 } else { *v };
+            h.write(&canonical.to_bits().to_le_bytes());
+        }
+        Value::Text(v) => {
+            h.write(&[5]);
+            h.write(v.as_bytes());
+        }
+        Value::Time(v) => {
+            h.write(&[6]);
+            h.write(&v.0.to_le_bytes());
+        }
+    }
+    h.finish()
+}

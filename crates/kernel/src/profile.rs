@@ -1,1 +1,0 @@
-//! The state of one identifier in one scene: what its tags have seen.

@@ -12,6 +12,8 @@ pub mod limits;
 pub mod log;
 pub mod memory;
 pub mod state;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
 pub use error::{Error, Result};

@@ -239,10 +239,11 @@ pub enum Conflict {
 /// Rows that change together.
 #[async_trait]
 pub trait State: Send + Sync + 'static {
-    /// Values of the given rows, in their order.
+    /// Values of the given rows, in their order, all as of one moment (a commit is seen whole or not at all).
     async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Bytes>>>;
 
-    /// Rows of a table and partition with `from <= key`, and below `to` where given, in order of key, at most `limit`.
+    /// Rows of a table and partition with `from <= key`, and below `to` where given, in order of key, at most `limit`,
+    /// all as of one moment.
     async fn scan(
         &self,
         table: Table,

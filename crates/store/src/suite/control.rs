@@ -1,0 +1,148 @@
+//! What a [`Control`](crate::Control) must do.
+
+use super::Subject;
+use crate::control::{ApiKey, AuditRecord, NewScene};
+use crate::error::Error;
+use bytes::Bytes;
+use luopan_kernel::ENVIRONMENT_PARTITION;
+use luopan_kernel::id::{PartitionId, SceneNo};
+use luopan_kernel::time::Micros;
+
+/// A scene for tests: hash, plan and files follow from `content`.
+pub fn scene(name: &str, content: u8) -> NewScene {
+    NewScene {
+        name: name.into(),
+        hash: [content; 32],
+        plan: Bytes::from(vec![content, 0, 255]),
+        files: vec![
+            ("tags/b.yaml".into(), Bytes::from(vec![content])),
+            ("scene.yaml".into(), Bytes::new()),
+        ],
+        at: Micros(-5 + i64::from(content)),
+        by: "cli".into(),
+    }
+}
+
+/// Versions ascend for each scene; the same hash as the newest gives that one, an older hash a new version.
+pub async fn versions(s: &dyn Subject) {
+    let control = s.open().await.control;
+    assert!(control.scenes().await.unwrap().is_empty());
+    let mut found = Vec::new();
+    for (name, content) in [
+        ("fund", 1),
+        ("loan", 1),
+        ("fund", 1),
+        ("fund", 2),
+        ("fund", 1),
+        ("loan", 1),
+    ] {
+        let a = control.record_scene(scene(name, content)).await.unwrap();
+        assert_eq!((a.name.as_str(), a.hash), (name, [content; 32]));
+        found.push((a.scene.0, a.version));
+    }
+    assert_eq!(found, [(1, 1), (2, 1), (1, 1), (1, 2), (1, 3), (2, 1)]);
+    let all = control.scenes().await.unwrap();
+    let order: Vec<_> = all.iter().map(|a| (a.scene.0, a.version)).collect();
+    assert_eq!(order, [(1, 1), (1, 2), (1, 3), (2, 1)]);
+    let second = &all[1];
+    let given = scene("fund", 2);
+    assert_eq!(second.plan, given.plan);
+    assert_eq!((second.at, &second.by), (given.at, &given.by));
+}
+
+/// Files come back as given; a version is announced once marked, and that survives recording it again.
+pub async fn files_and_announcements(s: &dyn Subject) {
+    let control = s.open().await.control;
+    let a = control.record_scene(scene("fund", 1)).await.unwrap();
+    control.record_scene(scene("fund", 2)).await.unwrap();
+    assert!(!a.announced);
+    let files = control.scene_files(a.scene, a.version).await.unwrap();
+    assert_eq!(files, scene("fund", 1).files);
+    control.mark_announced(a.scene, 2).await.unwrap();
+    control.mark_announced(a.scene, 2).await.unwrap();
+    let all = control.scenes().await.unwrap();
+    let announced: Vec<_> = all.iter().map(|a| a.announced).collect();
+    assert_eq!(announced, [false, true]);
+    let again = control.record_scene(scene("fund", 2)).await.unwrap();
+    assert!(again.announced);
+    let none = control.mark_announced(a.scene, 3).await;
+    assert!(matches!(none, Err(Error::Invalid(_))));
+    let none = control.scene_files(SceneNo(9), 1).await;
+    assert!(matches!(none, Err(Error::Invalid(_))));
+}
+
+/// Streams are numbered above the environment partition without a gap, and keep their number.
+pub async fn streams(s: &dyn Subject) {
+    let control = s.open().await.control;
+    assert!(control.streams().await.unwrap().is_empty());
+    let mut found = Vec::new();
+    for name in ["b", "a", "b", "c", "a"] {
+        found.push(control.stream(name).await.unwrap().0 - ENVIRONMENT_PARTITION);
+    }
+    assert_eq!(found, [1, 2, 1, 3, 2]);
+    let tasks: Vec<_> = (0..20)
+        .map(|i| {
+            let control = control.clone();
+            tokio::spawn(async move { control.stream(&format!("n{}", i % 4)).await.unwrap() })
+        })
+        .collect();
+    for t in tasks {
+        t.await.unwrap();
+    }
+    let all = control.streams().await.unwrap();
+    let first = ENVIRONMENT_PARTITION + 1;
+    let numbers: Vec<_> = all.iter().map(|s| s.1).collect();
+    let wanted: Vec<_> = (first..first + 7).map(PartitionId).collect();
+    assert_eq!(numbers, wanted);
+    assert_eq!((all[0].0.as_str(), all[2].0.as_str()), ("b", "c"));
+}
+
+/// Keys come by name; the same name replaces.
+pub async fn api_keys(s: &dyn Subject) {
+    let control = s.open().await.control;
+    let key = |name: &str, n: u8| ApiKey {
+        name: name.into(),
+        hash: [n; 32],
+        at: Micros(i64::from(n)),
+    };
+    for k in [key("b", 1), key("a", 2), key("b", 3)] {
+        control.put_api_key(k).await.unwrap();
+    }
+    let found = control.api_keys().await.unwrap();
+    assert_eq!(found, [key("a", 2), key("b", 3)]);
+}
+
+/// The newest audit records come first, in order of arrival and not of their time.
+pub async fn audits(s: &dyn Subject) {
+    let control = s.open().await.control;
+    let record = |n: i64| AuditRecord {
+        at: Micros(-n),
+        by: "cli".into(),
+        action: "scene.apply".into(),
+        detail: format!("{{\"n\":{n}}}"),
+    };
+    for n in 0..5 {
+        control.audit(record(n)).await.unwrap();
+    }
+    let newest = control.audits(2).await.unwrap();
+    assert_eq!(newest, [record(4), record(3)]);
+    assert_eq!(control.audits(100).await.unwrap().len(), 5);
+    assert!(control.audits(0).await.unwrap().is_empty());
+}
+
+/// Concurrent records of different plans get different versions, without a gap.
+pub async fn concurrent_versions(s: &dyn Subject) {
+    let control = s.open().await.control;
+    let tasks: Vec<_> = (0..20)
+        .map(|i| {
+            let control = control.clone();
+            tokio::spawn(async move { control.record_scene(scene("fund", i)).await.unwrap() })
+        })
+        .collect();
+    let mut found = Vec::new();
+    for t in tasks {
+        found.push(t.await.unwrap().version);
+    }
+    found.sort_unstable();
+    assert_eq!(found, (1..=20).collect::<Vec<u32>>());
+}

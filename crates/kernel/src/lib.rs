@@ -14,6 +14,8 @@ pub mod id;
 pub mod plan;
 pub mod profile;
 pub mod rule;
+pub mod segment;
+pub mod slots;
 pub mod time;
 pub mod value;
 

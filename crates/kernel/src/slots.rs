@@ -1,0 +1,393 @@
+//! Reading slots: the values of tags (merged over the linked profiles of a customer), derived tags, environment and request at
+//! one moment, and the slots of a candidate item beside them.
+//!
+//! Reading never changes a profile and never guesses: what is outside a calendar, absent from the request or of another type
+//! than declared is missing.
+
+use crate::fold::Unit;
+use crate::plan::model::FeaturePlan;
+use crate::plan::policy::{PolicyPlan, Scorer};
+use crate::plan::rule::Expr;
+use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource};
+use crate::plan::tag::{Aggregate, TagPlan};
+use crate::plan::{EventSchema, ScenePlan};
+use crate::profile::{Held, Profile, State, Sum, combined};
+use crate::rule::{Lookup, MISSING, borrow, eval, visit_slots};
+use crate::time::{Micros, Moment};
+use crate::value::{Value, ValueType, from_quanta};
+use std::borrow::Cow;
+
+/// A set of a scene's slots, closed over what its derived tags read, so that a policy or segment computes those and no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotSet {
+    bits: Vec<u64>,
+    /// In order of computation: plain slots, then derived tags in their order.
+    order: Vec<SlotId>,
+}
+
+impl SlotSet {
+    /// The slots `wanted` and all that they are derived from.
+    pub fn new(scene: &ScenePlan, wanted: impl IntoIterator<Item = SlotId>) -> Self {
+        let mut set = Self {
+            bits: vec![0; scene.slots.len().div_ceil(64)],
+            order: Vec::new(),
+        };
+        let mut open: Vec<SlotId> = wanted.into_iter().collect();
+        while let Some(id) = open.pop() {
+            let Some(slot) = scene.slots.get(usize::from(id.0)) else {
+                continue;
+            };
+            if set.contains(id) {
+                continue;
+            }
+            set.bits[usize::from(id.0) / 64] |= 1 << (id.0 % 64);
+            set.order.push(id);
+            if let SlotSource::Derived(k) = slot.source
+                && let Some(expr) = scene.derived.get(usize::from(k))
+            {
+                visit_slots(expr, &mut |read| open.push(read));
+            }
+        }
+        set.order.sort_by_key(|id| match scene.slots[usize::from(id.0)].source {
+            SlotSource::Derived(k) => (1, k, id.0),
+            _ => (0, 0, id.0),
+        });
+        set
+    }
+
+    /// Every slot of the scene.
+    pub fn all(scene: &ScenePlan) -> Self {
+        Self::new(scene, (0..scene.slots.len() as u16).map(SlotId))
+    }
+
+    /// The slots that `exprs` read.
+    pub fn reading<'e>(scene: &ScenePlan, exprs: impl IntoIterator<Item = &'e Expr>) -> Self {
+        let mut wanted = Vec::new();
+        for expr in exprs {
+            visit_slots(expr, &mut |id| wanted.push(id));
+        }
+        Self::new(scene, wanted)
+    }
+
+    /// The slots that a policy reads: its rules, consent, costs, and its scorer with the model's features.
+    pub fn of_policy(scene: &ScenePlan, policy: &PolicyPlan) -> Self {
+        let mut wanted: Vec<SlotId> = policy.consent.into_iter().collect();
+        let mut read = |expr: &Expr| visit_slots(expr, &mut |id| wanted.push(id));
+        (policy.eligibility.iter())
+            .chain(&policy.suitability)
+            .chain(&policy.exclusions)
+            .for_each(|rule| read(&rule.expr));
+        policy.budgets.iter().for_each(|b| read(&b.cost));
+        match &policy.scorer {
+            Scorer::Expression(expr) => read(expr),
+            Scorer::Model(name) => (scene.models.iter())
+                .filter(|m| m.name == *name)
+                .flat_map(|m| &m.features)
+                .for_each(|f| feature_slots(&f.plan, &mut wanted)),
+        }
+        Self::new(scene, wanted)
+    }
+
+    /// True when `id` is in the set.
+    pub fn contains(&self, id: SlotId) -> bool {
+        (self.bits.get(usize::from(id.0) / 64)).is_some_and(|w| w >> (id.0 % 64) & 1 == 1)
+    }
+
+    /// The slots, in the order in which they are computed.
+    pub fn iter(&self) -> impl Iterator<Item = SlotId> {
+        self.order.iter().copied()
+    }
+}
+
+fn feature_slots(feature: &FeaturePlan, out: &mut Vec<SlotId>) {
+    match feature {
+        FeaturePlan::Intercept => {}
+        FeaturePlan::Standard { slot, .. }
+        | FeaturePlan::OneHot { slot, .. }
+        | FeaturePlan::Bins { slot, .. } => out.push(*slot),
+        FeaturePlan::Cross { left, right } => {
+            feature_slots(left, out);
+            feature_slots(right, out);
+        }
+    }
+}
+
+/// The values of a customer's slots at one moment, by slot number. Slots of items are missing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomerSlots<'a> {
+    /// By slot number.
+    pub values: Vec<Value<'a>>,
+}
+
+impl<'a> CustomerSlots<'a> {
+    /// Reads every slot of `scene`. `profiles` are those of the customer's linked identifiers (none for a customer never
+    /// seen); `request` holds the context fields of the request by name.
+    pub fn read(
+        scene: &'a ScenePlan,
+        profiles: &[&'a Profile],
+        moment: Moment,
+        request: &'a [(Cow<'a, str>, Value<'a>)],
+    ) -> Self {
+        Self::read_only(scene, &SlotSet::all(scene), profiles, moment, request)
+    }
+
+    /// Reads the slots of `set` and leaves the others missing.
+    pub fn read_only(
+        scene: &'a ScenePlan,
+        set: &SlotSet,
+        profiles: &[&'a Profile],
+        moment: Moment,
+        request: &'a [(Cow<'a, str>, Value<'a>)],
+    ) -> Self {
+        let sorted;
+        let profiles = if profiles.is_sorted_by_key(|p| p.identifier) {
+            profiles
+        } else {
+            let mut order = profiles.to_vec();
+            order.sort_by_key(|p| p.identifier);
+            sorted = order;
+            &sorted
+        };
+        let mut values = vec![Value::Missing; scene.slots.len()];
+        for id in set.iter() {
+            let place = usize::from(id.0);
+            let slot = &scene.slots[place];
+            values[place] = match slot.source {
+                SlotSource::Tag(k) => match scene.tags.get(usize::from(k)) {
+                    Some(tag) => tag_value(scene, usize::from(k), tag, profiles, moment.now),
+                    None => Value::Missing,
+                },
+                SlotSource::Derived(k) => match scene.derived.get(usize::from(k)) {
+                    Some(expr) => eval(expr, values.as_slice()).into_owned(),
+                    None => Value::Missing,
+                },
+                SlotSource::Environment(tag) => environment(tag, &scene.calendars, moment),
+                SlotSource::Request => requested(&slot.name, slot.kind, request),
+                SlotSource::Item(..) | SlotSource::ItemKey(_) => Value::Missing,
+            };
+        }
+        Self { values }
+    }
+}
+
+impl Lookup for CustomerSlots<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        self.values.get(usize::from(id.0)).unwrap_or(&MISSING)
+    }
+}
+
+/// The value of the tag at index `place` of the scene, merged over `profiles` (in order of identifier), as of `as_of`.
+/// The declared default stands where nothing was seen.
+pub fn tag_value<'a>(
+    scene: &'a ScenePlan,
+    place: usize,
+    tag: &'a TagPlan,
+    profiles: &[&'a Profile],
+    as_of: Micros,
+) -> Value<'a> {
+    match combined(cells(profiles, place, tag), tag, as_of) {
+        None => borrow(&tag.default),
+        Some(state) => shown(state, tag, scene.events.get(usize::from(tag.event)), as_of),
+    }
+}
+
+/// What a merged state shows at `as_of` as the tag's value.
+fn shown<'a>(
+    state: Cow<'a, State>,
+    tag: &TagPlan,
+    event: Option<&EventSchema>,
+    as_of: Micros,
+) -> Value<'a> {
+    match state {
+        Cow::Borrowed(State::First(v) | State::Last(v)) => borrow(&v.value),
+        Cow::Owned(State::First(v) | State::Last(v)) => v.value,
+        other => match other.as_ref() {
+            State::Count(n) => whole(i128::from(*n), tag.kind),
+            State::Sum(sum) => {
+                let unit = Unit::of(&tag.measure, event);
+                match tag.aggregate {
+                    Aggregate::Mean => mean(sum, unit, tag.kind),
+                    _ => total(sum, unit, tag.kind),
+                }
+            }
+            State::Least(v) | State::Greatest(v) => v.value(),
+            State::Distinct(d) => whole(i128::from(d.estimate()), tag.kind),
+            State::Latest(at) => Value::Int(as_of.since(*at).max(0)),
+            State::Ewma(e) => number(e.mean(), tag.kind),
+            State::Ratio(sums) => {
+                let Aggregate::Ratio { denominator } = &tag.aggregate else {
+                    return Value::Missing;
+                };
+                let parts = as_number(&sums[0], Unit::of(&tag.measure, event))
+                    .zip(as_number(&sums[1], Unit::of(denominator, event)));
+                match parts {
+                    Some((n, d)) if d != 0.0 => number(n / d, tag.kind),
+                    _ => Value::Missing,
+                }
+            }
+            State::First(_) | State::Last(_) => Value::Missing,
+        },
+    }
+}
+
+fn as_number(sum: &Sum, unit: Unit) -> Option<f64> {
+    sum.units().map(|units| match unit {
+        Unit::Whole => units as f64,
+        Unit::Quanta => from_quanta(units),
+    })
+}
+
+fn total(sum: &Sum, unit: Unit, kind: ValueType) -> Value<'static> {
+    match (sum.units(), unit) {
+        (None, _) => Value::Missing,
+        (Some(units), Unit::Whole) => whole(units, kind),
+        (Some(units), Unit::Quanta) => number(from_quanta(units), kind),
+    }
+}
+
+/// The mean: for a number the quotient of the nearest numbers, for anything counted in whole units the exact quotient
+/// rounded half to even.
+fn mean(sum: &Sum, unit: Unit, kind: ValueType) -> Value<'static> {
+    let (Some(units), count) = (sum.units(), i128::from(sum.count())) else {
+        return Value::Missing;
+    };
+    if count == 0 {
+        return Value::Missing;
+    }
+    if unit == Unit::Quanta || kind == ValueType::Number {
+        return match as_number(sum, unit) {
+            Some(sum) => number(sum / count as f64, kind),
+            None => Value::Missing,
+        };
+    }
+    let (quotient, rest) = (units.div_euclid(count), units.rem_euclid(count));
+    let up = match (2 * rest).cmp(&count) {
+        core::cmp::Ordering::Less => 0,
+        core::cmp::Ordering::Equal => quotient & 1,
+        core::cmp::Ordering::Greater => 1,
+    };
+    whole(quotient + up, kind)
+}
+
+/// Whole units as a value of type `kind`; missing when they do not fit it.
+fn whole(units: i128, kind: ValueType) -> Value<'static> {
+    match kind {
+        ValueType::Number => Value::Number(units as f64),
+        ValueType::Time => {
+            i64::try_from(units).map_or(Value::Missing, |t| Value::Time(Micros(t)))
+        }
+        _ => i64::try_from(units).map_or(Value::Missing, Value::Int),
+    }
+}
+
+/// A number as a value of type `kind`, rounded half to even where that is whole.
+fn number(v: f64, kind: ValueType) -> Value<'static> {
+    if !v.is_finite() {
+        return Value::Missing;
+    }
+    match kind {
+        ValueType::Number => Value::Number(v),
+        // Every number within the bound of intake fits 128 bits; the cast holds others at the ends, which do not fit 64.
+        _ => whole(libm::rint(v) as i128, kind),
+    }
+}
+
+fn requested<'a>(
+    name: &str,
+    kind: ValueType,
+    request: &'a [(Cow<'a, str>, Value<'a>)],
+) -> Value<'a> {
+    let field = name.strip_prefix("request.").unwrap_or(name);
+    match request.iter().find(|(n, _)| n.as_ref() == field) {
+        Some((_, value)) if value.fits(kind) => borrow(value),
+        _ => Value::Missing,
+    }
+}
+
+/// The value of an environment slot.
+fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> Value<'static> {
+    let known = |calendar: u16| {
+        (calendars.get(usize::from(calendar)))
+            .filter(|c| (c.from_day..=c.to_day).contains(&moment.day()))
+    };
+    match tag {
+        EnvironmentTag::Hour => Value::Int(moment.minute_of_day() / 60),
+        EnvironmentTag::MinuteOfDay => Value::Int(moment.minute_of_day()),
+        EnvironmentTag::Weekday => Value::Int(moment.weekday()),
+        EnvironmentTag::IsWeekend => Value::Bool(moment.weekday() >= 6),
+        EnvironmentTag::DayOfMonth => Value::Int(moment.civil().2),
+        EnvironmentTag::Month => Value::Int(moment.civil().1),
+        EnvironmentTag::IsTradingDay(c) => known(c).map_or(Value::Missing, |c| {
+            Value::Bool(c.days.binary_search(&moment.day()).is_ok())
+        }),
+        EnvironmentTag::DaysToNextTradingDay(c) => known(c)
+            .and_then(|c| {
+                let next = c.days.partition_point(|d| *d <= moment.day());
+                c.days.get(next).filter(|d| **d <= c.to_day)
+            })
+            .map_or(Value::Missing, |d| Value::Int(d - moment.day())),
+    }
+}
+
+/// Which of a scene's slots tell of an item of one catalogue, and what each tells.
+#[derive(Debug, Clone)]
+pub struct ItemSlots {
+    /// By slot number: attribute index, or one of the two marks.
+    attribute: Vec<u32>,
+}
+
+const OF_CUSTOMER: u32 = u32::MAX;
+const KEY: u32 = u32::MAX - 1;
+
+impl ItemSlots {
+    /// The item slots of catalogue number `catalogue`.
+    pub fn new(scene: &ScenePlan, catalogue: u16) -> Self {
+        Self {
+            attribute: (scene.slots.iter())
+                .map(|s| match s.source {
+                    SlotSource::Item(c, a) if c == catalogue => u32::from(a),
+                    SlotSource::ItemKey(c) if c == catalogue => KEY,
+                    _ => OF_CUSTOMER,
+                })
+                .collect(),
+        }
+    }
+
+    /// True when slot `id` tells of the item.
+    pub fn contains(&self, id: SlotId) -> bool {
+        (self.attribute.get(usize::from(id.0))).is_some_and(|a| *a != OF_CUSTOMER)
+    }
+}
+
+/// The slots of a customer and one candidate item together.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemLookup<'l> {
+    /// The customer's.
+    pub customer: &'l CustomerSlots<'l>,
+    /// Which slots are the item's.
+    pub slots: &'l ItemSlots,
+    /// The item's key, a text.
+    pub key: &'l Value<'l>,
+    /// The item's attributes in the catalogue's order; those past the end are missing.
+    pub item: &'l [Value<'l>],
+}
+
+impl Lookup for ItemLookup<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        match self.slots.attribute.get(usize::from(id.0)) {
+            None | Some(&OF_CUSTOMER) => self.customer.slot(id),
+            Some(&KEY) => self.key,
+            Some(attribute) => self.item.get(*attribute as usize).unwrap_or(&MISSING),
+        }
+    }
+}
+
+/// The cells of one tag in `profiles`.
+pub(crate) fn cells<'a, 'p>(
+    profiles: &'p [&'a Profile],
+    place: usize,
+    tag: &TagPlan,
+) -> impl Iterator<Item = &'a Held> + use<'a, 'p> {
+    let id = tag.id;
+    (profiles.iter()).filter_map(move |p| p.cell(place, id))
+}

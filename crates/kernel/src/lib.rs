@@ -7,12 +7,19 @@
 //! It must never do IO, read a clock, start a thread, hold global state, draw random numbers of its own, or iterate over a
 //! hash map: time and seed are arguments. Transcendental functions come from `libm`, so every target computes the same bits.
 
+pub mod assign;
+pub mod catalogue;
 pub mod codec;
+pub mod decide;
 pub mod event;
+pub mod features;
 pub mod fold;
 pub mod id;
+pub mod learn;
 pub mod plan;
 pub mod profile;
+pub mod random;
+pub mod record;
 pub mod rule;
 pub mod segment;
 pub mod slots;

@@ -1,0 +1,58 @@
+//! Chance for the population: one stream of the kernel's pinned generator for each customer and purpose, so that what is
+//! done to one customer never moves the dice of another. It must never be seeded from outside the world's seed.
+
+use luopan_kernel::id::hash64;
+use luopan_kernel::random::Random;
+
+/// What a stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Purpose {
+    /// Tastes of the hidden types and of the products.
+    World = 1,
+    /// Who a customer is.
+    Traits = 2,
+    /// What a customer does unasked.
+    Habit = 3,
+    /// How a customer answers.
+    Answer = 4,
+}
+
+/// The stream of `seed` for `purpose` and number `of`.
+pub(crate) fn stream(seed: u64, purpose: Purpose, of: u64) -> Random {
+    let mut bytes = [0u8; 17];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&of.to_le_bytes());
+    bytes[16] = purpose as u8;
+    Random::new(hash64(&bytes))
+}
+
+/// A time to the next event of a Poisson process, in its unit: exponential with mean one.
+pub(crate) fn exponential(chance: &mut Random) -> f64 {
+    -libm::log(1.0 - chance.uniform())
+}
+
+/// Log-normal with median one.
+pub(crate) fn log_normal(chance: &mut Random, sigma: f64) -> f64 {
+    libm::exp(sigma * chance.normal())
+}
+
+/// Index drawn in proportion to weights that are not negative and not all zero.
+pub(crate) fn weighted(chance: &mut Random, weights: impl Iterator<Item = f64> + Clone) -> usize {
+    let total: f64 = weights.clone().sum();
+    let mut left = chance.uniform() * total;
+    let mut last = 0;
+    for (i, w) in weights.enumerate() {
+        last = i;
+        left -= w;
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
+
+/// 1 / (1 + e^-x).
+pub(crate) fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}

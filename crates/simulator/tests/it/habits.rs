@@ -36,7 +36,7 @@ fn sixty_days_look_like_a_platform() {
             assert!(*amount > 0);
         }
     }
-    println!("{kinds:?}\n{hours:?}");
+    eprintln!("{kinds:?}\n{hours:?}");
     assert!(kinds[CUSTOMER_TYPE] > customers, "assessments are renewed");
     let a_day = f64::from(kinds["login"]) / 60.0 / f64::from(customers);
     assert!(

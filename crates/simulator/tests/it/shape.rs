@@ -153,7 +153,7 @@ fn there_is_something_to_learn_from_what_is_known() {
     let top = |sums: &[f64]| sums.iter().fold(0.0f64, |a, b| a.max(*b));
     let learned: f64 = by_appetite.values().map(|(sums, _)| top(sums)).sum();
     let (even, one, learned, each) = (even / n, top(&fixed) / n, learned / n, best_each / n);
-    println!("even {even:.4} one for all {one:.4} by appetite {learned:.4} for each {each:.4}");
+    eprintln!("even {even:.4} one for all {one:.4} by appetite {learned:.4} for each {each:.4}");
     assert!(even < one && one * 1.1 < learned && learned * 1.2 < each);
     assert!(learned > even + 0.03);
 }

@@ -47,7 +47,9 @@ pub enum Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The weights do not sum to the whole.
-    #[error("the weights of experiment `{experiment}` sum to {found}; write weights that sum to {BUCKETS}")]
+    #[error(
+        "the weights of experiment `{experiment}` sum to {found}; write weights that sum to {BUCKETS}"
+    )]
     Weights {
         /// Experiment.
         experiment: String,
@@ -55,7 +57,9 @@ pub enum Error {
         found: u64,
     },
     /// The holdout is larger than the whole.
-    #[error("experiment `{experiment}` holds out {found} of {BUCKETS} buckets; write 0 to {BUCKETS}")]
+    #[error(
+        "experiment `{experiment}` holds out {found} of {BUCKETS} buckets; write 0 to {BUCKETS}"
+    )]
     Holdout {
         /// Experiment.
         experiment: String,
@@ -69,12 +73,22 @@ pub enum Error {
 /// # Errors
 /// [`Error`] when the weights do not sum to [`BUCKETS`] or the holdout is larger than that.
 pub fn assign(experiment: &Experiment, unit: &[u8]) -> Result<Assignment, Error> {
-    let found = experiment.variants.iter().map(|v| u64::from(v.weight)).sum();
+    let found = experiment
+        .variants
+        .iter()
+        .map(|v| u64::from(v.weight))
+        .sum();
     if found != u64::from(BUCKETS) {
-        return Err(Error::Weights { experiment: experiment.name.clone(), found });
+        return Err(Error::Weights {
+            experiment: experiment.name.clone(),
+            found,
+        });
     }
     if experiment.holdout > BUCKETS {
-        return Err(Error::Holdout { experiment: experiment.name.clone(), found: experiment.holdout });
+        return Err(Error::Holdout {
+            experiment: experiment.name.clone(),
+            found: experiment.holdout,
+        });
     }
     if bucket(&experiment.salt, b"holdout", unit) < experiment.holdout {
         return Ok(Assignment::Holdout);

@@ -14,13 +14,17 @@ pub const KEY_BYTES_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Too many items.
-    #[error("catalogue `{catalogue}` has more than {ITEMS_MAX} items; split it, or leave out what is no longer offered")]
+    #[error(
+        "catalogue `{catalogue}` has more than {ITEMS_MAX} items; split it, or leave out what is no longer offered"
+    )]
     TooMany {
         /// Catalogue.
         catalogue: String,
     },
     /// A key is empty or too long.
-    #[error("an item of catalogue `{catalogue}` has a key of {bytes} bytes; write 1 to {KEY_BYTES_MAX}")]
+    #[error(
+        "an item of catalogue `{catalogue}` has a key of {bytes} bytes; write 1 to {KEY_BYTES_MAX}"
+    )]
     Key {
         /// Catalogue.
         catalogue: String,
@@ -28,7 +32,9 @@ pub enum Error {
         bytes: usize,
     },
     /// The number of values is not the number of attributes.
-    #[error("item `{key}` of catalogue `{catalogue}` has {found} values; write one for each of its {wanted} attributes")]
+    #[error(
+        "item `{key}` of catalogue `{catalogue}` has {found} values; write one for each of its {wanted} attributes"
+    )]
     Width {
         /// Catalogue.
         catalogue: String,
@@ -40,7 +46,9 @@ pub enum Error {
         wanted: usize,
     },
     /// A value does not fit its attribute.
-    #[error("item `{key}` of catalogue `{catalogue}`: `{attribute}` does not hold a value of type {wanted}")]
+    #[error(
+        "item `{key}` of catalogue `{catalogue}`: `{attribute}` does not hold a value of type {wanted}"
+    )]
     Type {
         /// Catalogue.
         catalogue: String,
@@ -69,13 +77,19 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Error`], for the first item that does not fit.
-    pub fn new(plan: &CataloguePlan, version: u64, upserts: impl IntoIterator<Item = ItemPlan>) -> Result<Self, Error> {
+    pub fn new(
+        plan: &CataloguePlan,
+        version: u64,
+        upserts: impl IntoIterator<Item = ItemPlan>,
+    ) -> Result<Self, Error> {
         let mut items: BTreeMap<String, Vec<Value<'static>>> = BTreeMap::new();
         for item in plan.items.iter().cloned().chain(upserts) {
             check(plan, &item)?;
             items.insert(item.key, item.values);
             if items.len() > ITEMS_MAX {
-                return Err(Error::TooMany { catalogue: plan.name.clone() });
+                return Err(Error::TooMany {
+                    catalogue: plan.name.clone(),
+                });
             }
         }
         let mut keys = Vec::with_capacity(items.len());
@@ -85,7 +99,12 @@ impl Catalogue {
             keys.push(Value::text(key));
             values.extend(row);
         }
-        Ok(Self { version, keys, width, values })
+        Ok(Self {
+            version,
+            keys,
+            width,
+            values,
+        })
     }
 
     /// Number of items.
@@ -127,13 +146,18 @@ impl Catalogue {
 
     /// Attributes of the item in `row`, in declared order; empty past the last row.
     pub fn values(&self, row: usize) -> &[Value<'static>] {
-        self.values.get(row * self.width..(row + 1) * self.width).unwrap_or(&[])
+        self.values
+            .get(row * self.width..(row + 1) * self.width)
+            .unwrap_or(&[])
     }
 
     /// One attribute (by its index in the plan) of all items, in row order; nothing for one that is not declared.
     pub fn column(&self, attribute: usize) -> impl Iterator<Item = &Value<'static>> {
         let declared = attribute < self.width;
-        self.values.chunks_exact(self.width.max(1)).filter(move |_| declared).map(move |row| &row[attribute])
+        self.values
+            .chunks_exact(self.width.max(1))
+            .filter(move |_| declared)
+            .map(move |row| &row[attribute])
     }
 }
 
@@ -143,14 +167,27 @@ impl Catalogue {
 /// [`Error`].
 pub fn check(plan: &CataloguePlan, item: &ItemPlan) -> Result<(), Error> {
     if item.key.is_empty() || item.key.len() > KEY_BYTES_MAX {
-        return Err(Error::Key { catalogue: plan.name.clone(), bytes: item.key.len() });
+        return Err(Error::Key {
+            catalogue: plan.name.clone(),
+            bytes: item.key.len(),
+        });
     }
     if item.values.len() != plan.attributes.len() {
-        return Err(Error::Width { catalogue: plan.name.clone(), key: item.key.clone(), found: item.values.len(), wanted: plan.attributes.len() });
+        return Err(Error::Width {
+            catalogue: plan.name.clone(),
+            key: item.key.clone(),
+            found: item.values.len(),
+            wanted: plan.attributes.len(),
+        });
     }
     for (value, field) in item.values.iter().zip(&plan.attributes) {
         if !value.fits(field.kind) {
-            return Err(Error::Type { catalogue: plan.name.clone(), key: item.key.clone(), attribute: field.name.clone(), wanted: field.kind.word() });
+            return Err(Error::Type {
+                catalogue: plan.name.clone(),
+                key: item.key.clone(),
+                attribute: field.name.clone(),
+                wanted: field.kind.word(),
+            });
         }
     }
     Ok(())
@@ -165,22 +202,51 @@ mod tests {
     fn plan() -> CataloguePlan {
         CataloguePlan {
             name: "funds".into(),
-            attributes: vec![Field { name: "risk".into(), kind: ValueType::Integer, required: false, personal: false, currency: None, one_of: vec![], not_a_feature: None }],
-            items: vec![ItemPlan { key: "b".into(), values: vec![Value::Int(2)] }],
+            attributes: vec![Field {
+                name: "risk".into(),
+                kind: ValueType::Integer,
+                required: false,
+                personal: false,
+                currency: None,
+                one_of: vec![],
+                not_a_feature: None,
+            }],
+            items: vec![ItemPlan {
+                key: "b".into(),
+                values: vec![Value::Int(2)],
+            }],
         }
     }
     fn item(key: &str, value: Value<'static>) -> ItemPlan {
-        ItemPlan { key: key.into(), values: vec![value] }
+        ItemPlan {
+            key: key.into(),
+            values: vec![value],
+        }
     }
 
     #[test]
     fn imports_add_and_replace_and_rows_are_in_order_of_key() {
-        let c = Catalogue::new(&plan(), 7, [item("c", Value::Int(3)), item("b", Value::Int(9)), item("a", Value::Missing)]).unwrap();
-        assert_eq!((0..c.len()).map(|r| c.key(r)).collect::<Vec<_>>(), ["a", "b", "c"]);
+        let c = Catalogue::new(
+            &plan(),
+            7,
+            [
+                item("c", Value::Int(3)),
+                item("b", Value::Int(9)),
+                item("a", Value::Missing),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            (0..c.len()).map(|r| c.key(r)).collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
         assert_eq!(c.row("b"), Some(1));
         assert_eq!(c.row("bb"), None);
         assert_eq!(c.values(1), [Value::Int(9)]);
-        assert!(c.column(0).eq(&[Value::Missing, Value::Int(9), Value::Int(3)]));
+        assert!(
+            c.column(0)
+                .eq(&[Value::Missing, Value::Int(9), Value::Int(3)])
+        );
         assert_eq!(c.column(1).count(), 0);
         assert!(c.values(3).is_empty());
         assert_eq!(c.version, 7);
@@ -189,8 +255,17 @@ mod tests {
     #[test]
     fn items_that_do_not_fit_are_refused() {
         let refuse = |i: ItemPlan| Catalogue::new(&plan(), 0, [i]).unwrap_err().to_string();
-        assert_eq!(refuse(item("x", Value::text("high"))), "item `x` of catalogue `funds`: `risk` does not hold a value of type integer");
+        assert_eq!(
+            refuse(item("x", Value::text("high"))),
+            "item `x` of catalogue `funds`: `risk` does not hold a value of type integer"
+        );
         assert!(refuse(item("", Value::Missing)).contains("key of 0 bytes"));
-        assert!(refuse(ItemPlan { key: "x".into(), values: vec![] }).contains("0 values"));
+        assert!(
+            refuse(ItemPlan {
+                key: "x".into(),
+                values: vec![]
+            })
+            .contains("0 values")
+        );
     }
 }

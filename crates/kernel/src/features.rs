@@ -14,7 +14,12 @@ use core::fmt::Write as _;
 pub fn width(plan: &FeaturePlan) -> usize {
     match plan {
         FeaturePlan::Intercept | FeaturePlan::Standard { .. } => 1,
-        FeaturePlan::OneHot { categories, other, missing, .. } => categories.len() + usize::from(*other) + usize::from(*missing),
+        FeaturePlan::OneHot {
+            categories,
+            other,
+            missing,
+            ..
+        } => categories.len() + usize::from(*other) + usize::from(*missing),
         FeaturePlan::Bins { edges, missing, .. } => edges.len() + 1 + usize::from(*missing),
         FeaturePlan::Cross { left, right } => width(left) * width(right),
     }
@@ -36,12 +41,29 @@ pub fn encode<L: Lookup + ?Sized>(plan: &ModelPlan, lookup: &L, out: &mut Vec<f6
 fn encode_feature<L: Lookup + ?Sized>(plan: &FeaturePlan, lookup: &L, out: &mut Vec<f64>) {
     match plan {
         FeaturePlan::Intercept => out.push(1.0),
-        FeaturePlan::Standard { slot, mean, scale, clip } => {
-            let z = lookup.slot(*slot).as_number().map_or(0.0, |x| (x - mean) / scale);
+        FeaturePlan::Standard {
+            slot,
+            mean,
+            scale,
+            clip,
+        } => {
+            let z = lookup
+                .slot(*slot)
+                .as_number()
+                .map_or(0.0, |x| (x - mean) / scale);
             // Not `clamp`, which panics on a clip below zero; a z that is not a number becomes zero.
-            out.push(if z.is_nan() { 0.0 } else { z.min(*clip).max(-*clip) });
+            out.push(if z.is_nan() {
+                0.0
+            } else {
+                z.min(*clip).max(-*clip)
+            });
         }
-        FeaturePlan::OneHot { slot, categories, other, missing } => {
+        FeaturePlan::OneHot {
+            slot,
+            categories,
+            other,
+            missing,
+        } => {
             let value = lookup.slot(*slot);
             let hit = if value.is_missing() {
                 missing.then(|| categories.len() + usize::from(*other))
@@ -50,7 +72,11 @@ fn encode_feature<L: Lookup + ?Sized>(plan: &FeaturePlan, lookup: &L, out: &mut 
             };
             one_hot(out, width(plan), hit);
         }
-        FeaturePlan::Bins { slot, edges, missing } => {
+        FeaturePlan::Bins {
+            slot,
+            edges,
+            missing,
+        } => {
             let hit = match lookup.slot(*slot).as_number() {
                 Some(x) => Some(edges.partition_point(|e| *e <= x)),
                 None => missing.then_some(edges.len() + 1),
@@ -108,7 +134,10 @@ struct Digits {
 impl core::fmt::Write for Digits {
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
         let end = self.length + s.len();
-        self.bytes.get_mut(self.length..end).ok_or(core::fmt::Error)?.copy_from_slice(s.as_bytes());
+        self.bytes
+            .get_mut(self.length..end)
+            .ok_or(core::fmt::Error)?
+            .copy_from_slice(s.as_bytes());
         self.length = end;
         Ok(())
     }
@@ -117,15 +146,28 @@ impl core::fmt::Write for Digits {
 /// What stands at each position of the vector, for explanations: `age`, `contact=cellular`, `18<=age<30`, `age missing`,
 /// and both joined by ` x ` for a cross.
 pub fn names(scene: &ScenePlan, plan: &ModelPlan) -> Vec<String> {
-    plan.features.iter().flat_map(|f| feature_names(scene, &f.plan)).collect()
+    plan.features
+        .iter()
+        .flat_map(|f| feature_names(scene, &f.plan))
+        .collect()
 }
 
 fn feature_names(scene: &ScenePlan, plan: &FeaturePlan) -> Vec<String> {
-    let slot_name = |id: &SlotId| scene.slots.get(usize::from(id.0)).map_or_else(|| format!("slot {}", id.0), |s| s.name.clone());
+    let slot_name = |id: &SlotId| {
+        scene
+            .slots
+            .get(usize::from(id.0))
+            .map_or_else(|| format!("slot {}", id.0), |s| s.name.clone())
+    };
     match plan {
         FeaturePlan::Intercept => vec!["intercept".to_owned()],
         FeaturePlan::Standard { slot, .. } => vec![slot_name(slot)],
-        FeaturePlan::OneHot { slot, categories, other, missing } => {
+        FeaturePlan::OneHot {
+            slot,
+            categories,
+            other,
+            missing,
+        } => {
             let name = slot_name(slot);
             let mut out: Vec<String> = categories.iter().map(|c| format!("{name}={c}")).collect();
             if *other {
@@ -136,13 +178,21 @@ fn feature_names(scene: &ScenePlan, plan: &FeaturePlan) -> Vec<String> {
             }
             out
         }
-        FeaturePlan::Bins { slot, edges, missing } => {
+        FeaturePlan::Bins {
+            slot,
+            edges,
+            missing,
+        } => {
             let name = slot_name(slot);
             let mut out = Vec::with_capacity(edges.len() + 2);
             match (edges.first(), edges.last()) {
                 (Some(first), Some(last)) => {
                     out.push(format!("{name}<{first}"));
-                    out.extend(edges.windows(2).map(|e| format!("{}<={name}<{}", e[0], e[1])));
+                    out.extend(
+                        edges
+                            .windows(2)
+                            .map(|e| format!("{}<={name}<{}", e[0], e[1])),
+                    );
                     out.push(format!("{last}<={name}"));
                 }
                 _ => out.push(format!("{name} known")),
@@ -154,7 +204,10 @@ fn feature_names(scene: &ScenePlan, plan: &FeaturePlan) -> Vec<String> {
         }
         FeaturePlan::Cross { left, right } => {
             let right = feature_names(scene, right);
-            feature_names(scene, left).iter().flat_map(|l| right.iter().map(move |r| format!("{l} x {r}"))).collect()
+            feature_names(scene, left)
+                .iter()
+                .flat_map(|l| right.iter().map(move |r| format!("{l} x {r}")))
+                .collect()
         }
     }
 }
@@ -171,7 +224,13 @@ mod tests {
             scope: ModelScope::Shared,
             reward: 0,
             catalogue: 0,
-            features: features.into_iter().map(|plan| Feature { plan, prior_variance: 1.0 }).collect(),
+            features: features
+                .into_iter()
+                .map(|plan| Feature {
+                    plan,
+                    prior_variance: 1.0,
+                })
+                .collect(),
             prior_intercept: 0.0,
             noise_variance: 1.0,
             drift_variance: 0.0,
@@ -185,19 +244,84 @@ mod tests {
 
     #[test]
     fn each_encoding() {
-        let one_hot = |slot, other, missing| FeaturePlan::OneHot { slot: SlotId(slot), categories: vec!["a".into(), "-7".into(), "true".into()], other, missing };
-        let bins = |slot, missing| FeaturePlan::Bins { slot: SlotId(slot), edges: vec![1.0, 5.0], missing };
-        let standard = |slot| FeaturePlan::Standard { slot: SlotId(slot), mean: 10.0, scale: 2.0, clip: 3.0 };
-        let slots = [Value::text("a"), Value::Int(-7), Value::Missing, Value::Number(1.0), Value::text("z"), Value::Bool(true), Value::Number(1e9)];
-        check(vec![FeaturePlan::Intercept, standard(3), standard(6), standard(2), standard(0)], &slots, &[1.0, -3.0, 3.0, 0.0, 0.0]);
-        check(vec![one_hot(0, true, true)], &slots, &[1.0, 0.0, 0.0, 0.0, 0.0]);
-        check(vec![one_hot(1, true, true)], &slots, &[0.0, 1.0, 0.0, 0.0, 0.0]);
+        let one_hot = |slot, other, missing| FeaturePlan::OneHot {
+            slot: SlotId(slot),
+            categories: vec!["a".into(), "-7".into(), "true".into()],
+            other,
+            missing,
+        };
+        let bins = |slot, missing| FeaturePlan::Bins {
+            slot: SlotId(slot),
+            edges: vec![1.0, 5.0],
+            missing,
+        };
+        let standard = |slot| FeaturePlan::Standard {
+            slot: SlotId(slot),
+            mean: 10.0,
+            scale: 2.0,
+            clip: 3.0,
+        };
+        let slots = [
+            Value::text("a"),
+            Value::Int(-7),
+            Value::Missing,
+            Value::Number(1.0),
+            Value::text("z"),
+            Value::Bool(true),
+            Value::Number(1e9),
+        ];
+        check(
+            vec![
+                FeaturePlan::Intercept,
+                standard(3),
+                standard(6),
+                standard(2),
+                standard(0),
+            ],
+            &slots,
+            &[1.0, -3.0, 3.0, 0.0, 0.0],
+        );
+        check(
+            vec![one_hot(0, true, true)],
+            &slots,
+            &[1.0, 0.0, 0.0, 0.0, 0.0],
+        );
+        check(
+            vec![one_hot(1, true, true)],
+            &slots,
+            &[0.0, 1.0, 0.0, 0.0, 0.0],
+        );
         check(vec![one_hot(5, false, true)], &slots, &[0.0, 0.0, 1.0, 0.0]);
-        check(vec![one_hot(4, true, true)], &slots, &[0.0, 0.0, 0.0, 1.0, 0.0]);
-        check(vec![one_hot(2, true, true)], &slots, &[0.0, 0.0, 0.0, 0.0, 1.0]);
-        check(vec![one_hot(2, true, false), one_hot(4, false, true)], &slots, &[0.0; 8]);
-        check(vec![bins(3, true), bins(6, false), bins(2, true), bins(2, false)], &slots, &[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
-        let cross = FeaturePlan::Cross { left: Box::new(standard(3)), right: Box::new(bins(3, false)) };
-        check(vec![FeaturePlan::Intercept, cross], &slots, &[1.0, 0.0, -3.0, 0.0]);
+        check(
+            vec![one_hot(4, true, true)],
+            &slots,
+            &[0.0, 0.0, 0.0, 1.0, 0.0],
+        );
+        check(
+            vec![one_hot(2, true, true)],
+            &slots,
+            &[0.0, 0.0, 0.0, 0.0, 1.0],
+        );
+        check(
+            vec![one_hot(2, true, false), one_hot(4, false, true)],
+            &slots,
+            &[0.0; 8],
+        );
+        check(
+            vec![bins(3, true), bins(6, false), bins(2, true), bins(2, false)],
+            &slots,
+            &[
+                0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0,
+            ],
+        );
+        let cross = FeaturePlan::Cross {
+            left: Box::new(standard(3)),
+            right: Box::new(bins(3, false)),
+        };
+        check(
+            vec![FeaturePlan::Intercept, cross],
+            &slots,
+            &[1.0, 0.0, -3.0, 0.0],
+        );
     }
 }

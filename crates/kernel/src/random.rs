@@ -171,10 +171,17 @@ mod tests {
         let mut r = Random::stream(7, Purpose::Choice);
         assert_eq!(r.uniform().to_bits(), GOLDEN_UNIFORM.to_bits());
         assert_eq!(r.normal().to_bits(), GOLDEN_NORMAL.to_bits());
-        assert_ne!(Random::stream(7, Purpose::Draws).bits(), Random::stream(7, Purpose::Choice).bits());
+        assert_ne!(
+            Random::stream(7, Purpose::Draws).bits(),
+            Random::stream(7, Purpose::Choice).bits()
+        );
     }
     // The first is what the authors' C program gives for xoshiro256++ after SplitMix64 of seed 0.
-    const GOLDEN_BITS: [u64; 3] = [5_987_356_902_031_041_503, 7_051_070_477_665_621_255, 6_633_766_593_972_829_180];
+    const GOLDEN_BITS: [u64; 3] = [
+        5_987_356_902_031_041_503,
+        7_051_070_477_665_621_255,
+        6_633_766_593_972_829_180,
+    ];
     const GOLDEN_UNIFORM: f64 = 0.0;
     const GOLDEN_NORMAL: f64 = 0.0;
 
@@ -187,7 +194,11 @@ mod tests {
             (0.001, -3.090_232_306_167_813_5),
             (1e-20, -9.262_340_089_798_408),
         ] {
-            assert!((normal_quantile(p) - x).abs() < 1e-13, "{p}: {} is not {x}", normal_quantile(p));
+            assert!(
+                (normal_quantile(p) - x).abs() < 1e-13,
+                "{p}: {} is not {x}",
+                normal_quantile(p)
+            );
         }
     }
 

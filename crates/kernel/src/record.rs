@@ -1,8 +1,8 @@
 //! The record of a decision: everything needed to make it again and to compare. It is stored as JSON behind a format byte, so
 //! that it can be read without this program, and it must never hold a foreign id.
 
-use crate::decide::{Contact, Decision, Request, Situation};
 use crate::catalogue::Catalogue;
+use crate::decide::{Contact, Decision, Request, Situation, decide};
 use crate::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use crate::learn::ModelState;
 use crate::plan::ScenePlan;
@@ -10,6 +10,7 @@ use crate::slots::CustomerSlots;
 use crate::time::Micros;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 /// Newest format of a decision record.
 pub const RECORD_FORMAT: u8 = 1;
@@ -18,10 +19,14 @@ pub const RECORD_FORMAT: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No bytes, or a format of zero.
-    #[error("the decision record is empty or has no format number; it was not written by this program")]
+    #[error(
+        "the decision record is empty or has no format number; it was not written by this program"
+    )]
     NoFormat,
     /// Written by a newer program.
-    #[error("the decision record has format {found}, this program reads up to {RECORD_FORMAT}; use a newer program")]
+    #[error(
+        "the decision record has format {found}, this program reads up to {RECORD_FORMAT}; use a newer program"
+    )]
     Newer {
         /// Format found.
         found: u8,
@@ -117,5 +122,205 @@ impl DecisionRecord {
             Some((found, _)) if *found > RECORD_FORMAT => Err(Error::Newer { found: *found }),
             Some((_, json)) => Ok(serde_json::from_slice(json)?),
         }
+    }
+}
+
+/// Why a decision cannot be made again by this program from what it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unrepeatable {
+    /// Another meaning of the kernel.
+    #[error(
+        "the decision was made by semantics {found}, this program has {}; use a program of that semantics",
+        crate::SEMANTICS
+    )]
+    Semantics {
+        /// Semantics recorded.
+        found: u32,
+    },
+    /// Another plan.
+    #[error(
+        "the decision was made by the plan {wanted}, the one given is {found}; give the recorded version of the scene"
+    )]
+    Plan {
+        /// Hash recorded.
+        wanted: String,
+        /// Hash given.
+        found: String,
+    },
+    /// The plan has no such policy.
+    #[error("the plan has no policy `{policy}`")]
+    Policy {
+        /// Policy recorded.
+        policy: String,
+    },
+    /// Another snapshot of the catalogue.
+    #[error(
+        "the decision saw version {wanted} of the catalogue, the one given is {found}; give that version"
+    )]
+    Catalogue {
+        /// Version recorded.
+        wanted: u64,
+        /// Version given.
+        found: u64,
+    },
+    /// Another state of the model, or none.
+    #[error(
+        "the decision saw model `{name}` after {wanted} samples, the state given has {found}; give that state"
+    )]
+    Model {
+        /// Model recorded.
+        name: String,
+        /// Version recorded.
+        wanted: u64,
+        /// Version given.
+        found: u64,
+    },
+}
+
+/// One place where two decisions differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Path in the decision, as in `choices/0/propensity`.
+    pub path: String,
+    /// What the record holds, as JSON; `absent` when it holds nothing there.
+    pub recorded: String,
+    /// What was computed anew.
+    pub recomputed: String,
+}
+
+/// Most differences that are told one by one.
+pub const DIFFERENCES_MAX: usize = 100;
+
+/// SHA-256 of a plan as records write it: 64 hexadecimal digits.
+pub fn plan_hash(scene: &ScenePlan) -> String {
+    use core::fmt::Write;
+    scene
+        .hash()
+        .iter()
+        .fold(String::with_capacity(64), |mut out, b| {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{b:02x}");
+            out
+        })
+}
+
+/// Makes the decision of `record` again, from the record and the versions that it names.
+///
+/// # Errors
+/// [`Unrepeatable`] when what was given is not what the record names. A model of version zero need not be given.
+pub fn recompute(
+    record: &DecisionRecord,
+    scene: &ScenePlan,
+    catalogue: &Catalogue,
+    model: Option<&ModelState>,
+) -> Result<Decision, Unrepeatable> {
+    if record.semantics != crate::SEMANTICS {
+        return Err(Unrepeatable::Semantics {
+            found: record.semantics,
+        });
+    }
+    let found = plan_hash(scene);
+    if found != record.plan_hash {
+        return Err(Unrepeatable::Plan {
+            wanted: record.plan_hash.clone(),
+            found,
+        });
+    }
+    let policy = scene
+        .policy(&record.policy)
+        .ok_or_else(|| Unrepeatable::Policy {
+            policy: record.policy.clone(),
+        })?;
+    if catalogue.version != record.catalogue_version {
+        return Err(Unrepeatable::Catalogue {
+            wanted: record.catalogue_version,
+            found: catalogue.version,
+        });
+    }
+    let version = model.map_or(0, |m| m.samples);
+    match &record.model {
+        Some(used) if used.version != version => {
+            return Err(Unrepeatable::Model {
+                name: used.name.clone(),
+                wanted: used.version,
+                found: version,
+            });
+        }
+        _ => {}
+    }
+    let mut values = vec![Value::Missing; scene.slots.len()];
+    for (name, value) in &record.decision.slots_read {
+        if let Some(id) = scene.slot(name) {
+            values[usize::from(id.0)] = value.clone();
+        }
+    }
+    let situation = Situation {
+        customer: &CustomerSlots { values },
+        catalogue,
+        contacts: &record.contacts,
+        spent: &record.spent,
+        model: record.model.as_ref().and(model),
+    };
+    let decision = decide(scene, policy, &situation, &record.request, record.seed);
+    Ok(match &record.withheld {
+        Some(reason) => decision.withheld(reason),
+        None => decision,
+    })
+}
+
+/// Compares the recorded decision with `recomputed`, field by field and to the bit, at most [`DIFFERENCES_MAX`] of them.
+pub fn compare(record: &DecisionRecord, recomputed: &Decision) -> Vec<Difference> {
+    let mut out = Vec::new();
+    // Decisions hold no map with keys other than text, so neither conversion fails.
+    let json = |d: &Decision| serde_json::to_value(d).unwrap_or(Json::Null);
+    differences(
+        &json(&record.decision),
+        &json(recomputed),
+        &mut String::new(),
+        &mut out,
+    );
+    out
+}
+
+fn differences(recorded: &Json, recomputed: &Json, path: &mut String, out: &mut Vec<Difference>) {
+    if out.len() >= DIFFERENCES_MAX {
+        return;
+    }
+    let mut inside = |name: &dyn core::fmt::Display, a: Option<&Json>, b: Option<&Json>| {
+        let length = path.len();
+        if length > 0 {
+            path.push('/');
+        }
+        path.push_str(&name.to_string());
+        match (a, b) {
+            (Some(a), Some(b)) => differences(a, b, path, out),
+            (a, b) => out.push(Difference {
+                path: path.clone(),
+                recorded: a.map_or_else(|| "absent".to_owned(), Json::to_string),
+                recomputed: b.map_or_else(|| "absent".to_owned(), Json::to_string),
+            }),
+        }
+        path.truncate(length);
+    };
+    match (recorded, recomputed) {
+        (Json::Object(a), Json::Object(b)) => {
+            for (name, value) in a {
+                inside(name, Some(value), b.get(name));
+            }
+            for (name, value) in b.iter().filter(|(name, _)| !a.contains_key(*name)) {
+                inside(name, None, Some(value));
+            }
+        }
+        (Json::Array(a), Json::Array(b)) => {
+            for i in 0..a.len().max(b.len()) {
+                inside(&i, a.get(i), b.get(i));
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => out.push(Difference {
+            path: path.clone(),
+            recorded: a.to_string(),
+            recomputed: b.to_string(),
+        }),
     }
 }

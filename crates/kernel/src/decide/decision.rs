@@ -114,7 +114,9 @@ impl RowSet {
 
     /// True when `row` is in the set.
     pub fn contains(&self, row: u32) -> bool {
-        self.bytes.get(row as usize / 8).is_some_and(|b| b >> (row % 8) & 1 == 1)
+        self.bytes
+            .get(row as usize / 8)
+            .is_some_and(|b| b >> (row % 8) & 1 == 1)
     }
 
     /// Number of rows.
@@ -129,14 +131,27 @@ impl RowSet {
 
     /// The rows, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.bytes.iter().enumerate().flat_map(|(k, b)| (0..8).filter(move |bit| b >> bit & 1 == 1).map(move |bit| k as u32 * 8 + bit))
+        self.bytes.iter().enumerate().flat_map(|(k, b)| {
+            (0..8)
+                .filter(move |bit| b >> bit & 1 == 1)
+                .map(move |bit| k as u32 * 8 + bit)
+        })
     }
 }
 
 impl Serialize for RowSet {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let text: String = self.bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect();
+        let text: String = self
+            .bytes
+            .iter()
+            .flat_map(|b| {
+                [
+                    DIGITS[usize::from(b >> 4)] as char,
+                    DIGITS[usize::from(b & 15)] as char,
+                ]
+            })
+            .collect();
         s.serialize_str(&text)
     }
 }
@@ -147,7 +162,10 @@ impl<'de> Deserialize<'de> for RowSet {
         let fault = || serde::de::Error::custom("rows are written as pairs of hexadecimal digits");
         let digit = |b: u8| (b as char).to_digit(16).map(|v| v as u8);
         let pairs = text.as_bytes().chunks(2);
-        let bytes = pairs.map(|p| Some(digit(p[0])? << 4 | digit(*p.get(1)?)?)).collect::<Option<Vec<u8>>>().ok_or_else(fault)?;
+        let bytes = pairs
+            .map(|p| Some(digit(p[0])? << 4 | digit(*p.get(1)?)?))
+            .collect::<Option<Vec<u8>>>()
+            .ok_or_else(fault)?;
         Ok(Self { bytes })
     }
 }
@@ -178,7 +196,15 @@ pub struct Distribution {
 impl Distribution {
     /// All probability on the null action.
     pub fn null() -> Self {
-        Self { available: RowSet::default(), base: 0.0, listed: vec![Share { item: None, row: None, probability: 1.0 }] }
+        Self {
+            available: RowSet::default(),
+            base: 0.0,
+            listed: vec![Share {
+                item: None,
+                row: None,
+                probability: 1.0,
+            }],
+        }
     }
 
     /// Probability of the item in `row`, or of the null action.
@@ -284,7 +310,13 @@ impl Decision {
         self.propensity = 1.0;
         self.null_propensity = None;
         self.distribution = Distribution::null();
-        self.refusals.push(RuleCount { gate: Gate::Commit, rule: reason.to_owned(), version: None, count: 1, unknown: 0 });
+        self.refusals.push(RuleCount {
+            gate: Gate::Commit,
+            rule: reason.to_owned(),
+            version: None,
+            count: 1,
+            unknown: 0,
+        });
         self
     }
 }

@@ -1,5 +1,270 @@
-//! Deciding.
+//! Deciding: from everything that was known to a distribution, a choice sampled from it, and the reasons. A pure function; the
+//! same situation, request and seed give the same decision on every target and for ever (within one
+//! [`crate::SEMANTICS`]).
+//!
+//! The order is: gates of the customer (eligibility, consent, quiet hours, quiet period, caps); for each item suitability,
+//! exclusions, item caps, budgets and score; the distribution; the choice; the trace. Unknown never passes an inclusion and
+//! always triggers an exclusion.
+//!
+//! This room must never choose other than by sampling the distribution that it records, and never let anything that was drawn
+//! decide what the commit validates.
+
+mod candidates;
 pub mod decision;
+mod explore;
+mod gates;
+mod pick;
+mod score;
 pub mod situation;
-pub use decision::*;
-pub use situation::*;
+mod survey;
+mod trace;
+
+pub use decision::{
+    BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, Refusal,
+    RowSet, RuleCount, Share,
+};
+pub use gates::considered;
+pub use situation::{Contact, Forced, Request, Situation};
+pub use trace::CONTRIBUTIONS_MAX;
+
+use crate::plan::ScenePlan;
+use crate::plan::policy::{PolicyPlan, SLATE_MAX, TRACED_MAX};
+use crate::rule::eval;
+use crate::slots::ItemSlots;
+use crate::value::Value;
+use candidates::Candidates;
+use explore::Probabilities;
+use pick::Picked;
+use score::Scoring;
+
+/// Decides what to reach the customer with, by one policy of a scene. `seed` is split into a stream for posterior draws and
+/// one for the choice.
+pub fn decide(
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    situation: &Situation<'_>,
+    request: &Request,
+    seed: u64,
+) -> Decision {
+    let item_slots = ItemSlots::new(scene, policy.catalogue);
+    let refusing = gates::refusing(scene, policy, situation, request);
+    let positions = request
+        .slots
+        .unwrap_or(policy.slots)
+        .min(policy.slots)
+        .clamp(1, SLATE_MAX);
+    let mut out = Decision {
+        null: true,
+        choices: Vec::new(),
+        propensity: 1.0,
+        null_propensity: None,
+        slots: positions,
+        distribution: Distribution::null(),
+        candidates: situation.catalogue.len() as u32,
+        available: 0,
+        refusals: Vec::new(),
+        checks: Vec::new(),
+        debits: Vec::new(),
+        trace: Vec::new(),
+        slots_read: trace::slots_read(scene, policy, &item_slots, situation.customer),
+    };
+    if !refusing.is_empty() {
+        let count = |r: &gates::Refuser<'_>| RuleCount {
+            gate: r.gate,
+            rule: r.name.to_string(),
+            version: r.rule.and_then(|rule| rule.version.clone()),
+            count: 1,
+            unknown: u32::from(r.unknown),
+        };
+        out.refusals = refusing.iter().map(count).collect();
+        out.trace = trace::of_customer(scene, &refusing, situation.customer);
+        return out;
+    }
+
+    let mut scoring = Scoring::new(scene, policy, situation.model, situation.customer);
+    let survey = survey::survey(
+        scene,
+        policy,
+        situation,
+        request,
+        &item_slots,
+        &mut scoring,
+        positions,
+    );
+    let null_name = Value::text(policy.null_action.name.as_str());
+    let null_score = if policy.null_action.is_arm {
+        scoring.null(
+            policy,
+            &Candidates::of_null(situation, &item_slots, &null_name),
+        )
+    } else {
+        None
+    };
+    let candidates = Candidates {
+        situation,
+        item_slots: &item_slots,
+        rows: &survey.rows,
+        null: null_score.map(|_| &null_name),
+    };
+    let mut scores = survey.scores;
+    scores.extend(null_score);
+    out.available = survey.rows.len() as u32;
+    out.slots = survey.positions;
+    out.refusals = survey.refusals;
+    out.checks = survey.checks;
+
+    let null = null_score.map(|_| survey.rows.len());
+    let (probabilities, picked) = match &request.forced {
+        _ if candidates.len() == 0 => (
+            Probabilities {
+                each: Vec::new(),
+                base: 0.0,
+            },
+            Picked::default(),
+        ),
+        None => {
+            let probabilities = explore::explore(
+                &policy.exploration,
+                &candidates,
+                &scores,
+                &mut scoring,
+                seed,
+            );
+            let picked = pick::pick(
+                &policy.exploration,
+                &probabilities.each,
+                &scores,
+                null,
+                survey.positions,
+                seed,
+            );
+            (probabilities, picked)
+        }
+        Some(forced) => impose(forced, &candidates, null),
+    };
+    if let Some(Forced {
+        item: Some(key), ..
+    }) = &request.forced
+        && picked.picks.is_empty()
+    {
+        out.refusals.push(RuleCount {
+            gate: Gate::Forced,
+            rule: key.clone(),
+            version: None,
+            count: 1,
+            unknown: 0,
+        });
+    }
+    out.distribution = recorded(&candidates, &probabilities);
+    fill(&mut out, policy, &candidates, &scores, &picked);
+
+    let chosen: Vec<usize> = picked.picks.iter().map(|(i, _)| *i).collect();
+    out.trace = trace::of_candidates(
+        scene,
+        &candidates,
+        &scores,
+        &probabilities.each,
+        &chosen,
+        &mut scoring,
+    );
+    let room = TRACED_MAX.saturating_sub(out.trace.len());
+    out.trace.extend(trace::of_refused(
+        scene,
+        policy,
+        &candidates,
+        &survey.refused[..survey.refused.len().min(room)],
+    ));
+    out
+}
+
+/// All probability on the imposed candidate; where it is not available, or silence is imposed, on the null action.
+fn impose(
+    forced: &Forced,
+    candidates: &Candidates<'_>,
+    null: Option<usize>,
+) -> (Probabilities, Picked) {
+    let n = candidates.len();
+    let imposed = match &forced.item {
+        Some(key) => (candidates.rows.iter())
+            .position(|row| candidates.situation.catalogue.key(*row as usize) == key),
+        None => None,
+    };
+    let mut each = vec![0.0; n];
+    if let Some(i) = imposed.or(null) {
+        each[i] = 1.0;
+    }
+    let picks = imposed.map(|i| (i, 1.0)).into_iter().collect();
+    (
+        Probabilities { each, base: 0.0 },
+        Picked { picks, null: None },
+    )
+}
+
+/// The distribution as it is recorded: items whose probability is the base are not listed.
+fn recorded(candidates: &Candidates<'_>, probabilities: &Probabilities) -> Distribution {
+    let mut listed = Vec::new();
+    for (i, p) in probabilities.each.iter().enumerate() {
+        let row = candidates.row(i);
+        if row.is_none() || p.to_bits() != probabilities.base.to_bits() {
+            listed.push(Share {
+                item: candidates.key(i).map(str::to_owned),
+                row,
+                probability: *p,
+            });
+        }
+    }
+    // Silence that is no arm has all the probability where nothing else has any: nothing was available, or it was imposed.
+    if candidates.null.is_none() && probabilities.each.iter().all(|p| *p == 0.0) {
+        listed.push(Share {
+            item: None,
+            row: None,
+            probability: 1.0,
+        });
+    }
+    Distribution {
+        available: RowSet::new(candidates.rows.iter().copied()),
+        base: probabilities.base,
+        listed,
+    }
+}
+
+/// Writes what was picked into the decision.
+fn fill(
+    out: &mut Decision,
+    policy: &PolicyPlan,
+    candidates: &Candidates<'_>,
+    scores: &[f64],
+    picked: &Picked,
+) {
+    out.null = picked.picks.is_empty();
+    out.null_propensity = picked.null;
+    out.propensity = picked.null.unwrap_or(1.0);
+    for (position, (i, propensity)) in picked.picks.iter().enumerate() {
+        let Some(item) = candidates.key(*i) else {
+            continue;
+        };
+        let lookup = candidates.lookup(*i);
+        let cost = |b: &crate::plan::BudgetUse| {
+            survey::cost(&eval(&b.cost, &lookup)).map(|amount| Debit {
+                budget: b.budget,
+                amount,
+            })
+        };
+        let costs: Vec<Debit> = policy.budgets.iter().filter_map(cost).collect();
+        for cost in costs.iter().filter(|c| c.amount > 0) {
+            match out.debits.iter_mut().find(|d| d.budget == cost.budget) {
+                Some(debit) => debit.amount = debit.amount.saturating_add(cost.amount),
+                None => out.debits.push(*cost),
+            }
+        }
+        out.propensity *= propensity;
+        out.choices.push(Choice {
+            position: position as u32,
+            item: item.to_owned(),
+            propensity: *propensity,
+            score: scores[*i],
+            costs,
+        });
+    }
+    out.debits.sort_unstable();
+}

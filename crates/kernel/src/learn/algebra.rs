@@ -18,7 +18,8 @@ pub fn dot8(a: &[f64], b: &[f64]) -> f64 {
     for (lane, (x, y)) in tail_a.iter().zip(tail_b).enumerate() {
         lanes[lane] += x * y;
     }
-    ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+        + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
 }
 
 /// `out = matrix * x` for a square matrix of `x.len()` rows.
@@ -58,7 +59,8 @@ pub fn is_positive_definite(matrix: &[f64], n: usize) -> bool {
         let root = libm::sqrt(pivot);
         l[j * n + j] = root;
         for i in j + 1..n {
-            l[i * n + j] = (matrix[i * n + j] - dot8(&l[i * n..i * n + j], &l[j * n..j * n + j])) / root;
+            l[i * n + j] =
+                (matrix[i * n + j] - dot8(&l[i * n..i * n + j], &l[j * n..j * n + j])) / root;
         }
     }
     true

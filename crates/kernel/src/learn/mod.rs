@@ -34,7 +34,15 @@ pub fn learn(plan: &ModelPlan, state: &mut ModelState, samples: &[Sample]) -> Le
         // Not `clamp`, which panics on bounds out of order.
         let reward = s.reward.max(low).min(high);
         let fits = s.features.len() == crate::features::dimension(plan) && s.reward.is_finite();
-        if fits && state.posterior_mut(plan, s.arm.as_deref()).update(plan, &s.features, reward, s.weight, &mut scratch) {
+        if fits
+            && state.posterior_mut(plan, s.arm.as_deref()).update(
+                plan,
+                &s.features,
+                reward,
+                s.weight,
+                &mut scratch,
+            )
+        {
             out.learned += 1;
         } else {
             state.skipped += 1;
@@ -65,7 +73,12 @@ pub fn on_reward_scale(kind: ModelKind, linear: f64) -> f64 {
 
 /// Predicts the reward of `item` (none for the null action) from encoded features. An arm never seen is predicted by the
 /// prior. None when the features are not of the plan's dimension.
-pub fn predict(plan: &ModelPlan, state: &ModelState, item: Option<&str>, features: &[f64]) -> Option<Prediction> {
+pub fn predict(
+    plan: &ModelPlan,
+    state: &ModelState,
+    item: Option<&str>,
+    features: &[f64],
+) -> Option<Prediction> {
     let d = crate::features::dimension(plan);
     if features.len() != d {
         return None;
@@ -80,5 +93,9 @@ pub fn predict(plan: &ModelPlan, state: &ModelState, item: Option<&str>, feature
     };
     let linear = belief.linear_mean(features);
     let variance = belief.linear_variance(features, &mut Vec::with_capacity(d));
-    Some(Prediction { mean: on_reward_scale(plan.kind, linear), linear, variance })
+    Some(Prediction {
+        mean: on_reward_scale(plan.kind, linear),
+        linear,
+        variance,
+    })
 }

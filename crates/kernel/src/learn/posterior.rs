@@ -41,7 +41,11 @@ impl Posterior {
         let mut variances = Vec::new();
         for feature in &plan.features {
             let n = crate::features::width(&feature.plan);
-            let centre = if feature.plan == FeaturePlan::Intercept { plan.prior_intercept } else { 0.0 };
+            let centre = if feature.plan == FeaturePlan::Intercept {
+                plan.prior_intercept
+            } else {
+                0.0
+            };
             mean.resize(mean.len() + n, centre);
             variances.resize(variances.len() + n, feature.prior_variance);
         }
@@ -50,7 +54,11 @@ impl Posterior {
         for (i, v) in variances.into_iter().enumerate() {
             covariance[i * d + i] = v;
         }
-        Self { samples: 0, mean, covariance }
+        Self {
+            samples: 0,
+            mean,
+            covariance,
+        }
     }
 
     /// Number of weights.
@@ -72,9 +80,20 @@ impl Posterior {
 
     /// Learns one sample whose reward is already held within its bounds. Returns false, leaving the belief as it was but
     /// for its drift, when the sample holds or would make a number that is not finite.
-    pub fn update(&mut self, plan: &ModelPlan, x: &[f64], reward: f64, weight: f64, scratch: &mut Vec<f64>) -> bool {
+    pub fn update(
+        &mut self,
+        plan: &ModelPlan,
+        x: &[f64],
+        reward: f64,
+        weight: f64,
+        scratch: &mut Vec<f64>,
+    ) -> bool {
         let d = self.dimension();
-        if x.len() != d || !reward.is_finite() || !(weight > 0.0 && weight.is_finite()) || x.iter().any(|v| !v.is_finite()) {
+        if x.len() != d
+            || !reward.is_finite()
+            || !(weight > 0.0 && weight.is_finite())
+            || x.iter().any(|v| !v.is_finite())
+        {
             return false;
         }
         if plan.drift_variance > 0.0 {
@@ -94,13 +113,19 @@ impl Posterior {
             ModelKind::Linear => {
                 let precision = weight / plan.noise_variance;
                 let denominator = 1.0 + precision * v;
-                (precision * (reward - score) / denominator, precision / denominator)
+                (
+                    precision * (reward - score) / denominator,
+                    precision / denominator,
+                )
             }
             ModelKind::Logistic => {
                 let p = sigmoid(score);
                 let curvature = weight * (p * (1.0 - p)).max(CURVATURE_MIN);
                 let denominator = 1.0 + curvature * v;
-                (weight * (reward.clamp(0.0, 1.0) - p) / denominator, curvature / denominator)
+                (
+                    weight * (reward.clamp(0.0, 1.0) - p) / denominator,
+                    curvature / denominator,
+                )
             }
         };
         if !(step.is_finite() && shrink.is_finite() && shrink >= 0.0) {
@@ -130,8 +155,14 @@ impl Posterior {
     /// of updates can push a direction of hardly any variance below zero. A sound covariance is left as it is.
     pub fn repair(&mut self) {
         let d = self.dimension();
-        let largest = (0..d).map(|i| self.covariance[i * d + i]).fold(0.0, f64::max);
-        let mut added = if largest > 0.0 { largest * 1e-15 } else { f64::MIN_POSITIVE };
+        let largest = (0..d)
+            .map(|i| self.covariance[i * d + i])
+            .fold(0.0, f64::max);
+        let mut added = if largest > 0.0 {
+            largest * 1e-15
+        } else {
+            f64::MIN_POSITIVE
+        };
         while !is_positive_definite(&self.covariance, d) {
             for i in 0..d {
                 self.covariance[i * d + i] += added;

@@ -60,7 +60,8 @@ impl Sample {
         let mut r = Reader::new(bytes);
         r.format("sample", SAMPLE_FORMAT)?;
         let decision = DecisionId(r.array()?);
-        let reward_index = u16::try_from(r.uint()?).map_err(|_| r.malformed("a 16-bit reward index"))?;
+        let reward_index =
+            u16::try_from(r.uint()?).map_err(|_| r.malformed("a 16-bit reward index"))?;
         let arm = match r.u8()? {
             0 => None,
             1 => Some(r.str()?.to_owned()),

@@ -69,7 +69,8 @@ impl ModelState {
         let i = match self.arms.binary_search_by(|(a, _)| a.cmp(&arm)) {
             Ok(i) => i,
             Err(i) => {
-                self.arms.insert(i, (arm.into_owned(), Posterior::prior(plan)));
+                self.arms
+                    .insert(i, (arm.into_owned(), Posterior::prior(plan)));
                 i
             }
         };
@@ -147,14 +148,29 @@ impl ModelState {
                     covariance[j * d + i] = s;
                 }
             }
-            arms.push((arm, Posterior { samples: learned, mean, covariance }));
+            arms.push((
+                arm,
+                Posterior {
+                    samples: learned,
+                    mean,
+                    covariance,
+                },
+            ));
         }
         r.done()?;
-        Ok(Self { samples, skipped, arms })
+        Ok(Self {
+            samples,
+            skipped,
+            arms,
+        })
     }
 }
 
 fn finite(r: &mut Reader<'_>) -> Result<f64> {
     let v = r.f64()?;
-    if v.is_finite() { Ok(v) } else { Err(r.malformed("a finite number")) }
+    if v.is_finite() {
+        Ok(v)
+    } else {
+        Err(r.malformed("a finite number"))
+    }
 }

@@ -1,0 +1,177 @@
+//! From scores to an explicit distribution. Every explorer gives numbers, which are recorded and then sampled; none of them
+//! chooses (law 7).
+//!
+//! Candidates stand in a fixed order: items ascending by key, last the null action where it is an arm. Of equal scores the
+//! earlier candidate is the best.
+
+use super::candidates::Candidates;
+use super::score::{ModelScoring, Scoring};
+use crate::learn::algebra::{dot8, factor_semidefinite, multiply};
+use crate::plan::model::ModelScope;
+use crate::plan::policy::Exploration;
+use crate::random::{Purpose, Random};
+
+/// Probability of each candidate, and the one that the unremarkable ones share.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Probabilities {
+    pub(super) each: Vec<f64>,
+    pub(super) base: f64,
+}
+
+/// Index of the largest score, the first of equals.
+pub(super) fn best(scores: &[f64]) -> usize {
+    let mut best = 0;
+    for (i, s) in scores.iter().enumerate() {
+        if *s > scores[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// The distribution over the candidates, at least one, that have these `scores`.
+pub(super) fn explore(
+    exploration: &Exploration,
+    candidates: &Candidates<'_>,
+    scores: &[f64],
+    scoring: &mut Scoring<'_>,
+    seed: u64,
+) -> Probabilities {
+    let n = scores.len();
+    match exploration {
+        Exploration::Greedy => mixed(n, 0.0, &[(best(scores), 1.0)]),
+        Exploration::EpsilonGreedy { epsilon } => mixed(n, *epsilon, &[(best(scores), 1.0)]),
+        Exploration::Uniform => mixed(n, 1.0, &[]),
+        Exploration::Softmax { temperature } => {
+            let top = scores[best(scores)];
+            let mut each: Vec<f64> = scores
+                .iter()
+                .map(|s| libm::exp((s - top) / temperature))
+                .collect();
+            let sum: f64 = each.iter().sum();
+            for p in &mut each {
+                *p /= sum;
+            }
+            Probabilities { each, base: 0.0 }
+        }
+        Exploration::Thompson {
+            draws,
+            floor,
+            scale,
+        } => {
+            let draws = (*draws).max(1);
+            let mut wins = match scoring {
+                Scoring::Model(model) => winners(model, candidates, draws as usize, *scale, seed),
+                // Nothing is uncertain: every draw is won by the best.
+                Scoring::Expression(_) | Scoring::Nothing => vec![best(scores); draws as usize],
+            };
+            let mut counts: Vec<(usize, f64)> = Vec::new();
+            wins.sort_unstable();
+            for same in wins.chunk_by(|a, b| a == b) {
+                counts.push((same[0], same.len() as f64 / f64::from(draws)));
+            }
+            mixed(n, *floor, &counts)
+        }
+    }
+}
+
+/// `even` spread over all `n`, and the rest by `shares`, which sum to one.
+fn mixed(n: usize, even: f64, shares: &[(usize, f64)]) -> Probabilities {
+    let even = if even > 0.0 { even.min(1.0) } else { 0.0 };
+    let base = even / n as f64;
+    let mut each = vec![base; n];
+    for (i, share) in shares {
+        each[*i] += (1.0 - even) * share;
+    }
+    Probabilities { each, base }
+}
+
+/// The winner of each of `draws` draws from the posterior of all candidates' linear scores.
+///
+/// Per-item models have independent beliefs: each candidate's score is drawn by itself. A shared model's scores are jointly
+/// normal; they are drawn through whichever covariance is smaller, that of the scores (no more candidates than weights) or
+/// that of the weights. The logistic function grows with its argument, so the winner is found on the linear scale.
+fn winners(
+    model: &mut ModelScoring<'_>,
+    candidates: &Candidates<'_>,
+    draws: usize,
+    scale: f64,
+    seed: u64,
+) -> Vec<usize> {
+    let n = candidates.len();
+    let mut random = Random::stream(seed, Purpose::Draws);
+    let mut best = vec![(f64::NEG_INFINITY, 0usize); draws];
+    fn offer(best: &mut (f64, usize), candidate: usize, score: f64) {
+        if score > best.0 {
+            *best = (score, candidate);
+        }
+    }
+    let d = model.belief(None).dimension();
+    match model.plan.scope {
+        ModelScope::PerItem => {
+            let mut scratch = Vec::with_capacity(d);
+            candidates.visit(model, |i, item, model| {
+                let belief = model.belief(item);
+                let mean = belief.linear_mean(&model.features);
+                let deviation =
+                    scale * libm::sqrt(belief.linear_variance(&model.features, &mut scratch));
+                for b in &mut best {
+                    offer(b, i, mean + deviation * random.normal());
+                }
+            });
+        }
+        ModelScope::Shared if n <= d => {
+            let mut x = Vec::with_capacity(n * d);
+            candidates.visit(model, |_, _, model| x.extend_from_slice(&model.features));
+            let belief = model.belief(None);
+            let mut covariance = vec![0.0; n * n];
+            let mut row = Vec::with_capacity(d);
+            for i in 0..n {
+                multiply(&belief.covariance, &x[i * d..(i + 1) * d], &mut row);
+                for j in 0..=i {
+                    let c = dot8(&row, &x[j * d..(j + 1) * d]);
+                    covariance[i * n + j] = c;
+                    covariance[j * n + i] = c;
+                }
+            }
+            let l = factor_semidefinite(&covariance, n, tolerance(&covariance, n));
+            let means: Vec<f64> = (0..n)
+                .map(|i| belief.linear_mean(&x[i * d..(i + 1) * d]))
+                .collect();
+            let mut z = vec![0.0; n];
+            for b in &mut best {
+                z.fill_with(|| random.normal());
+                for i in 0..n {
+                    offer(
+                        b,
+                        i,
+                        means[i] + scale * dot8(&l[i * n..=i * n + i], &z[..=i]),
+                    );
+                }
+            }
+        }
+        ModelScope::Shared => {
+            let belief = model.belief(None);
+            let l = factor_semidefinite(&belief.covariance, d, tolerance(&belief.covariance, d));
+            let mut weights = Vec::with_capacity(draws * d);
+            let mut z = vec![0.0; d];
+            for _ in 0..draws {
+                z.fill_with(|| random.normal());
+                weights.extend(
+                    (0..d).map(|i| belief.mean[i] + scale * dot8(&l[i * d..=i * d + i], &z[..=i])),
+                );
+            }
+            candidates.visit(model, |i, _, model| {
+                for (b, w) in best.iter_mut().zip(weights.chunks_exact(d.max(1))) {
+                    offer(b, i, dot8(w, &model.features));
+                }
+            });
+        }
+    }
+    best.into_iter().map(|(_, i)| i).collect()
+}
+
+/// A pivot this small beside the largest variance is rounding.
+fn tolerance(covariance: &[f64], n: usize) -> f64 {
+    (0..n).map(|i| covariance[i * n + i]).fold(0.0, f64::max) * 1e-13
+}

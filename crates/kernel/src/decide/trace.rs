@@ -1,0 +1,214 @@
+//! The trace: what was best and why, and of what was refused the clause that failed. It is made after the choice and can
+//! never change it.
+
+use super::candidates::Candidates;
+use super::decision::{Candidate, Contribution, Gate, Refusal};
+use super::gates::Refuser;
+use super::score::{ModelScoring, Scoring};
+use super::survey::{Place, place_name};
+use crate::plan::ScenePlan;
+use crate::plan::policy::{PolicyPlan, TRACED_MAX};
+use crate::plan::rule::{NamedRule, Truth};
+use crate::plan::slot::SlotId;
+use crate::rule::{self, Lookup};
+use crate::slots::ItemSlots;
+use std::borrow::Cow;
+
+/// Most contributions kept of one candidate.
+pub const CONTRIBUTIONS_MAX: usize = 16;
+
+/// Lines for the gates of the customer that refused.
+pub(super) fn of_customer<L: Lookup + ?Sized>(
+    scene: &ScenePlan,
+    refusing: &[Refuser<'_>],
+    customer: &L,
+) -> Vec<Candidate> {
+    let line = |r: &Refuser<'_>| {
+        let truth = if r.unknown {
+            Truth::Unknown
+        } else {
+            Truth::False
+        };
+        let refusal = match r.rule {
+            Some(rule) => of_rule(scene, r.gate, rule, customer),
+            None => Refusal {
+                gate: r.gate,
+                rule: r.name.to_string(),
+                clause: None,
+                truth: (r.gate == Gate::Consent).then_some(truth),
+                reads: Vec::new(),
+            },
+        };
+        Candidate {
+            item: None,
+            score: None,
+            probability: 0.0,
+            contributions: Vec::new(),
+            refusal: Some(refusal),
+        }
+    };
+    refusing.iter().take(TRACED_MAX).map(line).collect()
+}
+
+/// Lines for the best candidates, those that were chosen always among them, best first.
+pub(super) fn of_candidates(
+    scene: &ScenePlan,
+    candidates: &Candidates<'_>,
+    scores: &[f64],
+    probabilities: &[f64],
+    chosen: &[usize],
+    scoring: &mut Scoring<'_>,
+) -> Vec<Candidate> {
+    let better = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    if order.len() > TRACED_MAX {
+        order.select_nth_unstable_by(TRACED_MAX - 1, better);
+        order.truncate(TRACED_MAX);
+    }
+    order.sort_unstable_by(better);
+    let left_out: Vec<usize> = chosen
+        .iter()
+        .copied()
+        .filter(|i| !order.contains(i))
+        .collect();
+    // The least of the best make room, but never for one another.
+    let mut kept = order.len();
+    while order.len() + left_out.len() > TRACED_MAX && kept > 0 {
+        kept -= 1;
+        if !chosen.contains(&order[kept]) {
+            order.remove(kept);
+        }
+    }
+    order.extend(left_out);
+    order.sort_unstable_by(better);
+    let names = match scoring {
+        Scoring::Model(model) => crate::features::names(scene, model.plan),
+        Scoring::Expression(_) | Scoring::Nothing => Vec::new(),
+    };
+    let mut line = |i: usize| {
+        let contributions = match scoring {
+            Scoring::Model(model) => contributions(model, candidates, i, &names),
+            Scoring::Expression(_) | Scoring::Nothing => Vec::new(),
+        };
+        Candidate {
+            item: candidates.key(i).map(str::to_owned),
+            score: Some(scores[i]),
+            probability: probabilities[i],
+            contributions,
+            refusal: None,
+        }
+    };
+    order.into_iter().map(&mut line).collect()
+}
+
+fn contributions(
+    model: &mut ModelScoring<'_>,
+    candidates: &Candidates<'_>,
+    i: usize,
+    names: &[String],
+) -> Vec<Contribution> {
+    model.encode(&candidates.lookup(i));
+    let belief = model.belief(candidates.key(i));
+    let mut parts: Vec<(usize, f64)> = belief
+        .mean
+        .iter()
+        .zip(&model.features)
+        .map(|(m, x)| m * x)
+        .enumerate()
+        .filter(|(_, v)| *v != 0.0)
+        .collect();
+    parts.sort_by(|(a, x), (b, y)| y.abs().total_cmp(&x.abs()).then(a.cmp(b)));
+    parts.truncate(CONTRIBUTIONS_MAX);
+    parts
+        .into_iter()
+        .map(|(k, value)| Contribution {
+            feature: names[k].clone(),
+            value,
+        })
+        .collect()
+}
+
+/// Lines for refused items.
+pub(super) fn of_refused(
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    candidates: &Candidates<'_>,
+    refused: &[(u32, Place)],
+) -> Vec<Candidate> {
+    let line = |(row, place): &(u32, Place)| {
+        let lookup = Candidates::of_row(candidates.situation, candidates.item_slots, *row);
+        let rule = match place {
+            (Gate::Suitability, i) => policy.suitability.get(*i),
+            (Gate::Exclusion, i) => policy.exclusions.get(*i),
+            _ => None,
+        };
+        let refusal = match rule {
+            Some(rule) => of_rule(scene, place.0, rule, &lookup),
+            None => Refusal {
+                gate: place.0,
+                rule: place_name(scene, policy, *place),
+                clause: None,
+                truth: None,
+                reads: Vec::new(),
+            },
+        };
+        let item = Some(candidates.situation.catalogue.key(*row as usize).to_owned());
+        Candidate {
+            item,
+            score: None,
+            probability: 0.0,
+            contributions: Vec::new(),
+            refusal: Some(refusal),
+        }
+    };
+    refused.iter().map(line).collect()
+}
+
+fn of_rule<L: Lookup + ?Sized>(
+    scene: &ScenePlan,
+    gate: Gate,
+    rule: &NamedRule,
+    lookup: &L,
+) -> Refusal {
+    let name = |id: SlotId| {
+        scene.slots.get(usize::from(id.0)).map_or_else(
+            || Cow::Owned(format!("slot {}", id.0)),
+            |s| Cow::Borrowed(s.name.as_str()),
+        )
+    };
+    let clause = match gate {
+        Gate::Exclusion => rule::explain_exclusion(&rule.expr, lookup),
+        _ => rule::explain(&rule.expr, lookup),
+    };
+    Refusal {
+        gate,
+        rule: rule.name.clone(),
+        truth: clause.as_ref().map(|c| c.truth),
+        reads: clause
+            .iter()
+            .flat_map(|c| &c.reads)
+            .map(|(id, v)| (name(*id).into_owned(), v.clone()))
+            .collect(),
+        clause: clause.map(|c| rule::written(c.expr, &name)),
+    }
+}
+
+/// Slots of customer, environment and request that `policy` reads, with their values, in slot order.
+pub(super) fn slots_read(
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    item_slots: &ItemSlots,
+    customer: &crate::slots::CustomerSlots<'_>,
+) -> Vec<(String, crate::value::Value<'static>)> {
+    let set = crate::slots::SlotSet::of_policy(scene, policy);
+    let mut ids: Vec<SlotId> = set.iter().filter(|id| !item_slots.contains(*id)).collect();
+    ids.sort_unstable();
+    ids.into_iter()
+        .map(|id| {
+            (
+                scene.slots[usize::from(id.0)].name.clone(),
+                customer.slot(id).clone().into_owned(),
+            )
+        })
+        .collect()
+}

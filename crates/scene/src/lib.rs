@@ -1,1 +1,46 @@
-//! Scene packs: YAML and CEL to compiled, type-checked plans.
+//! Scene packs: a whole business as a folder of declarations, compiled to the plans that the kernel runs.
+//!
+//! In: the texts of a pack's files. Out: a [`Checked`] scene, or every fault at once, each with file, line, column, what was
+//! found, what to write instead and the nearest right word. The types `Draft -> Checked` (and `Applied`, in the engine) let
+//! no one skip the check. All is pure but [`load_folder`], which reads a folder.
+//!
+//! It must never guess: what it does not know is a fault, and a plan it gives out was type-checked to the last expression.
+//! `docs/scene.md` tells the format; the key tables behind it are in `tables.rs`.
+
+mod cel;
+mod compile;
+mod draft;
+mod fault;
+mod load;
+pub mod mapping;
+mod node;
+mod shape;
+mod tables;
+pub mod unit;
+
+pub use compile::DEDUP_HORIZON_DEFAULT_US;
+pub use draft::{Checked, Draft};
+pub use fault::{Code, Fault, nearest};
+pub use load::{Error as LoadError, load_folder};
+pub use mapping::{MappedRow, Mapping, RowFault};
+
+/// Reads, checks and compiles the files of a pack: pairs of the path within the pack and the text.
+///
+/// # Errors
+/// Every fault, by file and place.
+pub fn compile(files: Vec<(String, String)>) -> Result<Checked, Vec<Fault>> {
+    Draft::parse(files).0.check()
+}
+
+/// Named limits of packs. At a limit the pack is refused and the fault names it; the kernel's own limits
+/// ([`luopan_kernel::plan`]) hold too.
+pub mod limits {
+    pub use crate::cel::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
+    pub use crate::compile::{
+        ATTRIBUTES_MAX, BUDGETS_MAX, CALENDAR_DAYS_MAX, CALENDARS_MAX, CATALOGUES_MAX, MODELS_MAX, POLICIES_MAX,
+        POLICY_PARTS_MAX, REWARDS_MAX, SLOTS_MAX,
+    };
+    pub use crate::draft::{FILE_BYTES_MAX, FILES_MAX};
+    pub use crate::load::FOLDERS_DEEP_MAX;
+    pub use crate::shape::{ENTRIES_MAX, EXPRESSION_BYTES_MAX, NAME_BYTES_MAX};
+}

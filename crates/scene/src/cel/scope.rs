@@ -1,0 +1,271 @@
+//! What names mean in a place: which slots (or, for events, fields) an expression may read there, their types, and why a
+//! name that exists may not be read.
+
+use super::ty::Ty;
+use luopan_kernel::plan::{
+    Aggregate, EventSchema, Expr, Field, Function, ScenePlan, SlotId, SlotSource,
+};
+use luopan_kernel::rule::visit_slots;
+use luopan_kernel::value::ValueType;
+use std::collections::BTreeMap;
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A derived tag, eligibility: customer, environment, request.
+    Customer,
+    /// A segment: customer only.
+    Segment,
+    /// Suitability, exclusion, score, cost: the item of a catalogue too.
+    Item(u16),
+}
+
+/// Names and what they mean.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope<'a> {
+    names: BTreeMap<String, (SlotId, Ty)>,
+    hidden: BTreeMap<String, String>,
+    /// What a name here is called in messages.
+    pub(crate) what: &'a str,
+    /// Slots of type duration that tell the time since something: a segment compares them with constants only.
+    recency: Vec<SlotId>,
+    /// Names whose own declaration is at fault: reading them says nothing new.
+    broken: std::collections::BTreeSet<String>,
+}
+
+impl<'a> Scope<'a> {
+    /// Fields of an event type.
+    pub(crate) fn of_event(schema: &EventSchema) -> Self {
+        let mut scope = Self {
+            what: "field of this event",
+            ..Self::default()
+        };
+        for (i, field) in schema.fields.iter().enumerate() {
+            if field.personal {
+                scope.hide_personal(&field.name);
+            } else {
+                scope
+                    .names
+                    .insert(field.name.clone(), (SlotId(i as u16), field_ty(field)));
+            }
+        }
+        scope
+    }
+
+    /// Slots of a scene, as far as it is compiled.
+    pub(crate) fn of_plan(plan: &ScenePlan, place: Place) -> Self {
+        let mut scope = Self {
+            what: "tag",
+            ..Self::default()
+        };
+        for (i, slot) in plan.slots.iter().enumerate() {
+            let id = SlotId(i as u16);
+            let why = match (&slot.source, place) {
+                (SlotSource::Item(c, _) | SlotSource::ItemKey(c), Place::Item(here)) if *c == here => None,
+                (SlotSource::Item(..) | SlotSource::ItemKey(_), Place::Item(_)) => continue,
+                (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
+                    Some("the item is read in suitability, exclusions, scores and costs only")
+                }
+                (_, Place::Segment) if !is_customers_own(plan, id) => {
+                    Some("a segment is kept up to date by events and time alone, so it reads tags only")
+                }
+                _ => None,
+            };
+            match why {
+                None => {
+                    scope.names.insert(slot.name.clone(), (id, slot_ty(plan, id)));
+                }
+                Some(why) => {
+                    scope.hidden.insert(slot.name.clone(), why.to_owned());
+                }
+            }
+            if place == Place::Segment && is_recency(plan, id) {
+                scope.recency.push(id);
+            }
+        }
+        if let Some(customer) = plan.event(luopan_kernel::event::CUSTOMER_TYPE) {
+            for field in customer.fields.iter().filter(|f| f.personal) {
+                scope.hide_personal(&field.name);
+            }
+        }
+        scope
+    }
+
+    fn hide_personal(&mut self, name: &str) {
+        self.hidden.insert(
+            name.to_owned(),
+            "it is personal: sealed with the customer's own key before it is stored".to_owned(),
+        );
+    }
+
+    /// The slot and type of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&(SlotId, Ty)> {
+        self.names.get(name)
+    }
+
+    /// Marks names whose own declaration is at fault.
+    pub(crate) fn set_broken<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
+        self.broken.extend(names.into_iter().cloned());
+    }
+
+    /// True when the declaration of `name` is itself at fault.
+    pub(crate) fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
+    }
+
+    /// Why a name that exists may not be read here.
+    pub(crate) fn why_hidden(&self, name: &str) -> Option<&str> {
+        self.hidden.get(name).map(String::as_str)
+    }
+
+    /// All names that may be read.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The type of a slot of this scope.
+    pub(crate) fn ty(&self, slot: SlotId) -> Option<&Ty> {
+        self.names
+            .values()
+            .find(|(id, _)| *id == slot)
+            .map(|(_, ty)| ty)
+    }
+
+    /// The name of a slot of this scope.
+    pub(crate) fn name(&self, slot: SlotId) -> Option<&str> {
+        self.names
+            .iter()
+            .find(|(_, (id, _))| *id == slot)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// True for the time since something, in a segment.
+    pub(crate) fn is_recency(&self, slot: SlotId) -> bool {
+        self.recency.contains(&slot)
+    }
+}
+
+/// The type of a field.
+pub(crate) fn field_ty(field: &Field) -> Ty {
+    Ty::of(field.kind, field.currency.as_deref())
+}
+
+/// The type of a slot with its currency, found from what it is made of.
+pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
+    let Some(slot) = plan.slots.get(usize::from(id.0)) else {
+        return Ty::Text;
+    };
+    let field_currency = |event: u16, of: Option<u16>| {
+        plan.events
+            .get(usize::from(event))
+            .and_then(|e| e.fields.get(usize::from(of?)))
+            .filter(|f| f.kind == ValueType::Money)
+            .and_then(|f| f.currency.clone())
+    };
+    match &slot.source {
+        SlotSource::Tag(t) => match plan.tags.get(usize::from(*t)) {
+            Some(tag) => {
+                let currency = field_currency(tag.event, tag.measure.of);
+                let averaged = matches!(tag.aggregate, Aggregate::Mean | Aggregate::Ewma { .. });
+                if averaged && currency.is_some() {
+                    Ty::Money {
+                        currency,
+                        exact: false,
+                    }
+                } else {
+                    Ty::of(slot.kind, currency.as_deref())
+                }
+            }
+            None => Ty::of(slot.kind, None),
+        },
+        SlotSource::Derived(d) => {
+            let mut currency = None;
+            if slot.kind == ValueType::Money
+                && let Some(expr) = plan.derived.get(usize::from(*d))
+            {
+                visit_slots(expr, &mut |read| {
+                    if currency.is_none()
+                        && let Ty::Money { currency: c, .. } = slot_ty(plan, read)
+                    {
+                        currency = c;
+                    }
+                });
+            }
+            Ty::of(slot.kind, currency.as_deref())
+        }
+        SlotSource::Environment(_) | SlotSource::Request | SlotSource::ItemKey(_) => Ty::of(slot.kind, None),
+        SlotSource::Item(c, a) => plan
+            .catalogues
+            .get(usize::from(*c))
+            .and_then(|c| c.attributes.get(usize::from(*a)))
+            .map_or(Ty::of(slot.kind, None), field_ty),
+    }
+}
+
+/// True when the slot depends on events and time alone, not on the environment, a request or an item.
+fn is_customers_own(plan: &ScenePlan, id: SlotId) -> bool {
+    every_source(plan, id, &mut |s| matches!(s, SlotSource::Tag(_) | SlotSource::Derived(_)))
+}
+
+/// True when the slot is a recency, or is derived from one.
+fn is_recency(plan: &ScenePlan, id: SlotId) -> bool {
+    match plan.slots.get(usize::from(id.0)).map(|s| &s.source) {
+        Some(SlotSource::Tag(t)) => plan
+            .tags
+            .get(usize::from(*t))
+            .is_some_and(|t| t.aggregate == Aggregate::Recency),
+        Some(SlotSource::Derived(d)) => plan
+            .derived
+            .get(usize::from(*d))
+            .is_some_and(|e| yields_recency(plan, e)),
+        _ => false,
+    }
+}
+
+/// True when the value of `expr` moves with the clock: a recency that no comparison has turned into a truth.
+fn yields_recency(plan: &ScenePlan, expr: &Expr) -> bool {
+    match expr {
+        Expr::Slot(id) => is_recency(plan, *id),
+        Expr::Const(_) | Expr::In(..) => false,
+        Expr::Unary(_, x) => yields_recency(plan, x),
+        Expr::Binary(op, a, b) => {
+            use luopan_kernel::plan::BinaryOp::{Add, Div, Mul, Rem, Sub};
+            matches!(op, Add | Sub | Mul | Div | Rem)
+                && (yields_recency(plan, a) || yields_recency(plan, b))
+        }
+        Expr::If(_, a, b) => yields_recency(plan, a) || yields_recency(plan, b),
+        Expr::Call(Function::Known, _) => false,
+        Expr::Call(_, args) => args.iter().any(|a| yields_recency(plan, a)),
+    }
+}
+
+/// True when every source that `id` is made of passes.
+pub(crate) fn every_source(
+    plan: &ScenePlan,
+    id: SlotId,
+    passes: &mut dyn FnMut(&SlotSource) -> bool,
+) -> bool {
+    // Derived tags read earlier slots only, so marking downward from `id` visits each slot once.
+    let mut wanted = vec![false; plan.slots.len()];
+    if let Some(w) = wanted.get_mut(usize::from(id.0)) {
+        *w = true;
+    }
+    for i in (0..plan.slots.len()).rev() {
+        if !wanted[i] {
+            continue;
+        }
+        if !passes(&plan.slots[i].source) {
+            return false;
+        }
+        if let SlotSource::Derived(d) = plan.slots[i].source
+            && let Some(expr) = plan.derived.get(usize::from(d))
+        {
+            visit_slots(expr, &mut |read| {
+                if let Some(w) = wanted.get_mut(usize::from(read.0)) {
+                    *w = true;
+                }
+            });
+        }
+    }
+    true
+}

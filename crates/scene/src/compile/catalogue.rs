@@ -1,0 +1,126 @@
+//! Catalogues, their attributes and the items that the pack itself declares.
+
+use super::{Compiler, scalar};
+use crate::fault::{Code, nearest, shown};
+use crate::node::{Key, Node};
+use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource};
+use luopan_kernel::value::{Value, ValueType};
+
+/// Most catalogues of a scene.
+pub const CATALOGUES_MAX: usize = 64;
+/// Most attributes of a catalogue.
+pub const ATTRIBUTES_MAX: usize = 256;
+
+impl Compiler<'_, '_> {
+    pub(super) fn catalogues(&mut self) {
+        for (key, node) in self.section("catalogues") {
+            if self.plan.catalogues.len() == CATALOGUES_MAX {
+                self.report.at(key.at, Code::Limit, "more catalogues than are kept", format!("write at most {CATALOGUES_MAX}"));
+                break;
+            }
+            let number = self.plan.catalogues.len() as u16;
+            let entries: Vec<&(Key, Node)> = node.get("attributes").map_or(&[][..], Node::entries).iter().collect();
+            let owner = format!("catalogue {}", key.text);
+            let attributes = self.fields(&owner, &entries);
+            if attributes.len() > ATTRIBUTES_MAX {
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    format!("`{}` has {} attributes", key.text, attributes.len()),
+                    format!("write at most {ATTRIBUTES_MAX}"),
+                );
+            }
+            let broken: Vec<String> = self
+                .broken_fields
+                .iter()
+                .filter(|(o, _)| *o == owner)
+                .map(|(_, f)| f.clone())
+                .collect();
+            for name in &broken {
+                self.broken.insert(format!("item.{name}"));
+            }
+            for (k, n) in &entries {
+                if k.text == "key" {
+                    self.report.at(k.at, Code::BadName, "`key` is the item's own key", "give the attribute another name; `item.key` is there already");
+                }
+                if n.get("personal").and_then(Node::boolean) == Some(true) {
+                    self.report.at(k.at, Code::Conflict, format!("the item attribute `{}` is personal", k.text), "items are not persons; leave `personal` out");
+                }
+            }
+            let mut items = Vec::new();
+            for (item_key, values_node) in node.get("items").map_or(&[][..], Node::entries) {
+                let mut values = vec![Value::Missing; attributes.len()];
+                for (name, value) in values_node.entries() {
+                    match attributes.iter().position(|f| f.name == name.text) {
+                        Some(i) => {
+                            if let Some(v) = scalar(value, &attributes[i], &mut self.report) {
+                                values[i] = v;
+                            }
+                        }
+                        None if broken.contains(&name.text) => {}
+                        None => {
+                            let near = nearest(&name.text, attributes.iter().map(|f| f.name.as_str()));
+                            self.report.near(
+                                name.at,
+                                Code::UnknownName,
+                                format!("`{}` has no attribute `{}`", key.text, shown(&name.text)),
+                                format!("declared are {}", crate::fault::listed(attributes.iter().map(|f| f.name.as_str()))),
+                                near,
+                            );
+                        }
+                    }
+                }
+                for (i, field) in attributes.iter().enumerate() {
+                    if field.required && values_node.get(&field.name).is_none() {
+                        values[i] = Value::Missing;
+                        self.report.at(
+                            item_key.at,
+                            Code::MissingKey,
+                            format!("the item `{}` has no `{}`", shown(&item_key.text), field.name),
+                            "write it: the catalogue declares it required",
+                        );
+                    }
+                }
+                items.push(ItemPlan {
+                    key: item_key.text.clone(),
+                    values,
+                });
+            }
+            self.plan.slots.push(SlotPlan {
+                name: "item.key".into(),
+                kind: ValueType::Text,
+                source: SlotSource::ItemKey(number),
+            });
+            for (i, field) in attributes.iter().enumerate() {
+                let slot = luopan_kernel::plan::SlotId(self.plan.slots.len() as u16);
+                if let Some(why) = &field.not_a_feature {
+                    self.not_a_feature.insert(slot, why.clone());
+                }
+                self.plan.slots.push(SlotPlan {
+                    name: format!("item.{}", field.name),
+                    kind: field.kind,
+                    source: SlotSource::Item(number, i as u16),
+                });
+            }
+            self.plan.catalogues.push(CataloguePlan {
+                name: key.text.clone(),
+                attributes,
+                items,
+            });
+        }
+        self.settle_scopes();
+    }
+
+    /// Index of the catalogue that `node` names.
+    pub(super) fn catalogue_index(&mut self, node: &Node) -> Option<u16> {
+        let name = node.text()?;
+        let names: Vec<&str> = self.section("catalogues").iter().map(|(k, _)| k.text.as_str()).collect();
+        match names.iter().position(|n| *n == name) {
+            Some(i) => (i < self.plan.catalogues.len()).then_some(i as u16),
+            None => {
+                self.report.unknown(node.at, "catalogue", name, names.iter().copied());
+                None
+            }
+        }
+    }
+}

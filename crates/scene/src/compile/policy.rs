@@ -1,0 +1,457 @@
+//! Segments, shared rules, budgets and policies.
+
+use super::{Compiler, Want, duration};
+use crate::cel::{Place, Ty};
+use crate::fault::{Code, shown};
+use crate::node::{Data, Key, Node};
+use crate::shape::check;
+use crate::tables::{WHOLE_POLICY, POLICY_MUSTS};
+use crate::unit;
+use luopan_kernel::plan::{
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, Expr, NamedRule, NullAction, PolicyPlan, QuietHours,
+    SEGMENTS_MAX, Scorer, SegmentPlan, SlotId,
+};
+use luopan_kernel::time::HOUR_US;
+
+/// Most policies of a scene.
+pub const POLICIES_MAX: usize = 256;
+/// Most budgets of a scene.
+pub const BUDGETS_MAX: usize = 256;
+/// Most rules, caps or budgets of one policy.
+pub const POLICY_PARTS_MAX: usize = 64;
+/// Most slots of one scene: items' attributes included.
+pub const SLOTS_MAX: usize = u16::MAX as usize;
+
+impl<'d> Compiler<'d, '_> {
+    pub(super) fn segments(&mut self) {
+        if self.plan.slots.len() > SLOTS_MAX {
+            let at = self.section("catalogues").first().map(|(k, _)| k.at);
+            if let Some(at) = at {
+                self.report.at(at, Code::Limit, format!("the scene has {} slots", self.plan.slots.len()), format!("declare at most {SLOTS_MAX} tags and attributes"));
+            }
+        }
+        let section = self.section("segments");
+        for (i, (key, node)) in section.iter().enumerate() {
+            if i == SEGMENTS_MAX {
+                self.report.at(key.at, Code::Limit, format!("{} segments", section.len()), format!("write at most {SEGMENTS_MAX}"));
+                break;
+            }
+            if let Some(rule) = self.rule(&key.text, node, Place::Segment) {
+                self.plan.segments.push(SegmentPlan {
+                    name: key.text.clone(),
+                    rule,
+                });
+            }
+        }
+    }
+
+    /// A condition written as CEL or as `{rule, version}`.
+    fn rule(&mut self, name: &str, node: &Node, place: Place) -> Option<NamedRule> {
+        let source = node.get("rule").unwrap_or(node);
+        let scope = self.scope(place);
+        let typed = self.expression(source, &scope, Want::Condition)?;
+        Some(NamedRule {
+            name: name.to_owned(),
+            source: source.scalar()?.trim().to_owned(),
+            expr: typed.expr,
+            version: node.get("version").and_then(Node::text).map(str::to_owned),
+        })
+    }
+
+    pub(super) fn budgets(&mut self) {
+        for (key, node) in self.section("budgets") {
+            if self.plan.budgets.len() == BUDGETS_MAX {
+                self.report.at(key.at, Code::Limit, "more budgets than are kept", format!("write at most {BUDGETS_MAX}"));
+                break;
+            }
+            if let Some(budget) = self.budget(key, node) {
+                self.plan.budgets.push(budget);
+            }
+        }
+    }
+
+    fn budget(&mut self, key: &Key, node: &Node) -> Option<BudgetPlan> {
+        let limit = node.get("limit")?;
+        let (limit, currency) = match limit.get("amount") {
+            None => (limit.integer()?, None),
+            Some(amount) => {
+                let currency = limit.get("currency")?.text()?;
+                let digits = unit::minor_digits(currency)?;
+                match unit::minor_units(amount.scalar()?, digits) {
+                    Ok(v) if v >= 0 => (v, Some(currency.to_owned())),
+                    Ok(_) => {
+                        self.report.at(amount.at, Code::OutOfRange, "a budget below zero", "write an amount of zero or more");
+                        return None;
+                    }
+                    Err(write) => {
+                        self.report.at(amount.at, Code::WrongType, format!("here stands {}", amount.described()), write);
+                        return None;
+                    }
+                }
+            }
+        };
+        Some(BudgetPlan {
+            name: key.text.clone(),
+            limit,
+            currency,
+            period: match node.get("period")?.text()? {
+                "daily" => BudgetPeriod::Daily,
+                _ => BudgetPeriod::Total,
+            },
+            rows: node
+                .get("rows")
+                .and_then(Node::integer)
+                .and_then(|v| u16::try_from(v).ok())
+                .unwrap_or(16),
+        })
+    }
+
+    pub(super) fn policies(&mut self) {
+        // Shared rules are compiled where they are used; one that nothing uses is compiled for its faults alone.
+        let mut used = std::collections::BTreeSet::new();
+        for (i, (key, _)) in self.section("policies").iter().enumerate() {
+            if i == POLICIES_MAX {
+                self.report.at(key.at, Code::Limit, "more policies than are kept", format!("write at most {POLICIES_MAX}"));
+                break;
+            }
+            let Some(node) = self.inherited(i) else { continue };
+            if node.get("like").is_some() {
+                // What is written and what is inherited together must be whole.
+                let mut whole = node.clone();
+                if let Data::Map(entries) = &mut whole.data {
+                    entries.retain(|(k, _)| k.text != "like");
+                }
+                for name in POLICY_MUSTS {
+                    if whole.get(name).is_none() {
+                        check(&whole, &WHOLE_POLICY, &mut self.report);
+                        break;
+                    }
+                }
+            }
+            if let Some(policy) = self.policy(key, &node, &mut used) {
+                self.plan.policies.push(policy);
+            }
+        }
+        for (key, node) in self.section("rules") {
+            if !used.contains(&key.text) {
+                let place = if self.plan.catalogues.len() == 1 { Place::Item(0) } else { Place::Customer };
+                self.rule(&key.text, node, place);
+            }
+        }
+    }
+
+    /// The policy of this position with what it inherits through `like`.
+    fn inherited(&mut self, index: usize) -> Option<Node> {
+        let section = self.section("policies");
+        let (key, node) = section.get(index)?;
+        let mut merged = node.clone();
+        let mut seen = vec![key.text.as_str()];
+        let mut next = node.get("like");
+        while let Some(like) = next {
+            let name = like.text()?;
+            let Some((parent_key, parent)) = section.iter().find(|(k, _)| k.text == name) else {
+                let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
+                self.report.unknown(like.at, "policy", name, names.iter().copied());
+                return None;
+            };
+            if seen.contains(&parent_key.text.as_str()) {
+                self.report.at(like.at, Code::Cycle, format!("`{}` is like itself", key.text), "let one policy be written out");
+                return None;
+            }
+            seen.push(&parent_key.text);
+            if let Data::Map(entries) = &mut merged.data {
+                for (k, v) in parent.entries() {
+                    if !entries.iter().any(|(mine, _)| mine.text == k.text) {
+                        entries.push((k.clone(), v.clone()));
+                    }
+                }
+            }
+            next = parent.get("like");
+        }
+        Some(merged)
+    }
+
+    fn policy(&mut self, key: &Key, node: &Node, used: &mut std::collections::BTreeSet<String>) -> Option<PolicyPlan> {
+        let catalogue = self.catalogue_index(node.get("catalogue")?);
+        let item = catalogue.map(Place::Item);
+        let eligibility = self.rules(node, "eligibility", Some(Place::Customer), used);
+        let suitability = self.rules(node, "suitability", item, used);
+        let exclusions = self.rules(node, "exclusions", item, used);
+        self.distinct(node, &[&eligibility, &suitability, &exclusions]);
+        let consent = node.get("consent").and_then(|n| self.consent(n));
+        let scorer = self.scorer(node, catalogue, item);
+        let exploration = self.exploration(node.get("exploration")?);
+        if let (Some(Scorer::Expression(_)), Some(Exploration::Thompson { .. }), Some(n)) =
+            (&scorer, &exploration, node.get("exploration"))
+        {
+            self.report.at(
+                n.at,
+                Code::Conflict,
+                "thompson exploration of an expression, which has no posterior to draw from",
+                "write `score: {model: NAME}`, or explore with `epsilon_greedy` or `softmax`",
+            );
+        }
+        let null = node.get("null_action")?;
+        let null_name = null.get("name")?.text()?.to_owned();
+        if let Some(c) = catalogue
+            && self.plan.catalogues[usize::from(c)].items.iter().any(|i| i.key == null_name)
+        {
+            self.report.at(null.at, Code::DuplicateName, format!("`{null_name}` is an item too"), "give silence a name of its own");
+        }
+        let slots = node.get("slots").and_then(Node::integer).unwrap_or(1);
+        let caps = self.caps(node);
+        let budgets = self.budget_uses(node, item);
+        let quiet_hours = node.get("quiet_hours").and_then(|n| {
+            let minute = |k: &str| unit::clock(n.get(k)?.scalar()?).ok();
+            let (from_minute, to_minute) = (minute("from")?, minute("to")?);
+            if from_minute == to_minute {
+                self.report.at(n.at, Code::OutOfRange, "quiet hours that begin and end at the same minute", "leave them out, or write different times");
+            }
+            Some(QuietHours { from_minute, to_minute })
+        });
+        let mut rewards = Vec::new();
+        for n in node.get("rewards").map_or(&[][..], Node::elements) {
+            if let Some(i) = self.reward_index(n) {
+                if rewards.contains(&i) {
+                    self.report.at(n.at, Code::DuplicateName, format!("`{}` stands twice", n.scalar().unwrap_or_default()), "keep one of them");
+                }
+                rewards.push(i);
+            }
+        }
+        if let Some(Scorer::Model(name)) = &scorer
+            && let Some(model) = self.plan.models.iter().find(|m| m.name == *name)
+            && !rewards.contains(&model.reward)
+        {
+            let reward = self.section("rewards").get(usize::from(model.reward)).map_or("", |(k, _)| k.text.as_str());
+            self.report.at(
+                key.at,
+                Code::Conflict,
+                format!("`{}` is scored by `{name}` and does not wait for its reward `{reward}`", key.text),
+                format!("write `rewards: [{reward}]`, or the model never learns"),
+            );
+        }
+        Some(PolicyPlan {
+            name: key.text.clone(),
+            catalogue: catalogue?,
+            channel: node.get("channel")?.text()?.to_owned(),
+            eligibility,
+            suitability,
+            exclusions,
+            consent,
+            scorer: scorer?,
+            exploration: exploration?,
+            slots: u32::try_from(slots).ok()?,
+            null_action: NullAction {
+                name: null_name,
+                is_arm: null.get("arm").and_then(Node::boolean).unwrap_or(false),
+                score: null.get("score").and_then(Node::number).unwrap_or(0.0),
+            },
+            caps,
+            quiet_period_us: node.get("quiet_period").and_then(duration),
+            quiet_hours,
+            budgets,
+            valid_for_us: node.get("valid_for").and_then(duration).unwrap_or(HOUR_US),
+            rewards,
+        })
+    }
+
+    /// The rules of one list of a policy.
+    fn rules(&mut self, node: &Node, list: &str, place: Option<Place>, used: &mut std::collections::BTreeSet<String>) -> Vec<NamedRule> {
+        let Some(list) = node.get(list) else {
+            return Vec::new();
+        };
+        self.bounded(list);
+        let mut out = Vec::new();
+        for n in list.elements() {
+            let (name, rule) = match n.get("use") {
+                None => (n.get("name").and_then(Node::text), n),
+                Some(name_node) => {
+                    let Some(name) = name_node.text() else { continue };
+                    let section = self.section("rules");
+                    let Some((key, rule)) = section.iter().find(|(k, _)| k.text == name) else {
+                        let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
+                        self.report.unknown(name_node.at, "rule", name, names.iter().copied());
+                        continue;
+                    };
+                    used.insert(key.text.clone());
+                    (Some(key.text.as_str()), rule)
+                }
+            };
+            let (Some(name), Some(place)) = (name, place) else { continue };
+            if let Some(rule) = self.rule(name, rule, place) {
+                out.push(rule);
+            }
+        }
+        out
+    }
+
+    fn bounded(&mut self, list: &Node) {
+        if list.elements().len() > POLICY_PARTS_MAX {
+            self.report.at(
+                list.at,
+                Code::Limit,
+                format!("a list of {}", list.elements().len()),
+                format!("write at most {POLICY_PARTS_MAX}"),
+            );
+        }
+    }
+
+    fn distinct(&mut self, node: &Node, lists: &[&Vec<NamedRule>]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for rule in lists.iter().flat_map(|l| l.iter()) {
+            if !seen.insert(rule.name.as_str()) {
+                self.report.at(
+                    node.at,
+                    Code::DuplicateName,
+                    format!("two rules of this policy are called `{}`", rule.name),
+                    "names tell refusals apart: give one of them another",
+                );
+            }
+        }
+    }
+
+    fn consent(&mut self, node: &Node) -> Option<SlotId> {
+        let scope = self.scope(Place::Customer);
+        let typed = self.expression(node, &scope, Want::Condition)?;
+        match typed.expr {
+            Expr::Slot(slot) => Some(slot),
+            _ => {
+                self.report.at(node.at, Code::WrongType, "consent is an expression", "name a boolean tag");
+                None
+            }
+        }
+    }
+
+    fn scorer(&mut self, node: &Node, catalogue: Option<u16>, item: Option<Place>) -> Option<Scorer> {
+        let score = node.get("score")?;
+        let Some(model) = score.get("model") else {
+            let scope = self.scope(item?);
+            return self.expression(score, &scope, Want::Figure).map(|t| Scorer::Expression(t.expr));
+        };
+        let name = model.text()?;
+        let section = self.section("models");
+        let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
+        if !names.contains(&name) {
+            self.report.unknown(model.at, "model", name, names.iter().copied());
+            return None;
+        }
+        if let (Some(c), Some(plan)) = (catalogue, self.plan.models.iter().find(|m| m.name == name))
+            && plan.catalogue != c
+        {
+            let scored = self.plan.catalogues[usize::from(plan.catalogue)].name.clone();
+            let own = self.plan.catalogues[usize::from(c)].name.clone();
+            self.report.at(
+                model.at,
+                Code::Conflict,
+                format!("`{name}` scores items of `{scored}`, and the policy chooses from `{own}`"),
+                "let both name one catalogue",
+            );
+        }
+        Some(Scorer::Model(name.to_owned()))
+    }
+
+    fn exploration(&mut self, node: &Node) -> Option<Exploration> {
+        match node.text() {
+            Some("greedy") => return Some(Exploration::Greedy),
+            Some("uniform") => return Some(Exploration::Uniform),
+            _ => {}
+        }
+        if let Some(n) = node.get("epsilon_greedy") {
+            return Some(Exploration::EpsilonGreedy { epsilon: n.number()? });
+        }
+        if let Some(n) = node.get("softmax") {
+            return Some(Exploration::Softmax {
+                temperature: n.number()?,
+            });
+        }
+        let n = node.get("thompson")?;
+        Some(Exploration::Thompson {
+            draws: n
+                .get("draws")
+                .map_or(Some(100), Node::integer)
+                .and_then(|v| u32::try_from(v).ok())?,
+            floor: n.get("floor").map_or(Some(0.01), Node::number)?,
+            scale: n.get("scale").map_or(Some(1.0), Node::number)?,
+        })
+    }
+
+    fn caps(&mut self, node: &Node) -> Vec<CapPlan> {
+        let Some(list) = node.get("caps") else {
+            return Vec::new();
+        };
+        self.bounded(list);
+        let mut out: Vec<CapPlan> = Vec::new();
+        for n in list.elements() {
+            let cap = || {
+                let window = n.get("window")?;
+                Some(CapPlan {
+                    name: n.get("name")?.text()?.to_owned(),
+                    limit: u32::try_from(n.get("limit")?.integer()?).ok()?,
+                    window_us: match window.text() {
+                        Some("lifetime") => None,
+                        _ => Some(duration(window)?),
+                    },
+                    scope: match n.get("scope") {
+                        None => CapScope::Customer,
+                        Some(s) => match (s.text(), s.get("channel")) {
+                            (_, Some(channel)) => CapScope::Channel(channel.text()?.to_owned()),
+                            (Some("policy"), _) => CapScope::Policy,
+                            (Some("item"), _) => CapScope::Item,
+                            _ => CapScope::Customer,
+                        },
+                    },
+                })
+            };
+            let Some(cap) = cap() else { continue };
+            if out.iter().any(|c| c.name == cap.name) {
+                self.report.at(n.at, Code::DuplicateName, format!("two caps are called `{}`", shown(&cap.name)), "give one of them another name");
+            }
+            out.push(cap);
+        }
+        out
+    }
+
+    fn budget_uses(&mut self, node: &Node, item: Option<Place>) -> Vec<BudgetUse> {
+        let Some(list) = node.get("budgets") else {
+            return Vec::new();
+        };
+        self.bounded(list);
+        let mut out = Vec::new();
+        for n in list.elements() {
+            let (Some(budget), Some(cost)) = (n.get("budget"), n.get("cost")) else { continue };
+            let Some(name) = budget.text() else { continue };
+            let section = self.section("budgets");
+            let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
+            let index = names.iter().position(|b| *b == name);
+            if index.is_none() {
+                self.report.unknown(budget.at, "budget", name, names.iter().copied());
+            }
+            let Some(place) = item else { continue };
+            let scope = self.scope(place);
+            let Some(typed) = self.expression(cost, &scope, Want::Figure) else { continue };
+            let plan = self.plan.budgets.iter().find(|b| b.name == name);
+            let wanted = plan.map(|b| b.currency.clone());
+            let fits = match (&typed.ty, &wanted) {
+                (_, None) => true,
+                (Ty::Integer, Some(None)) => true,
+                (Ty::Money { currency, exact: true }, Some(Some(c))) => currency.as_ref().is_none_or(|x| x == c),
+                _ => false,
+            };
+            if !fits {
+                let write = match wanted.flatten() {
+                    Some(c) => format!("the budget is in {c}: write an amount such as `money(\"0.05\", \"{c}\")`"),
+                    None => "the budget counts things: write an integer such as `1`".to_owned(),
+                };
+                self.report.at(cost.at, Code::ExpressionType, format!("the cost is {}", typed.ty.word()), write);
+                continue;
+            }
+            if let Some(index) = index {
+                out.push(BudgetUse {
+                    budget: index as u16,
+                    cost: typed.expr,
+                });
+            }
+        }
+        out
+    }
+}

@@ -2,7 +2,7 @@
 //! back; nothing here knows JSON documents, status codes or files.
 
 use luopan_kernel::event::Origin;
-use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
+use luopan_kernel::id::{IdentifierId, PartitionId, Position};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
@@ -72,7 +72,7 @@ pub struct Unreadable<'a> {
 }
 
 /// One input of a batch.
-pub type Input<'a> = Result<Incoming<'a>, Unreadable<'a>>;
+pub type Input<'a> = std::result::Result<Incoming<'a>, Unreadable<'a>>;
 
 /// What became of one input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,12 +119,19 @@ impl fmt::Display for PositionToken {
 
 impl std::str::FromStr for PositionToken {
     type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
         let mut out = Self::default();
         for part in s.split(',').filter(|p| !p.is_empty()) {
-            let fault = || format!("`{part}` is not a position; write PARTITION:POSITION, as an answer gave it");
+            let fault = || {
+                format!(
+                    "`{part}` is not a position; write PARTITION:POSITION, as an answer gave it"
+                )
+            };
             let (p, at) = part.split_once(':').ok_or_else(fault)?;
-            out.include(PartitionId(p.parse().map_err(|_| fault())?), Position(at.parse().map_err(|_| fault())?));
+            out.include(
+                PartitionId(p.parse().map_err(|_| fault())?),
+                Position(at.parse().map_err(|_| fault())?),
+            );
         }
         Ok(out)
     }
@@ -362,7 +369,11 @@ impl From<luopan_store::Error> for Refusal {
             luopan_store::Error::Limit { .. } => RefusalKind::TooLarge,
             _ => RefusalKind::Unavailable,
         };
-        Self { code: "store_unavailable", kind, message: e.to_string() }
+        Self {
+            code: "store_unavailable",
+            kind,
+            message: e.to_string(),
+        }
     }
 }
 

@@ -1,1 +1,35 @@
-//! The loop: intake, fold workers, identity, decisions, outcomes, segments.
+//! The loop: intake, fold workers, identity, decisions, outcomes, learners, segments, timers.
+//!
+//! Everything that happens is an entry of the log; everything known is a fold over it; everything decided is a pure function
+//! of what was known, committed together with the ledgers it draws on. This room knows stores only through their traits and
+//! the world only through [`Env`]; it must never touch a clock, an executor, HTTP, configuration files or a concrete backend.
+
+pub mod api;
+mod catalogues;
+mod counters;
+mod customers;
+mod decisions;
+mod engine;
+mod env;
+mod fold;
+mod identity;
+mod ids;
+mod intake;
+mod learner;
+pub mod limits;
+mod progress;
+mod quarantine;
+mod relay;
+mod row;
+mod rows;
+mod scenes;
+mod signal;
+mod timers;
+mod verify;
+
+pub use api::{Refusal, RefusalKind, Result};
+pub use engine::{Engine, Stores};
+pub use env::Env;
+pub use limits::Limits;
+
+pub(crate) use engine::Inner;

@@ -1,0 +1,197 @@
+//! Catalogues in memory: immutable snapshots, swapped whole when the environment partition was folded further.
+
+use crate::Inner;
+use crate::rows;
+use bytes::Bytes;
+use luopan_kernel::catalogue::Catalogue;
+use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
+use luopan_kernel::id::{PartitionId, Position, SceneNo};
+use luopan_kernel::plan::{ItemPlan, ScenePlan};
+use luopan_kernel::value::Value;
+use luopan_store::{Table, Write};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const ENVIRONMENT: PartitionId = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+/// Rows or bytes read at once.
+const READ_ROWS: usize = 10_000;
+const READ_BYTES: usize = 4 << 20;
+
+/// Catalogues by scene and number.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogues {
+    inner: RwLock<BTreeMap<(SceneNo, u16), Arc<Catalogue>>>,
+}
+
+impl Catalogues {
+    pub(crate) fn get(&self, scene: SceneNo, catalogue: u16) -> Option<Arc<Catalogue>> {
+        self.inner.read().get(&(scene, catalogue)).cloned()
+    }
+}
+
+/// An item as imported: values by attribute name, so that a later plan may have other attributes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Imported {
+    values: Vec<(String, Value<'static>)>,
+}
+
+fn parse(event: &Event<'_>) -> Option<(u16, String, Imported)> {
+    let Value::Int(catalogue) = event.property("luopan.catalogue") else {
+        return None;
+    };
+    let Value::Text(key) = event.property("luopan.key") else {
+        return None;
+    };
+    let values = (event.properties.iter())
+        .filter(|(n, _)| !n.starts_with("luopan."))
+        .map(|(n, v)| (n.clone().into_owned(), v.clone().into_owned()))
+        .collect();
+    Some((
+        u16::try_from(*catalogue).ok()?,
+        key.clone().into_owned(),
+        Imported { values },
+    ))
+}
+
+/// The row that an entry of the environment partition writes.
+pub(crate) fn item_write(entry: &Entry<'_>) -> Option<Write> {
+    let Entry::Event(event) = entry else {
+        return None;
+    };
+    if event.kind != PRODUCT_TYPE {
+        return None;
+    }
+    let (catalogue, key, imported) = parse(event)?;
+    let mut value = vec![1];
+    value.extend(serde_json::to_vec(&imported).ok()?);
+    Some(Write {
+        key: rows::item(event.scene, catalogue, &key),
+        value: Some(Bytes::from(value)),
+    })
+}
+
+/// The item in the order of the plan's attributes; what it lacks is missing.
+fn laid_out(
+    plan: &ScenePlan,
+    catalogue: u16,
+    key: String,
+    imported: &Imported,
+) -> Option<ItemPlan> {
+    let attributes = &plan.catalogues.get(usize::from(catalogue))?.attributes;
+    let values = (attributes.iter())
+        .map(|a| {
+            let found = imported
+                .values
+                .iter()
+                .find(|(n, _)| *n == a.name)
+                .map(|(_, v)| v.clone());
+            found.filter(|v| v.fits(a.kind)).unwrap_or_default()
+        })
+        .collect();
+    Some(ItemPlan { key, values })
+}
+
+fn build(
+    plan: &ScenePlan,
+    version: u64,
+    items: &BTreeMap<(u16, String), Imported>,
+) -> luopan_store::Result<Vec<Catalogue>> {
+    (plan.catalogues.iter().enumerate())
+        .map(|(number, catalogue)| {
+            let number = number as u16;
+            let mine = (items.iter().filter(|((c, _), _)| *c == number))
+                .filter_map(|((_, key), v)| laid_out(plan, number, key.clone(), v));
+            Catalogue::new(catalogue, version, mine).map_err(|e| luopan_store::Error::Corrupt {
+                store: "state",
+                at: format!("catalogue {}", catalogue.name),
+                cause: e.to_string(),
+            })
+        })
+        .collect()
+}
+
+impl Inner {
+    /// Builds every catalogue of every scene from State.
+    pub(crate) async fn reload_catalogues(&self) -> luopan_store::Result<()> {
+        let version = self.state.positions(&[ENVIRONMENT]).await?[0].0;
+        let mut items: BTreeMap<SceneNo, BTreeMap<(u16, String), Imported>> = BTreeMap::new();
+        let mut from = Vec::new();
+        loop {
+            let found = self
+                .state
+                .scan(Table::Item, ENVIRONMENT, &from, None, READ_ROWS)
+                .await?;
+            let Some(last) = found.last() else { break };
+            from = [&last.key[..], &[0]].concat();
+            for row in &found {
+                if let (Some(key), Some(json)) = (row.key.get(..4), row.value.get(1..))
+                    && let (Ok(name), Ok(imported)) = (
+                        std::str::from_utf8(&row.key[4..]),
+                        serde_json::from_slice(json),
+                    )
+                {
+                    let scene = SceneNo(u16::from_be_bytes([key[0], key[1]]));
+                    let catalogue = u16::from_be_bytes([key[2], key[3]]);
+                    items
+                        .entry(scene)
+                        .or_default()
+                        .insert((catalogue, name.to_owned()), imported);
+                }
+            }
+        }
+        let none = BTreeMap::new();
+        let mut built = BTreeMap::new();
+        for scene in self.scenes.all() {
+            let mine = items.get(&scene.no).unwrap_or(&none);
+            for (number, catalogue) in build(&scene.plan, version, mine)?.into_iter().enumerate() {
+                built.insert((scene.no, number as u16), Arc::new(catalogue));
+            }
+        }
+        *self.catalogues.inner.write() = built;
+        Ok(())
+    }
+
+    /// A catalogue as it was at a version (a position of the environment partition).
+    pub(crate) async fn catalogue_at(
+        &self,
+        plan: &ScenePlan,
+        scene: SceneNo,
+        catalogue: u16,
+        version: u64,
+    ) -> luopan_store::Result<Option<Arc<Catalogue>>> {
+        let mut items = BTreeMap::new();
+        let mut next = Position(0);
+        'log: while next.0 < version {
+            let messages = self.log.read(ENVIRONMENT, next, READ_BYTES).await?;
+            if messages.is_empty() {
+                break;
+            }
+            for m in &messages {
+                let entries =
+                    decode_message(&m.message).map_err(|e| luopan_store::Error::Corrupt {
+                        store: "log",
+                        at: format!("environment position {}", m.first.0),
+                        cause: e.to_string(),
+                    })?;
+                for (i, entry) in entries.iter().enumerate() {
+                    if m.first.0 + i as u64 >= version {
+                        break 'log;
+                    }
+                    if let Entry::Event(e) = entry
+                        && e.scene == scene
+                        && let Some((c, key, imported)) = parse(e)
+                    {
+                        items.insert((c, key), imported);
+                    }
+                }
+                next = m.end();
+            }
+        }
+        Ok(build(plan, version, &items)?
+            .into_iter()
+            .nth(usize::from(catalogue))
+            .map(Arc::new))
+    }
+}

@@ -1,0 +1,461 @@
+//! Customers and segments as callers see them: one view over linked identifiers, links and un-links, segment sizes and
+//! members, and counting a rule that is not a segment yet.
+
+use crate::api::{
+    CustomerView, PositionToken, Refusal, RefusalKind, Result, RuleCount, SegmentCount,
+};
+use crate::relay::{self, OutboxRow};
+use crate::row::{ContactsRow, CustomerRow};
+use crate::rows::{self, IdentityRow};
+use crate::{Inner, intake};
+use bytes::Bytes;
+use luopan_kernel::event::{Entry, Link, Origin};
+use luopan_kernel::id::{
+    CustomerId, DEFAULT_TENANT, IdentifierId, LINKED_IDENTIFIERS_MAX, PartitionId,
+};
+use luopan_kernel::plan::{Expr, SlotSource, Truth};
+use luopan_kernel::profile::Profile;
+use luopan_kernel::rule::truth;
+use luopan_kernel::slots::{CustomerSlots, SlotSet};
+use luopan_kernel::time::Moment;
+use luopan_store::{AuditRecord, Commit, Conflict, Durability, Expect, ForeignId, Table, Write};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
+    Refusal {
+        code,
+        kind,
+        message,
+    }
+}
+
+impl Inner {
+    async fn resolve_known(&self, foreign: &str) -> Result<IdentifierId> {
+        let asked = [ForeignId {
+            tenant: DEFAULT_TENANT,
+            text: foreign.to_owned(),
+        }];
+        self.keys
+            .resolve(&asked)
+            .await?
+            .pop()
+            .flatten()
+            .ok_or_else(|| {
+                refusal(
+                    "unknown_customer",
+                    RefusalKind::NotFound,
+                    format!("customer `{}` was never seen", intake::cut(foreign)),
+                )
+            })
+    }
+
+    async fn profiles(
+        &self,
+        scene: &crate::scenes::SceneRuntime,
+        ids: &[IdentifierId],
+    ) -> Result<Vec<CustomerRow>> {
+        let keys: Vec<_> = ids.iter().map(|i| rows::profile(scene.no, *i)).collect();
+        let mut out = Vec::new();
+        for value in self.state.get(&keys).await?.into_iter().flatten() {
+            let mut row = CustomerRow::decode(&value).map_err(|e| {
+                refusal(
+                    "store_unavailable",
+                    RefusalKind::Unavailable,
+                    format!("a profile cannot be read: {e}"),
+                )
+            })?;
+            row.profile.adapt(scene.fold.layout());
+            out.push(row);
+        }
+        Ok(out)
+    }
+
+    /// What is known of a customer now.
+    pub(crate) async fn customer(&self, scene: &str, foreign: &str) -> Result<CustomerView> {
+        let scene = self.scenes.newest(scene)?;
+        let id = self.resolve_known(foreign).await?;
+        let canonical = self.identity.customer(id);
+        let ids = self.identity.identifiers(canonical);
+        let mut token = PositionToken::default();
+        for i in &ids {
+            token.include(i.partition(), self.progress.position(i.partition()));
+        }
+        let found = self.profiles(&scene, &ids).await?;
+        let profiles: Vec<&Profile> = found.iter().map(|r| &r.profile).collect();
+        let moment = self.moment(&scene, &profiles, self.env.now());
+        let slots = CustomerSlots::read(&scene.plan, &profiles, moment, &[]);
+        let tags = (scene.plan.slots.iter().zip(&slots.values))
+            .filter(|(s, _)| matches!(s.source, SlotSource::Tag(_) | SlotSource::Derived(_)))
+            .map(|(s, v)| (s.name.clone(), v.clone().into_owned()))
+            .collect();
+        let home = found.iter().find(|r| r.profile.identifier == canonical);
+        let segments = home.map_or_else(Vec::new, |row| {
+            let indexes = row.profile.segments.indexes.iter();
+            indexes
+                .filter_map(|i| scene.plan.segments.get(usize::from(*i)))
+                .map(|s| s.name.clone())
+                .collect()
+        });
+        let keys: Vec<_> = ids
+            .iter()
+            .map(|i| rows::contacts(scene.no, Origin::Live, *i))
+            .collect();
+        let mut contacts = Vec::new();
+        for value in self.state.get(&keys).await?.into_iter().flatten() {
+            let row = ContactsRow::decode(&value).map_err(|e| {
+                refusal(
+                    "store_unavailable",
+                    RefusalKind::Unavailable,
+                    format!("contacts cannot be read: {e}"),
+                )
+            })?;
+            contacts.extend(
+                row.contacts
+                    .into_iter()
+                    .map(|c| (c.at, c.policy, c.channel, c.item)),
+            );
+        }
+        contacts.sort();
+        let names = self.keys.reveal(DEFAULT_TENANT, &ids).await?;
+        Ok(CustomerView {
+            scene: scene.plan.name.clone(),
+            customer: canonical,
+            identifiers: names.into_iter().flatten().collect(),
+            as_of: moment.now,
+            tags,
+            segments,
+            contacts,
+            token,
+        })
+    }
+
+    /// Links identifier `b` to the customer of `a`: one transaction over identity, the customers' lists, and what has to
+    /// be looked at again; the log is told through the outbox.
+    pub(crate) async fn link(&self, a: &str, b: &str, by: &str) -> Result<()> {
+        let ids = self.resolve_or_create(&[a, b]).await?;
+        let (a, b) = (ids[0], ids[1]);
+        if self.identity.customer(a) == self.identity.customer(b) {
+            return Ok(());
+        }
+        self.relink(b, |map| {
+            let into = map.customer(a);
+            let mut moved = vec![b];
+            if map.customer(b) == b {
+                // A canonical identifier brings the identifiers that are linked to it.
+                moved = map.identifiers(b);
+            }
+            if map.identifiers(into).len() + moved.len() > LINKED_IDENTIFIERS_MAX {
+                return Err(refusal(
+                    "too_many_identifiers",
+                    RefusalKind::Invalid,
+                    format!("a customer has at most {LINKED_IDENTIFIERS_MAX} identifiers; un-link one first"),
+                ));
+            }
+            Ok((into, moved))
+        })
+        .await?;
+        self.audit_identity("identity.link", a, b, by).await
+    }
+
+    /// Un-links an identifier: it is a customer of its own again, exactly as it was folded.
+    pub(crate) async fn unlink(&self, foreign: &str, by: &str) -> Result<()> {
+        let id = self.resolve_known(foreign).await?;
+        if self.identity.is_single(id) {
+            return Err(refusal(
+                "not_linked",
+                RefusalKind::Invalid,
+                format!("`{}` is linked to nobody", intake::cut(foreign)),
+            ));
+        }
+        let customer = self.identity.customer(id);
+        if customer != id {
+            self.relink(id, |_| Ok((id, vec![id]))).await?;
+        } else {
+            // The canonical one leaves: the others stay together under the least of them.
+            let rest: Vec<_> = self
+                .identity
+                .identifiers(id)
+                .into_iter()
+                .filter(|i| *i != id)
+                .collect();
+            let heir = rest[0];
+            self.relink(heir, |map| {
+                Ok((
+                    heir,
+                    map.identifiers(id)
+                        .into_iter()
+                        .filter(|i| *i != id)
+                        .collect(),
+                ))
+            })
+            .await?;
+        }
+        self.audit_identity("identity.unlink", id, customer, by)
+            .await
+    }
+
+    async fn audit_identity(
+        &self,
+        action: &str,
+        a: IdentifierId,
+        b: IdentifierId,
+        by: &str,
+    ) -> Result<()> {
+        let record = AuditRecord {
+            at: self.env.now(),
+            by: by.to_owned(),
+            action: action.to_owned(),
+            detail: format!("{{\"identifier\":\"{a}\",\"other\":\"{b}\"}}"),
+        };
+        Ok(self.control.audit(record).await?)
+    }
+
+    /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
+    async fn relink(
+        &self,
+        named: IdentifierId,
+        choose: impl Fn(&crate::identity::IdentityMap) -> Result<(CustomerId, Vec<IdentifierId>)>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.linking.lock().await;
+        for _ in 0..crate::api::DECIDE_ATTEMPTS_MAX {
+            let (into, moved) = choose(&self.identity)?;
+            let at = self.log_time();
+            let mut lists: BTreeMap<CustomerId, Vec<IdentifierId>> = BTreeMap::new();
+            let mut commit = Commit::new(Durability::Durable);
+            let mut new_rows = Vec::new();
+            for id in &moved {
+                let before = self.identity.row(*id);
+                let old = self.identity.customer(*id);
+                let row = IdentityRow {
+                    customer: into,
+                    revision: before.map_or(0, |b| b.revision) + 1,
+                };
+                commit.expect.push(Expect {
+                    key: rows::identity(*id),
+                    value: before.map(|b| b.encode()),
+                });
+                commit.writes.push(Write {
+                    key: rows::identity(*id),
+                    value: Some(row.encode()),
+                });
+                lists
+                    .entry(old)
+                    .or_insert_with(|| self.identity.identifiers(old))
+                    .retain(|i| i != id);
+                lists
+                    .entry(into)
+                    .or_insert_with(|| self.identity.identifiers(into))
+                    .push(*id);
+                new_rows.push((*id, row));
+            }
+            let mut touched: BTreeSet<IdentifierId> = moved.iter().copied().collect();
+            for (customer, list) in &mut lists {
+                list.sort_unstable();
+                list.dedup();
+                let before = self.identity.identifiers(*customer);
+                let value =
+                    |ids: &[IdentifierId]| (ids.len() > 1).then(|| rows::encode_identifiers(ids));
+                commit.expect.push(Expect {
+                    key: rows::customer(*customer),
+                    value: value(&before),
+                });
+                commit.writes.push(Write {
+                    key: rows::customer(*customer),
+                    value: value(list),
+                });
+                touched.insert(*customer);
+            }
+            let mut outbox = Vec::new();
+            for (id, row) in &new_rows {
+                let link = Link {
+                    identifier: *id,
+                    customer: row.customer,
+                    revision: row.revision,
+                    at,
+                };
+                for p in BTreeSet::from([id.partition(), into.partition()]) {
+                    let key = [&id.0[..], &row.revision.to_be_bytes()].concat();
+                    outbox.push(relay::entry_row(
+                        rows::outbox(p, &key),
+                        &Entry::Linked(link),
+                    ));
+                }
+            }
+            commit.writes.extend(outbox.iter().map(OutboxRow::write));
+            let mut dirty = Vec::new();
+            for scene in self.scenes.all() {
+                for id in &touched {
+                    let token = Bytes::from(self.env.fresh_id().to_vec());
+                    commit.writes.push(Write {
+                        key: rows::dirty(scene.no, *id),
+                        value: Some(token),
+                    });
+                    dirty.push((scene.no, *id));
+                }
+            }
+            match self.state.commit(vec![commit]).await?.pop() {
+                Some(Ok(_)) => {
+                    for (id, row) in new_rows {
+                        self.identity.set(id, row);
+                    }
+                    self.outbox.put(outbox);
+                    for name in dirty {
+                        self.inbox_of(name.1.partition()).dirty(name);
+                    }
+                    return Ok(());
+                }
+                Some(Err(Conflict::Changed { .. })) => {
+                    let fresh = self
+                        .state
+                        .get(&[rows::identity(named)])
+                        .await?
+                        .pop()
+                        .flatten();
+                    if let Some(Ok(row)) = fresh.map(|v| IdentityRow::decode(&v)) {
+                        self.identity.set(named, row);
+                    }
+                }
+                _ => break,
+            }
+        }
+        Err(refusal(
+            "link_contention",
+            RefusalKind::Busy,
+            "other links of these customers came between; try again".into(),
+        ))
+    }
+
+    /// Segments of a scene with their present sizes.
+    pub(crate) async fn segments(&self, scene: &str) -> Result<Vec<SegmentCount>> {
+        let scene = self.scenes.newest(scene)?;
+        let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
+        let mut out = Vec::with_capacity(scene.plan.segments.len());
+        for (segment, no) in scene.plan.segments.iter().zip(&scene.segment_nos) {
+            let keys: Vec<_> = partitions
+                .iter()
+                .map(|p| rows::member_count(scene.no, *no, *p))
+                .collect();
+            let counts = self.state.get(&keys).await?;
+            let members = counts
+                .iter()
+                .flatten()
+                .filter_map(|v| rows::decode_number(v).ok())
+                .sum();
+            out.push(SegmentCount {
+                name: segment.name.clone(),
+                rule: segment.rule.source.clone(),
+                members,
+            });
+        }
+        Ok(out)
+    }
+
+    /// Members of a segment in order of partition and id, after the given one.
+    pub(crate) async fn segment_members(
+        &self,
+        scene: &str,
+        segment: &str,
+        after: Option<IdentifierId>,
+        limit: usize,
+    ) -> Result<Vec<(IdentifierId, Option<String>)>> {
+        let scene = self.scenes.newest(scene)?;
+        let Some(i) = scene.plan.segments.iter().position(|s| s.name == segment) else {
+            return Err(refusal(
+                "unknown_segment",
+                RefusalKind::NotFound,
+                format!(
+                    "scene `{}` has no segment `{}`",
+                    scene.plan.name,
+                    intake::cut(segment)
+                ),
+            ));
+        };
+        let prefix = rows::members_prefix(scene.no, scene.segment_nos[i]);
+        let start = after.map_or(0, |a| a.partition().0);
+        let mut ids = Vec::new();
+        for p in start..luopan_kernel::PARTITIONS {
+            if ids.len() >= limit {
+                break;
+            }
+            let from = match after {
+                Some(a) if p == start => [&prefix[..], &a.0, &[0]].concat(),
+                _ => prefix.clone(),
+            };
+            let to = [&prefix[..], &[0xff; 17]].concat();
+            let found = self
+                .state
+                .scan(
+                    Table::Member,
+                    PartitionId(p),
+                    &from,
+                    Some(&to),
+                    limit - ids.len(),
+                )
+                .await?;
+            ids.extend(
+                found
+                    .iter()
+                    .filter_map(|r| r.key.get(10..26)?.try_into().ok().map(IdentifierId)),
+            );
+        }
+        let names = self.keys.reveal(DEFAULT_TENANT, &ids).await?;
+        Ok(ids.into_iter().zip(names).collect())
+    }
+
+    /// Evaluates a rule over every customer of a scene, now.
+    pub(crate) async fn count_rule(&self, scene: &str, rule: &Expr) -> Result<RuleCount> {
+        let scene = self.scenes.newest(scene)?;
+        let set = SlotSet::reading(&scene.plan, [rule]);
+        let now = self.env.now();
+        let mut out = RuleCount {
+            matched: 0,
+            unknown: 0,
+            customers: 0,
+        };
+        let mut linked: BTreeSet<CustomerId> = BTreeSet::new();
+        let mut count = |profiles: &[&Profile], moment: Moment| {
+            let slots = CustomerSlots::read_only(&scene.plan, &set, profiles, moment, &[]);
+            out.customers += 1;
+            match truth(rule, &slots) {
+                Truth::True => out.matched += 1,
+                Truth::Unknown => out.unknown += 1,
+                Truth::False => {}
+            }
+        };
+        for p in 0..luopan_kernel::PARTITIONS {
+            let mut from = scene.no.0.to_be_bytes().to_vec();
+            let to = scene.no.0.checked_add(1).map(|n| n.to_be_bytes().to_vec());
+            loop {
+                let found = self
+                    .state
+                    .scan(Table::Profile, PartitionId(p), &from, to.as_deref(), 1_000)
+                    .await?;
+                let Some(last) = found.last() else { break };
+                from = [&last.key[..], &[0]].concat();
+                for row in &found {
+                    let mut row = CustomerRow::decode(&row.value).map_err(|e| {
+                        refusal(
+                            "store_unavailable",
+                            RefusalKind::Unavailable,
+                            format!("a profile cannot be read: {e}"),
+                        )
+                    })?;
+                    if !self.identity.is_single(row.profile.identifier) {
+                        linked.insert(self.identity.customer(row.profile.identifier));
+                        continue;
+                    }
+                    row.profile.adapt(scene.fold.layout());
+                    count(&[&row.profile], self.moment(&scene, &[&row.profile], now));
+                }
+            }
+        }
+        for customer in linked {
+            let found = self
+                .profiles(&scene, &self.identity.identifiers(customer))
+                .await?;
+            let profiles: Vec<&Profile> = found.iter().map(|r| &r.profile).collect();
+            count(&profiles, self.moment(&scene, &profiles, now));
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,858 @@
+//! Decisions: read what is known, let the kernel decide, commit ledger, decision and outbox as one transaction that
+//! validates the whole availability mask. A lost race starts again from fresh rows, whatever was drawn; after
+//! [`DECIDE_ATTEMPTS_MAX`] races the null action is recorded.
+
+use crate::api::{
+    DECIDE_ATTEMPTS_MAX, DecideRequest, DecisionAnswer, Explanation, Raw, Refusal, RefusalKind,
+    Result,
+};
+use crate::counters::Counters;
+use crate::relay::{self, OutboxRow};
+use crate::row::{ContactEntry, ContactsRow, CustomerRow, Debit, debits_to_text};
+use crate::rows::{self, DecisionKeyRow};
+use crate::scenes::SceneRuntime;
+use crate::{Inner, identity, intake};
+use bytes::Bytes;
+use luopan_kernel::decide::{Contact, Request, Situation, decide};
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin};
+use luopan_kernel::features;
+use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64};
+use luopan_kernel::learn::ModelState;
+use luopan_kernel::plan::{BudgetPeriod, Field, ModelPlan, PolicyPlan, Scorer, SlotSource};
+use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
+use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots};
+use luopan_kernel::time::{Micros, Moment};
+use luopan_kernel::value::Value;
+use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey, Write};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A request that was looked at.
+struct Prepared {
+    scene: Arc<SceneRuntime>,
+    policy: usize,
+    identifier: IdentifierId,
+    context: Vec<(Cow<'static, str>, Value<'static>)>,
+    key: Option<String>,
+    body_hash: [u8; 32],
+    origin: Origin,
+    slots: Option<u32>,
+    attempt: u32,
+}
+
+impl Prepared {
+    fn policy(&self) -> &PolicyPlan {
+        &self.scene.plan.policies[self.policy]
+    }
+}
+
+/// Rows of one request in the one read of its round.
+struct Wanted {
+    key: Option<usize>,
+    profiles: Vec<usize>,
+    contacts: Vec<usize>,
+    identifiers: Vec<IdentifierId>,
+}
+
+/// A decision ready to commit.
+struct Made {
+    record: DecisionRecord,
+    commit: Commit,
+    outbox: OutboxRow,
+}
+
+fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
+    Refusal {
+        code,
+        kind,
+        message,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+impl Inner {
+    fn prepare(&self, r: &DecideRequest) -> Result<Prepared> {
+        let scene = self.scenes.newest(&r.scene)?;
+        let Some(policy) = scene.plan.policies.iter().position(|p| p.name == r.policy) else {
+            let known: Vec<_> = scene
+                .plan
+                .policies
+                .iter()
+                .map(|p| format!("`{}`", p.name))
+                .collect();
+            return Err(refusal(
+                "unknown_policy",
+                RefusalKind::NotFound,
+                format!(
+                    "scene `{}` has no policy `{}`; it has {}",
+                    scene.plan.name,
+                    intake::cut(&r.policy),
+                    known.join(", ")
+                ),
+            ));
+        };
+        if r.customer.is_empty() || r.customer.len() > FOREIGN_ID_BYTES_MAX {
+            return Err(refusal(
+                "bad_identifier",
+                RefusalKind::Invalid,
+                format!(
+                    "`customer` has {} bytes; write 1 to {FOREIGN_ID_BYTES_MAX}",
+                    r.customer.len()
+                ),
+            ));
+        }
+        if let Some(key) = &r.idempotency_key
+            && (key.is_empty() || key.len() > FOREIGN_ID_BYTES_MAX)
+        {
+            return Err(refusal(
+                "bad_idempotency_key",
+                RefusalKind::Invalid,
+                format!(
+                    "the idempotency key has {} bytes; write 1 to {FOREIGN_ID_BYTES_MAX}",
+                    key.len()
+                ),
+            ));
+        }
+        Ok(Prepared {
+            policy,
+            identifier: IdentifierId([0; 16]),
+            context: request_context(&scene, &r.context)?,
+            key: r.idempotency_key.clone(),
+            body_hash: r.body_hash,
+            origin: r.origin,
+            slots: r.slots,
+            attempt: 0,
+            scene,
+        })
+    }
+
+    /// Decides each request; one that fails does not stop the others.
+    pub(crate) async fn decide_many(
+        &self,
+        requests: &[DecideRequest],
+    ) -> Vec<Result<DecisionAnswer>> {
+        let mut answers: Vec<Option<Result<DecisionAnswer>>> =
+            (0..requests.len()).map(|_| None).collect();
+        let mut open: Vec<(usize, Prepared)> = Vec::with_capacity(requests.len());
+        let _in_flight = match self.enter_decisions(requests.len()) {
+            Ok(guard) => guard,
+            Err(e) => return requests.iter().map(|_| Err(e.clone())).collect(),
+        };
+        for (i, r) in requests.iter().enumerate() {
+            let ready = match self.prepare(r) {
+                Ok(p) if r.at_least.0.is_empty() => Ok(p),
+                Ok(p) => self.wait_for(&r.at_least, r.wait_us).await.map(|()| p),
+                Err(e) => Err(e),
+            };
+            match ready {
+                Ok(p) => open.push((i, p)),
+                Err(e) => answers[i] = Some(Err(e)),
+            }
+        }
+        let foreign: Vec<&str> = open
+            .iter()
+            .map(|(i, _)| requests[*i].customer.as_str())
+            .collect();
+        match self.resolve_or_create(&foreign).await {
+            Ok(ids) => open
+                .iter_mut()
+                .zip(ids)
+                .for_each(|((_, p), id)| p.identifier = id),
+            Err(e) => {
+                for (i, _) in open.drain(..) {
+                    answers[i] = Some(Err(e.clone()));
+                }
+            }
+        }
+        while !open.is_empty() {
+            match self.round(&mut open).await {
+                Ok(done) => {
+                    for (i, answer) in done {
+                        answers[i] = Some(answer);
+                    }
+                }
+                Err(e) => {
+                    for (i, _) in open.drain(..) {
+                        answers[i] = Some(Err(e.clone()));
+                    }
+                }
+            }
+        }
+        let lost = || {
+            Err(refusal(
+                "internal",
+                RefusalKind::Unavailable,
+                "the request was lost; send it again".into(),
+            ))
+        };
+        answers
+            .into_iter()
+            .map(|a| a.unwrap_or_else(lost))
+            .collect()
+    }
+
+    /// One read, one decision and one commit for every open request; lost races stay open.
+    async fn round(
+        &self,
+        open: &mut Vec<(usize, Prepared)>,
+    ) -> Result<Vec<(usize, Result<DecisionAnswer>)>> {
+        let mut keys: Vec<RowKey> = Vec::new();
+        let mut wanted = Vec::with_capacity(open.len());
+        let mut positions = Vec::with_capacity(open.len());
+        for (_, p) in open.iter() {
+            let identifiers = self
+                .identity
+                .identifiers(self.identity.customer(p.identifier));
+            // Positions are read before rows, so rows reflect at least these.
+            positions.push(
+                identifiers
+                    .iter()
+                    .map(|i| (i.partition(), self.progress.position(i.partition())))
+                    .collect::<Vec<_>>(),
+            );
+            let mut want = |key: RowKey| {
+                keys.push(key);
+                keys.len() - 1
+            };
+            wanted.push(Wanted {
+                key: p
+                    .key
+                    .as_ref()
+                    .map(|k| want(rows::decision_key(p.scene.no, k))),
+                profiles: identifiers
+                    .iter()
+                    .map(|i| want(rows::profile(p.scene.no, *i)))
+                    .collect(),
+                contacts: identifiers
+                    .iter()
+                    .map(|i| want(rows::contacts(p.scene.no, p.origin, *i)))
+                    .collect(),
+                identifiers,
+            });
+        }
+        let values = self.state.get(&keys).await?;
+        let mut done = Vec::new();
+        let mut commits = Vec::new();
+        let mut made: Vec<(usize, Prepared, DecisionRecord, OutboxRow)> = Vec::new();
+        for (((i, mut p), w), positions) in
+            std::mem::take(open).into_iter().zip(wanted).zip(positions)
+        {
+            if let Some(found) = w.key.and_then(|k| values[k].as_ref()) {
+                done.push((i, self.repeated(&p, found).await));
+                continue;
+            }
+            p.attempt += 1;
+            match self.make(&p, &w, &keys, &values, positions).await {
+                Ok(m) => {
+                    commits.push(m.commit);
+                    made.push((i, p, m.record, m.outbox));
+                }
+                Err(e) => done.push((i, Err(e))),
+            }
+        }
+        if commits.is_empty() {
+            return Ok(done);
+        }
+        let answers = self.state.commit(commits).await?;
+        let mut outbox = Vec::new();
+        for ((i, p, record, row), answer) in made.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => {
+                    Counters::add(&self.counters.decisions, 1);
+                    Counters::add(
+                        &self.counters.decisions_null,
+                        u64::from(record.decision.null),
+                    );
+                    outbox.push(row);
+                    done.push((
+                        i,
+                        Ok(DecisionAnswer {
+                            record,
+                            repeated: false,
+                        }),
+                    ));
+                }
+                Err(_) => {
+                    Counters::add(&self.counters.retries, 1);
+                    open.push((i, p));
+                }
+            }
+        }
+        self.outbox.put(outbox);
+        Ok(done)
+    }
+
+    /// The first decision under a key that was used before.
+    async fn repeated(&self, p: &Prepared, row: &[u8]) -> Result<DecisionAnswer> {
+        let first = DecisionKeyRow::decode(row).map_err(|e| {
+            refusal(
+                "store_unavailable",
+                RefusalKind::Unavailable,
+                format!("a decision key cannot be read: {e}"),
+            )
+        })?;
+        if first.body_hash != p.body_hash {
+            return Err(refusal(
+                "idempotency_conflict",
+                RefusalKind::Conflict,
+                format!(
+                    "the idempotency key was used for decision {} with another body; use a new key for a new request",
+                    first.decision
+                ),
+            ));
+        }
+        Ok(DecisionAnswer {
+            record: self.decision(first.decision).await?,
+            repeated: true,
+        })
+    }
+
+    async fn make(
+        &self,
+        p: &Prepared,
+        w: &Wanted,
+        keys: &[RowKey],
+        values: &[Option<Bytes>],
+        positions: Vec<(luopan_kernel::id::PartitionId, luopan_kernel::id::Position)>,
+    ) -> Result<Made> {
+        let unreadable = |what: &str, e: String| {
+            refusal(
+                "store_unavailable",
+                RefusalKind::Unavailable,
+                format!("a {what} row cannot be read: {e}"),
+            )
+        };
+        let policy = p.policy();
+        let plan = &p.scene.plan;
+        let mut profiles = Vec::with_capacity(w.profiles.len());
+        for k in &w.profiles {
+            if let Some(v) = &values[*k] {
+                let mut row =
+                    CustomerRow::decode(v).map_err(|e| unreadable("profile", e.to_string()))?;
+                row.profile.adapt(p.scene.fold.layout());
+                profiles.push(row.profile);
+            }
+        }
+        let mut contacts: Vec<Contact> = Vec::new();
+        let mut own = ContactsRow::default();
+        for (k, id) in w.contacts.iter().zip(&w.identifiers) {
+            if let Some(v) = &values[*k] {
+                let row =
+                    ContactsRow::decode(v).map_err(|e| unreadable("contacts", e.to_string()))?;
+                contacts.extend(row.contacts.iter().map(|c| Contact {
+                    at: c.at,
+                    decision: c.decision,
+                    policy: c.policy.clone(),
+                    channel: c.channel.clone(),
+                    item: c.item.clone(),
+                }));
+                if *id == p.identifier {
+                    own = row;
+                }
+            }
+        }
+        contacts.sort_by(|a, b| (a.at, a.decision).cmp(&(b.at, b.decision)));
+        let refs: Vec<_> = profiles.iter().collect();
+        let now = self.env.now();
+        let moment = self.moment(&p.scene, &refs, now);
+        let budgets = budget_names(&*self.env, &p.scene, p.origin, now);
+        let spent = if policy.budgets.is_empty() {
+            Vec::new()
+        } else {
+            self.state.spent(&budgets).await?
+        };
+        let slots = CustomerSlots::read_only(
+            plan,
+            &p.scene.policy_slots[p.policy],
+            &refs,
+            moment,
+            &p.context,
+        );
+        let Some(catalogue) = self.catalogues.get(p.scene.no, policy.catalogue) else {
+            return Err(refusal(
+                "store_unavailable",
+                RefusalKind::Unavailable,
+                "the catalogue is not loaded yet; try again".into(),
+            ));
+        };
+        let model = self.policy_model(&p.scene, policy);
+        let snapshot: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
+        let id = DecisionId(self.env.fresh_id());
+        let seed = self.env.seed();
+        let request = Request {
+            decision: id,
+            customer: self.identity.customer(p.identifier),
+            moment,
+            slots: p.slots,
+            origin: p.origin,
+            forced: None,
+        };
+        let situation = Situation {
+            customer: &slots,
+            catalogue: &catalogue,
+            contacts: &contacts,
+            spent: &spent,
+            model: snapshot.as_deref(),
+        };
+        let mut decision = decide(plan, policy, &situation, &request, seed);
+        let withheld = (p.attempt >= DECIDE_ATTEMPTS_MAX).then(|| "contention".to_owned());
+        if let Some(reason) = &withheld {
+            decision = decision.withheld(reason);
+        }
+        let valid_until = now.plus(policy.valid_for_us);
+        let record = DecisionRecord {
+            semantics: luopan_kernel::SEMANTICS,
+            tenant: DEFAULT_TENANT,
+            scene: p.scene.no,
+            scene_version: p.scene.version,
+            plan_hash: hex(&p.scene.hash),
+            policy: policy.name.clone(),
+            catalogue_version: catalogue.version,
+            model: model
+                .as_ref()
+                .zip(snapshot.as_ref())
+                .map(|(m, s)| ModelUsed {
+                    name: m.plan.name.clone(),
+                    version: s.samples,
+                }),
+            request,
+            identifier: p.identifier,
+            identifiers: w.identifiers.clone(),
+            context: p
+                .context
+                .iter()
+                .map(|(n, v)| (n.clone().into_owned(), v.clone()))
+                .collect(),
+            idempotency: p.key.as_ref().map(|k| Idempotency {
+                key_hash: format!("{:032x}", luopan_kernel::id::hash128(k.as_bytes())),
+                body_hash: hex(&p.body_hash),
+            }),
+            seed,
+            positions,
+            contacts,
+            spent,
+            attempt: p.attempt,
+            withheld,
+            valid_until,
+            decision,
+        };
+        Ok(self.transaction(p, w, keys, values, record, own, &budgets))
+    }
+
+    /// The one transaction of a decision.
+    fn transaction(
+        &self,
+        p: &Prepared,
+        w: &Wanted,
+        keys: &[RowKey],
+        values: &[Option<Bytes>],
+        record: DecisionRecord,
+        mut own: ContactsRow,
+        budgets: &[String],
+    ) -> Made {
+        let plan = &p.scene.plan;
+        let decision = &record.decision;
+        let id = record.request.decision;
+        let mut commit = Commit::new(Durability::Durable);
+        let unchanged = |k: usize| Expect {
+            key: keys[k].clone(),
+            value: values[k].clone(),
+        };
+        commit.expect.extend(w.key.map(unchanged));
+        if record.withheld.is_none() {
+            // Consent and suitability stand in the profiles, caps in the contacts, identity in the customer's list.
+            commit
+                .expect
+                .extend(w.profiles.iter().chain(&w.contacts).map(|k| unchanged(*k)));
+            let customer = record.request.customer;
+            commit.expect.push(Expect {
+                key: rows::customer(customer),
+                value: identity::customer_row_content(&self.identity, customer),
+            });
+            for c in &decision.checks {
+                let i = usize::from(c.budget);
+                commit.checks.push(BudgetCheck {
+                    budget: budgets[i].clone(),
+                    limit: plan.budgets[i].limit,
+                    amount: c.amount,
+                    available: c.available,
+                });
+            }
+        }
+        let debits: Vec<Debit> = (decision.debits.iter())
+            .map(|d| {
+                let budget = &plan.budgets[usize::from(d.budget)];
+                Debit {
+                    budget: budgets[usize::from(d.budget)].clone(),
+                    rows: budget.rows,
+                    home: (hash64(&id.0) % u64::from(budget.rows.max(1))) as u16,
+                    amount: d.amount,
+                }
+            })
+            .collect();
+        for (debit, d) in debits.iter().zip(&decision.debits) {
+            commit.budgets.push(BudgetChange {
+                budget: debit.budget.clone(),
+                limit: plan.budgets[usize::from(d.budget)].limit,
+                rows: debit.rows,
+                home: debit.home,
+                amount: debit.amount,
+            });
+        }
+        if !decision.choices.is_empty() {
+            let policy = p.policy();
+            own.add(
+                decision.choices.iter().map(|c| ContactEntry {
+                    at: record.request.moment.now,
+                    decision: id,
+                    policy: policy.name.clone(),
+                    channel: policy.channel.clone(),
+                    item: c.item.clone(),
+                }),
+                p.scene.contact_keep_us,
+            );
+            commit.writes.push(Write {
+                key: rows::contacts(p.scene.no, p.origin, p.identifier),
+                value: Some(Bytes::from(own.encode())),
+            });
+        }
+        commit.writes.push(Write {
+            key: rows::decision(id),
+            value: Some(Bytes::from(record.encode())),
+        });
+        if let Some(k) = w.key {
+            let row = DecisionKeyRow {
+                body_hash: p.body_hash,
+                decision: id,
+            };
+            commit.writes.push(Write {
+                key: keys[k].clone(),
+                value: Some(row.encode()),
+            });
+        }
+        let event = decision_event(&record, p.policy(), &debits, self.log_time());
+        let outbox = relay::entry_row(
+            rows::outbox(p.identifier.partition(), &id.0),
+            &Entry::Event(event),
+        );
+        commit.writes.push(outbox.write());
+        Made {
+            record,
+            commit,
+            outbox,
+        }
+    }
+
+    /// When it is at the customer's.
+    pub(crate) fn moment(
+        &self,
+        scene: &SceneRuntime,
+        profiles: &[&luopan_kernel::profile::Profile],
+        now: Micros,
+    ) -> Moment {
+        let plan = &scene.plan;
+        let declared = (plan.zone_attribute.as_ref())
+            .and_then(|name| plan.tags.iter().position(|t| t.name == *name))
+            .map(|i| luopan_kernel::slots::tag_value(plan, i, &plan.tags[i], profiles, now));
+        let own = match &declared {
+            Some(Value::Text(zone)) => self.env.utc_offset_s(zone, now),
+            _ => None,
+        };
+        let utc_offset_s = own
+            .or_else(|| self.env.utc_offset_s(&plan.default_zone, now))
+            .unwrap_or(0);
+        Moment { now, utc_offset_s }
+    }
+
+    fn policy_model(
+        &self,
+        scene: &SceneRuntime,
+        policy: &PolicyPlan,
+    ) -> Option<Arc<crate::learner::Model>> {
+        let Scorer::Model(name) = &policy.scorer else {
+            return None;
+        };
+        let i = scene.plan.models.iter().position(|m| m.name == *name)?;
+        self.model(scene.streams[i])
+    }
+
+    /// A decision's record.
+    pub(crate) async fn decision(&self, id: DecisionId) -> Result<DecisionRecord> {
+        let Some(value) = self.state.get(&[rows::decision(id)]).await?.pop().flatten() else {
+            return Err(refusal(
+                "unknown_decision",
+                RefusalKind::NotFound,
+                format!("there is no decision {id}"),
+            ));
+        };
+        DecisionRecord::decode(&value).map_err(|e| {
+            refusal(
+                "store_unavailable",
+                RefusalKind::Unavailable,
+                format!("decision {id}: {e}"),
+            )
+        })
+    }
+
+    /// Makes a decision again from its record and compares.
+    pub(crate) async fn explain(&self, id: DecisionId) -> Result<Explanation> {
+        let record = self.decision(id).await?;
+        let cannot = |why: String, record: DecisionRecord| Explanation {
+            record,
+            differences: Vec::new(),
+            not_recomputed: Some(why),
+        };
+        if record.semantics != luopan_kernel::SEMANTICS {
+            let why = format!(
+                "it was decided by semantics {}, this program computes semantics {}",
+                record.semantics,
+                luopan_kernel::SEMANTICS
+            );
+            return Ok(cannot(why, record));
+        }
+        let Some(scene) = self.scenes.version(record.scene, record.scene_version) else {
+            let why = format!(
+                "version {} of its scene is not recorded here",
+                record.scene_version
+            );
+            return Ok(cannot(why, record));
+        };
+        let Some(policy) = scene.plan.policy(&record.policy) else {
+            return Ok(cannot(
+                format!("its scene has no policy `{}`", record.policy),
+                record,
+            ));
+        };
+        let present = self
+            .catalogues
+            .get(scene.no, policy.catalogue)
+            .filter(|c| c.version == record.catalogue_version);
+        let catalogue = match present {
+            Some(c) => Some(c),
+            None => {
+                self.catalogue_at(
+                    &scene.plan,
+                    scene.no,
+                    policy.catalogue,
+                    record.catalogue_version,
+                )
+                .await?
+            }
+        };
+        let Some(catalogue) = catalogue else {
+            return Ok(cannot("its catalogue cannot be rebuilt".into(), record));
+        };
+        let state = match (&record.model, self.policy_model(&scene, policy)) {
+            (Some(used), Some(model)) => {
+                let learner =
+                    crate::learner::rebuild(self, &model, Some(used.version), false).await?;
+                if learner.state.samples != used.version {
+                    let why = format!(
+                        "model `{}` has only {} samples, version {} is wanted",
+                        used.name, learner.state.samples, used.version
+                    );
+                    return Ok(cannot(why, record));
+                }
+                Some(learner.state)
+            }
+            _ => None,
+        };
+        match luopan_kernel::record::recompute(&record, &scene.plan, &catalogue, state.as_ref()) {
+            Ok(decision) => Ok(Explanation {
+                differences: (luopan_kernel::record::compare(&record, &decision).iter())
+                    .map(|d| {
+                        format!(
+                            "{}: recorded {}, recomputed {}",
+                            d.path, d.recorded, d.recomputed
+                        )
+                    })
+                    .collect(),
+                record,
+                not_recomputed: None,
+            }),
+            Err(e) => Ok(cannot(e.to_string(), record)),
+        }
+    }
+}
+
+/// The fields of the request's context that the scene declares, typed.
+fn request_context(
+    scene: &SceneRuntime,
+    given: &[(String, Raw<'static>)],
+) -> Result<Vec<(Cow<'static, str>, Value<'static>)>> {
+    let mut out: Vec<(Cow<'static, str>, Value<'static>)> = Vec::with_capacity(given.len());
+    for (name, raw) in given {
+        let slot = (scene.plan.slots.iter()).find(|s| {
+            s.source == SlotSource::Request
+                && s.name.strip_prefix("request.") == Some(name.as_str())
+        });
+        let Some(slot) = slot else {
+            let known: Vec<_> = (scene.plan.slots.iter())
+                .filter(|s| s.source == SlotSource::Request)
+                .filter_map(|s| s.name.strip_prefix("request."))
+                .map(|n| format!("`{n}`"))
+                .collect();
+            let known = if known.is_empty() {
+                "it declares none".to_owned()
+            } else {
+                format!("it declares {}", known.join(", "))
+            };
+            return Err(refusal(
+                "unknown_context",
+                RefusalKind::Invalid,
+                format!(
+                    "scene `{}` declares no request field `{}`; {known}",
+                    scene.plan.name,
+                    intake::cut(name)
+                ),
+            ));
+        };
+        let field = Field {
+            name: name.clone(),
+            kind: slot.kind,
+            required: false,
+            personal: false,
+            currency: None,
+            one_of: Vec::new(),
+            not_a_feature: None,
+        };
+        let value = intake::typed(&field, raw)
+            .map_err(|f| refusal("wrong_type", RefusalKind::Invalid, f.reason))?;
+        out.push((Cow::Owned(name.clone()), value));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    out.dedup_by(|a, b| a.0 == b.0);
+    Ok(out)
+}
+
+/// Names of the scene's budgets in their present periods. Each origin but `live` has a ledger of its own.
+pub(crate) fn budget_names(
+    env: &dyn crate::Env,
+    scene: &SceneRuntime,
+    origin: Origin,
+    now: Micros,
+) -> Vec<String> {
+    let prefix = if origin == Origin::Live {
+        String::new()
+    } else {
+        format!("{}:", origin.word())
+    };
+    (scene.plan.budgets.iter())
+        .map(|b| {
+            let period = match b.period {
+                BudgetPeriod::Total => "total".to_owned(),
+                BudgetPeriod::Daily => {
+                    format!("day-{}", env.local_day(&scene.plan.default_zone, now))
+                }
+            };
+            format!("{prefix}{}/{}/{period}", scene.plan.name, b.name)
+        })
+        .collect()
+}
+
+/// The event that tells the log of a decision.
+fn decision_event(
+    record: &DecisionRecord,
+    policy: &PolicyPlan,
+    debits: &[Debit],
+    received_at: Micros,
+) -> Event<'static> {
+    let action = record
+        .decision
+        .choices
+        .first()
+        .map_or_else(|| policy.null_action.name.clone(), |c| c.item.clone());
+    let mut context = Vec::new();
+    if !debits.is_empty() {
+        context.push((
+            Cow::Borrowed("luopan.debits"),
+            Value::text(debits_to_text(debits)),
+        ));
+        context.push((
+            Cow::Borrowed("luopan.valid_until"),
+            Value::Time(record.valid_until),
+        ));
+    }
+    Event {
+        id: Cow::Owned(record.request.decision.to_string()),
+        tenant: record.tenant,
+        scene: record.scene,
+        identifier: record.identifier,
+        kind: Cow::Borrowed(DECISION_TYPE),
+        occurred_at: record.request.moment.now,
+        received_at,
+        origin: record.request.origin,
+        properties: vec![
+            (Cow::Borrowed("action"), Value::text(action)),
+            (
+                Cow::Borrowed("channel"),
+                Value::text(policy.channel.clone()),
+            ),
+            (Cow::Borrowed("null"), Value::Bool(record.decision.null)),
+            (Cow::Borrowed("policy"), Value::text(policy.name.clone())),
+        ],
+        context,
+        corrects: None,
+        sealed: Vec::new(),
+    }
+}
+
+/// The arm a decision took and how likely that was.
+pub(crate) fn learned_arm(record: &DecisionRecord) -> (Option<String>, f64) {
+    match record.decision.choices.first() {
+        Some(c) => (Some(c.item.clone()), c.propensity),
+        None => (
+            None,
+            record
+                .decision
+                .null_propensity
+                .unwrap_or(record.decision.propensity),
+        ),
+    }
+}
+
+/// The features of what a decision chose, encoded from the slots that it recorded; none for a slate, or when the choice
+/// was withheld.
+pub(crate) fn learned_features(
+    inner: &Inner,
+    newest: &SceneRuntime,
+    record: &DecisionRecord,
+    model: &ModelPlan,
+) -> Option<Vec<f64>> {
+    if record.decision.choices.len() > 1 || record.withheld.is_some() {
+        return None;
+    }
+    let scene = inner.scenes.version(record.scene, record.scene_version)?;
+    let policy = scene.plan.policy(&record.policy)?;
+    if policy.catalogue != model.catalogue {
+        return None;
+    }
+    let mut values = vec![Value::Missing; newest.plan.slots.len()];
+    for (name, value) in &record.decision.slots_read {
+        if let Some(id) = newest.plan.slot(name) {
+            values[usize::from(id.0)] = value.clone();
+        }
+    }
+    let customer = CustomerSlots { values };
+    let catalogue = inner.catalogues.get(record.scene, policy.catalogue)?;
+    let slots = ItemSlots::new(&newest.plan, policy.catalogue);
+    let (key, item): (Value<'_>, Vec<Value<'static>>) = match record.decision.choices.first() {
+        Some(c) => {
+            let row = catalogue.row(&c.item)?;
+            (Value::text(c.item.as_str()), catalogue.values(row).to_vec())
+        }
+        None => (Value::text(policy.null_action.name.as_str()), Vec::new()),
+    };
+    let lookup = ItemLookup {
+        customer: &customer,
+        slots: &slots,
+        key: &key,
+        item: &item,
+    };
+    let mut out = Vec::new();
+    features::encode(model, &lookup, &mut out);
+    Some(out)
+}

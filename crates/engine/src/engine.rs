@@ -1,0 +1,682 @@
+//! The engine itself: opening with recovery, starting and stopping its tasks, and the facade.
+
+use crate::api::{
+    CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, Outcome,
+    PositionToken, Quarantined, Raw, Refusal, RefusalKind, Result, RuleCount, SceneInfo,
+    SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
+};
+use crate::catalogues::Catalogues;
+use crate::counters::Counters;
+use crate::fold::worker::{self, Inbox};
+use crate::identity::IdentityMap;
+use crate::ids::IdCache;
+use crate::learner::Models;
+use crate::progress::Progress;
+use crate::relay::Outbox;
+use crate::scenes::Scenes;
+use crate::timers::Timers;
+use crate::{Env, Limits, relay, rows, timers};
+use bytes::Bytes;
+use futures::FutureExt;
+use luopan_kernel::event::Origin;
+use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
+use luopan_kernel::plan::{Expr, ScenePlan};
+use luopan_kernel::record::DecisionRecord;
+use luopan_store::{Appended, Control, EventLog, Keys, State};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+/// The four stores.
+#[derive(Clone)]
+pub struct Stores {
+    /// Event log.
+    pub log: Arc<dyn EventLog>,
+    /// State.
+    pub state: Arc<dyn State>,
+    /// Control plane.
+    pub control: Arc<dyn Control>,
+    /// Key store.
+    pub keys: Arc<dyn Keys>,
+}
+
+/// What all tasks share.
+pub(crate) struct Inner {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) state: Arc<dyn State>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) limits: Limits,
+    pub(crate) scenes: Scenes,
+    pub(crate) catalogues: Catalogues,
+    pub(crate) identity: IdentityMap,
+    pub(crate) ids: IdCache,
+    pub(crate) models: Models,
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) outbox: Outbox,
+    pub(crate) progress: Progress,
+    pub(crate) timers: Timers,
+    pub(crate) counters: Counters,
+    pub(crate) stream_signal: crate::signal::Signal,
+    pub(crate) last_log_time: AtomicI64,
+    pub(crate) applying: futures::lock::Mutex<()>,
+    pub(crate) linking: futures::lock::Mutex<()>,
+    decisions_in_flight: AtomicUsize,
+    running: AtomicUsize,
+    ended: crate::signal::Signal,
+    started: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// Counts decisions under way; dropping it lets them go.
+pub(crate) struct InFlight<'a>(&'a AtomicUsize, usize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::SeqCst);
+    }
+}
+
+impl Inner {
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn inbox_of(&self, partition: PartitionId) -> &Inbox {
+        &self.inboxes[usize::from(partition.0) % self.inboxes.len()]
+    }
+
+    pub(crate) fn fold_lag(&self) -> u64 {
+        self.progress.lag()
+    }
+
+    /// Messages were appended by this node.
+    pub(crate) fn heads_moved(&self, landed: &[Appended]) {
+        for a in landed {
+            self.progress.appended(a.partition, a.end);
+        }
+    }
+
+    /// A store failed: say so and wait a moment.
+    pub(crate) async fn trouble(&self, e: &luopan_store::Error, what: &str) {
+        tracing::warn!(error = %e, "{what}");
+        self.env.sleep(200_000).await;
+    }
+
+    pub(crate) fn enter_decisions(&self, n: usize) -> Result<InFlight<'_>> {
+        let now = self.decisions_in_flight.fetch_add(n, Ordering::SeqCst) + n;
+        let guard = InFlight(&self.decisions_in_flight, n);
+        if now > self.limits.decisions_in_flight_max {
+            return Err(Refusal {
+                code: "too_many_decisions",
+                kind: RefusalKind::Busy,
+                message: format!(
+                    "{now} decisions are under way, the limit is {}; try again in a moment",
+                    self.limits.decisions_in_flight_max
+                ),
+            });
+        }
+        Ok(guard)
+    }
+
+    /// Waits until a partition is folded up to `position`, or halted, or the engine stops.
+    pub(crate) async fn wait_folded(&self, partition: PartitionId, position: Position) {
+        loop {
+            let ticket = self.progress.moved.ticket();
+            if self.progress.position(partition) >= position
+                || self.progress.halt_of(partition).is_some()
+                || self.stopping()
+            {
+                return;
+            }
+            self.progress.moved.wait(ticket).await;
+        }
+    }
+
+    pub(crate) async fn wait_for(&self, token: &PositionToken, wait_us: i64) -> Result<()> {
+        let wait = async {
+            for (partition, position) in &token.0 {
+                self.wait_folded(*partition, *position).await;
+            }
+        };
+        let timeout = self.env.sleep(wait_us.clamp(0, WAIT_US_MAX));
+        let in_time = matches!(
+            futures::future::select(Box::pin(wait), timeout).await,
+            futures::future::Either::Left(_)
+        );
+        for (partition, position) in &token.0 {
+            if self.progress.position(*partition) >= *position {
+                continue;
+            }
+            if let Some(reason) = self.progress.halt_of(*partition) {
+                return Err(Refusal {
+                    code: "partition_halted",
+                    kind: RefusalKind::Unavailable,
+                    message: format!("partition {} is halted: {reason}", partition.0),
+                });
+            }
+            return Err(Refusal {
+                code: "not_yet",
+                kind: RefusalKind::Timeout,
+                message: format!(
+                    "partition {} is folded up to {}, not yet up to {} ({})",
+                    partition.0,
+                    self.progress.position(*partition).0,
+                    position.0,
+                    if in_time {
+                        "the engine is stopping"
+                    } else {
+                        "the wait is over; ask again"
+                    }
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Runs a task that [`Engine::stop`] waits for.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let inner = self.clone();
+        self.env.spawn(
+            name,
+            async move {
+                task.await;
+                inner.running.fetch_sub(1, Ordering::SeqCst);
+                inner.ended.notify();
+            }
+            .boxed(),
+        );
+    }
+}
+
+/// The loop over one set of stores.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("stats", &self.inner.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the stores: loads scenes, identity and catalogues, and finds what a crash left to do. Nothing runs yet.
+    ///
+    /// # Errors
+    /// When a store fails or holds what this program cannot read.
+    pub async fn open(stores: Stores, env: Arc<dyn Env>, limits: Limits) -> Result<Arc<Self>> {
+        let identity = IdentityMap::load(&*stores.state).await?;
+        let inner = Arc::new(Inner {
+            log: stores.log,
+            state: stores.state,
+            control: stores.control,
+            keys: stores.keys,
+            env,
+            limits,
+            scenes: Scenes::default(),
+            catalogues: Catalogues::default(),
+            identity,
+            ids: IdCache::new(limits.id_cache_entries),
+            models: Models::default(),
+            inboxes: (0..limits.workers.max(1))
+                .map(|_| Inbox::default())
+                .collect(),
+            outbox: Outbox::default(),
+            progress: Progress::default(),
+            timers: Timers::new(),
+            counters: Counters::default(),
+            stream_signal: crate::signal::Signal::default(),
+            last_log_time: AtomicI64::new(i64::MIN),
+            applying: futures::lock::Mutex::new(()),
+            linking: futures::lock::Mutex::new(()),
+            decisions_in_flight: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            ended: crate::signal::Signal::default(),
+            started: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+            .map(PartitionId)
+            .collect();
+        let folded = inner.state.positions(&partitions).await?;
+        let heads = inner.log.heads(&partitions).await?;
+        let halts: Vec<_> = partitions.iter().map(|p| rows::halt(*p)).collect();
+        let halts = inner.state.get(&halts).await?;
+        for (((p, at), head), halt) in partitions.iter().zip(folded).zip(heads).zip(halts) {
+            inner.progress.folded(*p, at, &[]);
+            inner.progress.appended(*p, head);
+            if let Some(reason) = halt {
+                inner.progress.halted(*p, &String::from_utf8_lossy(&reason));
+            }
+        }
+        inner.load_scenes().await?;
+        for scene in inner.scenes.all() {
+            inner.start_learners(&scene).await?;
+        }
+        inner.reload_catalogues().await?;
+        Ok(Arc::new(Self { inner }))
+    }
+
+    /// Starts workers, relay, timers and learners.
+    ///
+    /// # Errors
+    /// When the outbox that a crash left cannot be read.
+    pub async fn start(&self) -> Result<()> {
+        let inner = &self.inner;
+        if inner.started.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let mut partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+            .map(PartitionId)
+            .collect();
+        partitions.extend(inner.control.streams().await?.into_iter().map(|(_, p)| p));
+        relay::recover(inner, &partitions).await?;
+        inner.spawn("relay", relay::run(inner.clone()));
+        for index in 0..inner.inboxes.len() {
+            inner.spawn("fold", worker::run(inner.clone(), index));
+        }
+        inner.spawn("timers", timers::run(inner.clone()));
+        let models: Vec<_> = inner.models.read().values().cloned().collect();
+        for model in models {
+            inner.spawn_learner(model);
+        }
+        inner.recover_dirty().await?;
+        let watcher = inner.clone();
+        inner.spawn("log watcher", async move { watcher.watch_log().await });
+        Ok(())
+    }
+
+    /// Lets every task finish what it holds and end. State and log stay as they are; nothing acknowledged is lost by not
+    /// calling this.
+    pub async fn stop(&self) {
+        let inner = &self.inner;
+        inner.stop.store(true, Ordering::SeqCst);
+        inner.timers.close();
+        inner.outbox.close();
+        inner.stream_signal.close();
+        inner.progress.moved.close();
+        inner.inboxes.iter().for_each(Inbox::close);
+        loop {
+            let ticket = inner.ended.ticket();
+            if inner.running.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            inner.ended.wait(ticket).await;
+        }
+    }
+
+    /// Records a scene version and announces it in every partition. The same plan again changes nothing.
+    ///
+    /// # Errors
+    /// A plan that cannot run, or a store that failed.
+    pub async fn apply_scene(
+        &self,
+        plan: &ScenePlan,
+        files: &[(String, Bytes)],
+        by: &str,
+    ) -> Result<SceneInfo> {
+        self.inner.apply_scene(plan, files, by).await
+    }
+
+    /// Newest version of every scene.
+    pub fn scenes(&self) -> Vec<SceneInfo> {
+        self.inner.scenes.all().iter().map(|s| s.info()).collect()
+    }
+
+    /// Compiled plan of the newest version of a scene.
+    ///
+    /// # Errors
+    /// `unknown_scene`.
+    pub fn plan(&self, scene: &str) -> Result<Arc<ScenePlan>> {
+        Ok(self.inner.scenes.newest(scene)?.plan.clone())
+    }
+
+    /// Takes events; the answer stands when everything in it is durable.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `batch_too_large`, `fold_lag`, or a store that failed; what fails for one input is in its outcome.
+    pub async fn ingest(
+        &self,
+        scene: &str,
+        origin: Origin,
+        inputs: &[Input<'_>],
+    ) -> Result<IngestReceipt> {
+        self.inner.ingest(scene, origin, inputs).await
+    }
+
+    /// Sets catalogue items: key and values by attribute.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`], and `unknown_catalogue`.
+    pub async fn import_items(
+        &self,
+        scene: &str,
+        catalogue: &str,
+        items: &[(String, Vec<(String, Raw<'static>)>)],
+    ) -> Result<IngestReceipt> {
+        self.inner.import_items(scene, catalogue, items).await
+    }
+
+    /// Waits until State reflects these positions.
+    ///
+    /// # Errors
+    /// `not_yet` after `wait_us`, `partition_halted`.
+    pub async fn wait_for(&self, token: &PositionToken, wait_us: i64) -> Result<()> {
+        self.inner.wait_for(token, wait_us).await
+    }
+
+    /// How many accepted events of a receipt the fold dropped as duplicates; ask after [`Engine::wait_for`].
+    pub fn duplicates(&self, receipt: &IngestReceipt) -> u64 {
+        let mine: BTreeSet<_> = (receipt.outcomes.iter())
+            .filter_map(|o| match o {
+                Outcome::Accepted {
+                    partition,
+                    position,
+                } => Some((*partition, *position)),
+                Outcome::Quarantined { .. } => None,
+            })
+            .collect();
+        self.inner
+            .progress
+            .duplicates_among(|p, at| mine.contains(&(p, at)))
+    }
+
+    /// Waits until everything durable now is folded, relayed and learned.
+    ///
+    /// # Errors
+    /// As [`Engine::wait_for`].
+    pub async fn settle(&self, wait_us: i64) -> Result<()> {
+        self.inner.settle(wait_us).await
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// A refusal; `idempotency_conflict` when the key was used with another body.
+    pub async fn decide(&self, request: DecideRequest) -> Result<DecisionAnswer> {
+        let lost = || Refusal {
+            code: "internal",
+            kind: RefusalKind::Unavailable,
+            message: "the request was lost".into(),
+        };
+        self.inner
+            .decide_many(&[request])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(lost()))
+    }
+
+    /// Decides many at once, with one read and one durable commit for all of them.
+    pub async fn decide_many(&self, requests: &[DecideRequest]) -> Vec<Result<DecisionAnswer>> {
+        self.inner.decide_many(requests).await
+    }
+
+    /// A decision's record.
+    ///
+    /// # Errors
+    /// `unknown_decision`.
+    pub async fn decision(&self, id: DecisionId) -> Result<DecisionRecord> {
+        self.inner.decision(id).await
+    }
+
+    /// Makes a decision again from its record and compares.
+    ///
+    /// # Errors
+    /// `unknown_decision`, or a store that failed.
+    pub async fn explain(&self, id: DecisionId) -> Result<Explanation> {
+        self.inner.explain(id).await
+    }
+
+    /// What is known of a customer.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_customer`.
+    pub async fn customer(&self, scene: &str, foreign: &str) -> Result<CustomerView> {
+        self.inner.customer(scene, foreign).await
+    }
+
+    /// Links identifier `b` to the customer of `a`.
+    ///
+    /// # Errors
+    /// `too_many_identifiers`, or a store that failed.
+    pub async fn link(&self, a: &str, b: &str, by: &str) -> Result<()> {
+        self.inner.link(a, b, by).await
+    }
+
+    /// Un-links an identifier.
+    ///
+    /// # Errors
+    /// `unknown_customer`, `not_linked`.
+    pub async fn unlink(&self, foreign: &str, by: &str) -> Result<()> {
+        self.inner.unlink(foreign, by).await
+    }
+
+    /// Segments with their sizes.
+    ///
+    /// # Errors
+    /// `unknown_scene`.
+    pub async fn segments(&self, scene: &str) -> Result<Vec<SegmentCount>> {
+        self.inner.segments(scene).await
+    }
+
+    /// Members of a segment, a page at a time.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_segment`.
+    pub async fn segment_members(
+        &self,
+        scene: &str,
+        segment: &str,
+        after: Option<IdentifierId>,
+        limit: usize,
+    ) -> Result<Vec<(IdentifierId, Option<String>)>> {
+        self.inner
+            .segment_members(scene, segment, after, limit)
+            .await
+    }
+
+    /// Evaluates a compiled rule over every customer of a scene.
+    ///
+    /// # Errors
+    /// `unknown_scene`.
+    pub async fn count_rule(&self, scene: &str, rule: &Expr) -> Result<RuleCount> {
+        self.inner.count_rule(scene, rule).await
+    }
+
+    /// Quarantined inputs, oldest first, after the given id.
+    ///
+    /// # Errors
+    /// `bad_id`.
+    pub async fn quarantine(
+        &self,
+        scene: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Quarantined>> {
+        self.inner.quarantined(scene, after, limit).await
+    }
+
+    /// Tries quarantined inputs again; `parse` reads an input as the rim received it.
+    ///
+    /// # Errors
+    /// `bad_id`, `unknown_quarantine`, and as [`Engine::ingest`].
+    pub async fn retry_quarantine(
+        &self,
+        ids: &[String],
+        parse: &(dyn for<'r> Fn(&'r str) -> Input<'r> + Send + Sync),
+    ) -> Result<IngestReceipt> {
+        self.inner.retry_quarantine(ids, parse).await
+    }
+
+    /// Replays the log from nothing, a partition at a time in memory, and compares with State byte for byte; rebuilds
+    /// ledgers from decisions and models from their streams. The engine must be quiet ([`Engine::settle`] first).
+    ///
+    /// # Errors
+    /// When a store fails.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        crate::verify::verify(&self.inner).await
+    }
+
+    /// Counters since start, lag, halts, budgets and models.
+    ///
+    /// # Errors
+    /// A store that failed.
+    pub async fn stats(&self) -> Result<Stats> {
+        self.inner.stats().await
+    }
+}
+
+impl Inner {
+    /// Hands what other tasks and nodes append to the workers.
+    async fn watch_log(self: Arc<Self>) {
+        let mut ticket = 0;
+        while !self.stopping() {
+            let wait = self.log.wait(ticket);
+            let closed = self.progress_closed();
+            let wake = match futures::future::select(wait, Box::pin(closed)).await {
+                futures::future::Either::Left((Ok(wake), _)) => wake,
+                futures::future::Either::Left((Err(e), _)) => {
+                    self.trouble(&e, "the log could not be watched").await;
+                    continue;
+                }
+                futures::future::Either::Right(_) => return,
+            };
+            ticket = wake.ticket;
+            let mut streams = false;
+            for p in wake.partitions {
+                if p.0 <= luopan_kernel::ENVIRONMENT_PARTITION {
+                    self.inbox_of(p).appended(p);
+                } else {
+                    streams = true;
+                }
+            }
+            if streams {
+                self.stream_signal.notify();
+            }
+        }
+    }
+
+    /// Ends when the engine stops.
+    async fn progress_closed(&self) {
+        loop {
+            let ticket = self.progress.moved.ticket();
+            if self.stopping() {
+                return;
+            }
+            self.progress.moved.wait(ticket).await;
+        }
+    }
+
+    /// Customers that a crash left to be looked at again.
+    async fn recover_dirty(&self) -> luopan_store::Result<()> {
+        for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+            for row in self
+                .state
+                .scan(luopan_store::Table::Dirty, p, &[], None, 1_000_000)
+                .await?
+            {
+                if let Some(name) = rows::parse_scene_and_id(&row.key) {
+                    self.inbox_of(p).dirty(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True when nothing is on its way.
+    async fn quiet(&self) -> luopan_store::Result<bool> {
+        let partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+            .map(PartitionId)
+            .collect();
+        let heads = self.log.heads(&partitions).await?;
+        for (p, head) in partitions.iter().zip(heads) {
+            if self.progress.position(*p) < head && self.progress.halt_of(*p).is_none() {
+                return Ok(false);
+            }
+        }
+        if self.outbox.len() > 0 {
+            return Ok(false);
+        }
+        let models: Vec<_> = self.models.read().values().cloned().collect();
+        for m in models {
+            if m.position() < self.log.heads(&[m.stream]).await?[0] {
+                return Ok(false);
+            }
+        }
+        for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+            if !self
+                .state
+                .scan(luopan_store::Table::Dirty, p, &[], None, 1)
+                .await?
+                .is_empty()
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn settle(&self, wait_us: i64) -> Result<()> {
+        let end = self.env.now().plus(wait_us);
+        loop {
+            // Twice: what was on its way at the first look may have landed behind it.
+            if self.quiet().await? && self.quiet().await? {
+                return Ok(());
+            }
+            if self.env.now() >= end {
+                return Err(Refusal {
+                    code: "not_yet",
+                    kind: RefusalKind::Timeout,
+                    message: format!(
+                        "{} log entries and {} outbox rows are still on their way",
+                        self.fold_lag(),
+                        self.outbox.len()
+                    ),
+                });
+            }
+            self.env.sleep(2_000).await;
+        }
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        let get = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
+        let c = &self.counters;
+        Ok(Stats {
+            events_accepted: get(&c.accepted),
+            events_quarantined: get(&c.quarantined),
+            events_folded: get(&c.folded),
+            events_duplicate: get(&c.duplicate),
+            decisions: get(&c.decisions),
+            decisions_null: get(&c.decisions_null),
+            decision_retries: get(&c.retries),
+            rewards: get(&c.rewards),
+            samples: get(&c.samples),
+            timers_fired: get(&c.timers),
+            fold_lag: self.fold_lag(),
+            outbox: self.outbox.len(),
+            halted: self.progress.halts(),
+            budgets: self.state.budgets().await?,
+            models: self
+                .models
+                .read()
+                .values()
+                .map(|m| (m.name.clone(), m.snapshot().samples))
+                .collect(),
+        })
+    }
+}

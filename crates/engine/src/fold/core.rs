@@ -1,0 +1,564 @@
+//! The fold of one partition, free of IO: rows and entries in, rows and effects out. Live workers, rebuilding after a
+//! scene change, and `verify` all run this code, so they cannot differ.
+
+use crate::limits::{HOLDS_MAX, PENDING_MAX, RECENT_MAX, RECENT_US};
+use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
+use crate::scenes::SceneRuntime;
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, RECEIPT_TYPE};
+use luopan_kernel::fold::{advance, fold};
+use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
+use luopan_kernel::plan::{Combine, EventSchema, Join, SlotId};
+use luopan_kernel::profile::{Admission, Profile, Spilled};
+use luopan_kernel::rule::{Lookup, eval, truth};
+use luopan_kernel::time::Micros;
+use luopan_kernel::value::Value;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Event by which an outcome reaches the other identifiers of a customer who has several.
+pub(crate) const OUTCOME_TYPE: &str = "luopan.outcome";
+
+/// Name of a row.
+pub(crate) type RowName = (SceneNo, IdentifierId);
+
+/// A row in memory.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) row: CustomerRow,
+    /// True when an entry touched it since it was loaded.
+    pub(crate) touched: bool,
+}
+
+/// Rows in memory, and which spilled event ids the side table knows.
+///
+/// The map is only ever looked up by key; effects and writes are ordered by the entries and by `touched`.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) slots: HashMap<RowName, Slot>,
+    /// Names touched, in the order in which that first happened.
+    pub(crate) order: Vec<RowName>,
+    /// Spilled event ids with their expiry.
+    pub(crate) spilled: BTreeMap<(SceneNo, IdentifierId, u128), Micros>,
+    /// Rows erased.
+    pub(crate) erased: Vec<RowName>,
+}
+
+/// A reward that is settled.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settled {
+    pub(crate) scene: SceneNo,
+    pub(crate) decision: DecisionId,
+    /// Index of the reward in the scene's plan.
+    pub(crate) reward: usize,
+    pub(crate) value: f64,
+    /// Log time at which it was settled.
+    pub(crate) at: Micros,
+}
+
+/// An outcome for the other identifiers of a linked customer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Forward {
+    pub(crate) scene: SceneNo,
+    pub(crate) from: IdentifierId,
+    pub(crate) event_id: String,
+    pub(crate) reward: u64,
+    pub(crate) decision: Option<DecisionId>,
+    pub(crate) occurred_at: Micros,
+    pub(crate) value: f64,
+}
+
+/// What folding asks of the world.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) settled: Vec<Settled>,
+    /// Debits to give back.
+    pub(crate) voided: Vec<(DecisionId, Debit)>,
+    /// Holds confirmed.
+    pub(crate) posted: u64,
+    pub(crate) duplicates: Vec<Position>,
+    pub(crate) spilled: Vec<(SceneNo, IdentifierId, Spilled)>,
+    pub(crate) forwards: Vec<Forward>,
+    /// Events folded.
+    pub(crate) folded: u64,
+    /// Outcomes that were pushed out of memory before their decision came.
+    pub(crate) forgotten: u64,
+}
+
+/// What a step of the fold asks of the driver.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing: go on.
+    Done,
+    /// Commit what stands, switch the scene to this version at this entry, rebuild, go on behind it.
+    Switch(SceneNo, u32),
+}
+
+/// The scenes that a partition folds with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running {
+    pub(crate) scenes: BTreeMap<SceneNo, Arc<SceneRuntime>>,
+}
+
+/// The fields of an event, for filters and values of rewards.
+struct EventFields<'e> {
+    schema: &'e EventSchema,
+    event: &'e Event<'e>,
+}
+
+impl Lookup for EventFields<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        // A field that the schema lacks has no name, and no property has that name.
+        self.event.property(
+            self.schema
+                .fields
+                .get(usize::from(id.0))
+                .map_or("", |f| f.name.as_str()),
+        )
+    }
+}
+
+impl Rows {
+    /// The row, made when there is none.
+    fn touch(&mut self, name: RowName, scene: &SceneRuntime, log_time: Micros) -> &mut CustomerRow {
+        let slot = self.slots.entry(name).or_insert_with(|| Slot {
+            row: CustomerRow::new(Profile::new(name.1, scene.fold.layout(), log_time)),
+            touched: false,
+        });
+        if !slot.touched {
+            slot.touched = true;
+            self.order.push(name);
+        }
+        &mut slot.row
+    }
+}
+
+/// Folds one entry. Rows of the identifiers named must be in memory if State holds them.
+pub(crate) fn step(
+    running: &Running,
+    rows: &mut Rows,
+    effects: &mut Effects,
+    entry: &Entry<'_>,
+    position: Position,
+) -> Step {
+    match entry {
+        Entry::Event(event) => {
+            if let Some(scene) = running.scenes.get(&event.scene) {
+                on_event(scene, rows, effects, event, position);
+            }
+        }
+        Entry::TimerFired {
+            scene,
+            identifier,
+            at,
+        } => {
+            let name = (*scene, *identifier);
+            if let Some(runtime) = running.scenes.get(scene)
+                && rows.slots.contains_key(&name)
+            {
+                let row = rows.touch(name, runtime, *at);
+                advance(&runtime.fold, &mut row.profile, *at);
+                let now = row.profile.last_log_time;
+                come_due(runtime, row, effects, now);
+            }
+        }
+        Entry::SceneApplied { scene, version, .. } => return Step::Switch(*scene, *version),
+        Entry::Linked(_) => {}
+        Entry::Erased { identifier, .. } => {
+            for scene in running.scenes.keys() {
+                let name = (*scene, *identifier);
+                rows.slots.remove(&name);
+                rows.order.retain(|n| *n != name);
+                rows.erased.push(name);
+            }
+        }
+    }
+    Step::Done
+}
+
+fn on_event(
+    scene: &SceneRuntime,
+    rows: &mut Rows,
+    effects: &mut Effects,
+    event: &Event<'_>,
+    position: Position,
+) {
+    let name = (event.scene, event.identifier);
+    let hash = event.dedup_hash();
+    let spilled_already = rows
+        .spilled
+        .get(&(name.0, name.1, hash))
+        .is_some_and(|expiry| *expiry >= event.received_at);
+    let row = rows.touch(name, scene, event.received_at);
+    if spilled_already && row.profile.seen.must_ask_side_table(event.received_at) {
+        effects.duplicates.push(position);
+        return;
+    }
+    match row
+        .profile
+        .seen
+        .admit(hash, event.received_at, scene.plan.dedup_horizon_us)
+    {
+        Admission::Duplicate => {
+            effects.duplicates.push(position);
+            return;
+        }
+        Admission::New(None) => {}
+        Admission::New(Some(spilled)) => {
+            rows.spilled
+                .insert((name.0, name.1, spilled.hash), spilled.expires_at);
+            effects.spilled.push((name.0, name.1, spilled));
+        }
+    }
+    effects.folded += 1;
+    let row = rows.touch(name, scene, event.received_at);
+    // What came due before this entry is settled before it: the same, whether its timer fired in time or not.
+    let now = row.profile.last_log_time.max(event.received_at);
+    come_due(scene, row, effects, now);
+    fold(&scene.fold, &mut row.profile, event);
+    match event.kind.as_ref() {
+        DECISION_TYPE => on_decision(scene, row, effects, event),
+        RECEIPT_TYPE => on_receipt(row, effects, event),
+        OUTCOME_TYPE => on_forwarded(scene, row, effects, event),
+        kind => on_outcome(scene, row, effects, event, kind),
+    }
+}
+
+/// A decision reached the log: its rewards are awaited, its money is held.
+fn on_decision(
+    scene: &SceneRuntime,
+    row: &mut CustomerRow,
+    effects: &mut Effects,
+    event: &Event<'_>,
+) {
+    let (Ok(decision), Value::Text(policy)) =
+        (event.id.parse::<DecisionId>(), event.property("policy"))
+    else {
+        return;
+    };
+    let Some(policy) = scene.plan.policy(policy) else {
+        return;
+    };
+    let null = matches!(event.property("null"), Value::Bool(true));
+    if let Some(due) = context_time(event, "luopan.valid_until") {
+        let debits = match context(event, "luopan.debits") {
+            Some(Value::Text(t)) => row::debits_from_text(t),
+            _ => Vec::new(),
+        };
+        if !debits.is_empty() {
+            row.holds.push(Hold {
+                decision,
+                due,
+                debits,
+            });
+            if row.holds.len() > HOLDS_MAX
+                && let Some(i) = (0..row.holds.len()).min_by_key(|i| row.holds[*i].due)
+            {
+                let hold = row.holds.remove(i);
+                effects
+                    .voided
+                    .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+            }
+        }
+    }
+    if null && !policy.null_action.is_arm {
+        return;
+    }
+    for index in &policy.rewards {
+        let index = usize::from(*index);
+        let (Some(reward), Some(no)) = (scene.plan.rewards.get(index), scene.reward_nos.get(index))
+        else {
+            continue;
+        };
+        let pending = Pending {
+            decision,
+            at: event.occurred_at,
+            reward: *no,
+            due: event.occurred_at.plus(reward.window_us),
+            sum: None,
+        };
+        row.pending.push(pending);
+        if row.pending.len() > PENDING_MAX
+            && let Some(i) = (0..row.pending.len()).min_by_key(|i| row.pending[*i].due)
+        {
+            let p = row.pending.remove(i);
+            settle_silent(scene, effects, &p, row.profile.last_log_time);
+        }
+        // Outcomes that overtook the decision on their way to the log.
+        let early: Vec<Recent> = (row.recent.iter())
+            .filter(|r| r.reward == *no && r.occurred_at >= event.occurred_at)
+            .cloned()
+            .collect();
+        for r in early {
+            let now = row.profile.last_log_time;
+            apply_outcome(scene, row, effects, &r, Some(decision), now);
+        }
+    }
+}
+
+fn context<'e, 'a>(event: &'e Event<'a>, name: &str) -> Option<&'e Value<'a>> {
+    event
+        .context
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, v)| v)
+}
+
+fn context_time(event: &Event<'_>, name: &str) -> Option<Micros> {
+    match context(event, name) {
+        Some(Value::Time(at)) => Some(*at),
+        _ => None,
+    }
+}
+
+/// A delivery receipt posts or voids the hold.
+fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
+    let Value::Text(id) = event.property("decision_id") else {
+        return;
+    };
+    let Ok(decision) = id.parse::<DecisionId>() else {
+        return;
+    };
+    let Some(i) = row.holds.iter().position(|h| h.decision == decision) else {
+        return;
+    };
+    match event.property("status") {
+        Value::Text(s) if s == "delivered" => {
+            row.holds.remove(i);
+            effects.posted += 1;
+        }
+        Value::Text(s) if s == "failed" => {
+            let hold = row.holds.remove(i);
+            effects
+                .voided
+                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+        }
+        _ => {}
+    }
+}
+
+/// An event that some reward is declared over.
+fn on_outcome(
+    scene: &SceneRuntime,
+    row: &mut CustomerRow,
+    effects: &mut Effects,
+    event: &Event<'_>,
+    kind: &str,
+) {
+    let Ok(at) = scene
+        .plan
+        .events
+        .binary_search_by(|e| e.name.as_str().cmp(kind))
+    else {
+        return;
+    };
+    let schema = &scene.plan.events[at];
+    for (index, reward) in scene
+        .plan
+        .rewards
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| usize::from(r.event) == at)
+    {
+        let fields = EventFields { schema, event };
+        if !reward
+            .filter
+            .as_ref()
+            .is_none_or(|f| truth(f, &fields).is_true())
+        {
+            continue;
+        }
+        let Some(value) = eval(&reward.value, &fields).as_number() else {
+            continue;
+        };
+        let decision = match reward.join {
+            Join::Customer => None,
+            Join::Decision(field) => match fields.slot(SlotId(field)) {
+                Value::Text(t) => match t.parse::<DecisionId>() {
+                    Ok(id) => Some(id),
+                    Err(_) => continue,
+                },
+                _ => continue,
+            },
+        };
+        let no = scene.reward_nos[index];
+        let outcome = Recent {
+            reward: no,
+            decision,
+            occurred_at: event.occurred_at,
+            at: event.received_at,
+            value,
+        };
+        effects.forwards.push(Forward {
+            scene: scene.no,
+            from: event.identifier,
+            event_id: event.id.as_ref().to_owned(),
+            reward: no,
+            decision,
+            occurred_at: event.occurred_at,
+            value,
+        });
+        take_outcome(scene, row, effects, outcome);
+    }
+}
+
+/// An outcome of another identifier of the same customer.
+fn on_forwarded(
+    scene: &SceneRuntime,
+    row: &mut CustomerRow,
+    effects: &mut Effects,
+    event: &Event<'_>,
+) {
+    let (Value::Int(reward), Value::Number(value)) =
+        (event.property("reward"), event.property("value"))
+    else {
+        return;
+    };
+    let decision = match event.property("decision_id") {
+        Value::Text(t) => t.parse::<DecisionId>().ok(),
+        _ => None,
+    };
+    let outcome = Recent {
+        reward: *reward as u64,
+        decision,
+        occurred_at: event.occurred_at,
+        at: event.received_at,
+        value: *value,
+    };
+    take_outcome(scene, row, effects, outcome);
+}
+
+fn take_outcome(
+    scene: &SceneRuntime,
+    row: &mut CustomerRow,
+    effects: &mut Effects,
+    outcome: Recent,
+) {
+    let now = row.profile.last_log_time;
+    apply_outcome(scene, row, effects, &outcome, None, now);
+    row.recent.retain(|r| now.since(r.at) <= RECENT_US);
+    row.recent.push(outcome);
+    if row.recent.len() > RECENT_MAX {
+        row.recent.remove(0);
+        effects.forgotten += 1;
+    }
+}
+
+/// Gives an outcome to the pending decisions it belongs to (to `only`, when given).
+fn apply_outcome(
+    scene: &SceneRuntime,
+    row: &mut CustomerRow,
+    effects: &mut Effects,
+    outcome: &Recent,
+    only: Option<DecisionId>,
+    now: Micros,
+) {
+    let Some(index) = scene.reward(outcome.reward) else {
+        return;
+    };
+    let reward = &scene.plan.rewards[index];
+    let mut i = 0;
+    while i < row.pending.len() {
+        let p = &mut row.pending[i];
+        let belongs = p.reward == outcome.reward
+            && outcome.decision.is_none_or(|d| d == p.decision)
+            && only.is_none_or(|d| d == p.decision)
+            && outcome.occurred_at >= p.at
+            && outcome.at < p.due;
+        if !belongs {
+            i += 1;
+            continue;
+        }
+        match reward.combine {
+            Combine::First => {
+                let decision = p.decision;
+                row.pending.remove(i);
+                effects.settled.push(Settled {
+                    scene: scene.no,
+                    decision,
+                    reward: index,
+                    value: outcome.value,
+                    at: now,
+                });
+            }
+            Combine::Sum => {
+                p.sum = Some(p.sum.unwrap_or(0.0) + outcome.value);
+                i += 1;
+            }
+        }
+    }
+}
+
+/// Settles and voids all that is due at `now`.
+fn come_due(scene: &SceneRuntime, row: &mut CustomerRow, effects: &mut Effects, now: Micros) {
+    if row.pending.iter().any(|p| p.due <= now) {
+        for p in row.pending.extract_if(.., |p| p.due <= now) {
+            settle_silent(scene, effects, &p, now);
+        }
+    }
+    if row.holds.iter().any(|h| h.due <= now) {
+        for hold in row.holds.extract_if(.., |h| h.due <= now) {
+            effects
+                .voided
+                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+        }
+    }
+}
+
+/// The window ended: what came is the reward, else the declared default.
+fn settle_silent(scene: &SceneRuntime, effects: &mut Effects, p: &Pending, now: Micros) {
+    if let Some(index) = scene.reward(p.reward) {
+        let value = p.sum.unwrap_or(scene.plan.rewards[index].default);
+        effects.settled.push(Settled {
+            scene: scene.no,
+            decision: p.decision,
+            reward: index,
+            value,
+            at: now,
+        });
+    }
+}
+
+/// The entry that carries a forwarded outcome to another identifier.
+pub(crate) fn forward_event(f: &Forward, to: IdentifierId, at: Micros) -> Event<'static> {
+    let mut properties = vec![
+        (Cow::Borrowed("reward"), Value::Int(f.reward as i64)),
+        (Cow::Borrowed("value"), Value::Number(f.value)),
+    ];
+    if let Some(d) = f.decision {
+        properties.insert(
+            0,
+            (Cow::Borrowed("decision_id"), Value::text(d.to_string())),
+        );
+    }
+    Event {
+        id: Cow::Owned(format!(
+            "{:032x}",
+            luopan_kernel::id::hash128(
+                format!("{}/{}/{}", f.from, f.event_id, f.reward).as_bytes()
+            )
+        )),
+        tenant: luopan_kernel::id::DEFAULT_TENANT,
+        scene: f.scene,
+        identifier: to,
+        kind: Cow::Borrowed(OUTCOME_TYPE),
+        occurred_at: f.occurred_at,
+        received_at: at,
+        origin: luopan_kernel::event::Origin::Import,
+        properties,
+        context: Vec::new(),
+        corrects: None,
+        sealed: Vec::new(),
+    }
+}
+
+/// Identifiers and scenes that an entry reads.
+pub(crate) fn names(entry: &Entry<'_>) -> Option<RowName> {
+    match entry {
+        Entry::Event(e) => Some((e.scene, e.identifier)),
+        Entry::TimerFired {
+            scene, identifier, ..
+        } => Some((*scene, *identifier)),
+        _ => None,
+    }
+}

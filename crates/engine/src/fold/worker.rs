@@ -1,0 +1,714 @@
+//! Fold workers: each owns a share of the partitions, reads what was appended, folds it in memory and commits rows and
+//! position together. A worker that lost a race re-reads its position; one that meets an entry it cannot fold halts that
+//! partition with an alarm and never skips.
+
+use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, step};
+use super::finish::{Counts, Finished, finish, membership, segment_nos, settle_row};
+use super::rebuild;
+use crate::counters::Counters;
+use crate::row::{CustomerRow, describe};
+use crate::{Inner, rows};
+use bytes::Bytes;
+use luopan_kernel::event::{Entry, decode_message};
+use luopan_kernel::id::{PartitionId, Position};
+use luopan_kernel::time::Micros;
+use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Most partitions folded in one round of commits.
+const PARTITIONS_A_ROUND: usize = 64;
+
+/// What a worker knows of a partition it owns.
+#[derive(Debug)]
+struct Partition {
+    id: PartitionId,
+    next: Position,
+    running: Running,
+    counts: Counts,
+    halted: bool,
+}
+
+/// Work handed to a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pending: parking_lot::Mutex<Pending>,
+    signal: crate::signal::Signal,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    partitions: BTreeSet<PartitionId>,
+    dirty: BTreeSet<RowName>,
+}
+
+impl Inbox {
+    pub(crate) fn appended(&self, partition: PartitionId) {
+        self.pending.lock().partitions.insert(partition);
+        self.signal.notify();
+    }
+
+    pub(crate) fn dirty(&self, name: RowName) {
+        self.pending.lock().dirty.insert(name);
+        self.signal.notify();
+    }
+
+    pub(crate) fn close(&self) {
+        self.signal.close();
+    }
+
+    /// What has come meanwhile, without waiting.
+    fn take_now(&self) -> Pending {
+        std::mem::take(&mut self.pending.lock())
+    }
+
+    async fn take(&self) -> Option<Pending> {
+        loop {
+            let seen = self.signal.ticket();
+            {
+                let mut pending = self.pending.lock();
+                if !pending.partitions.is_empty() || !pending.dirty.is_empty() {
+                    return Some(std::mem::take(&mut pending));
+                }
+            }
+            if self.signal.is_closed() {
+                return None;
+            }
+            self.signal.wait(seen).await;
+        }
+    }
+}
+
+/// What became of one partition's turn.
+enum Turn {
+    /// Nothing left to read.
+    Idle,
+    /// There may be more.
+    More,
+    /// The partition is halted.
+    Halted,
+}
+
+/// A batch of one partition, folded and ready to commit.
+struct Ready {
+    partition: PartitionId,
+    from: Position,
+    to: Position,
+    finished: Finished,
+    effects: Effects,
+    items: Vec<Write>,
+    commit: Commit,
+}
+
+/// Runs one worker over its partitions until the engine stops.
+pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
+    let mut partitions: BTreeMap<PartitionId, Partition> = BTreeMap::new();
+    loop {
+        let Some(mut work) = inner.inboxes[index].take().await else {
+            return;
+        };
+        while !work.partitions.is_empty() || !work.dirty.is_empty() {
+            for name in std::mem::take(&mut work.dirty) {
+                if let Err(e) = look_again(&inner, &mut partitions, name).await {
+                    inner
+                        .trouble(&e, "a customer could not be looked at again")
+                        .await;
+                    if inner.stopping() {
+                        return;
+                    }
+                    work.dirty.insert(name);
+                }
+            }
+            let round: Vec<PartitionId> = work
+                .partitions
+                .iter()
+                .copied()
+                .take(PARTITIONS_A_ROUND)
+                .collect();
+            match fold_round(&inner, &mut partitions, &round).await {
+                Ok(turns) => {
+                    for (p, turn) in round.iter().zip(turns) {
+                        if !matches!(turn, Turn::More) {
+                            work.partitions.remove(p);
+                        }
+                    }
+                }
+                Err(e) => {
+                    // Nothing is known of the commits: positions are read again.
+                    for p in &round {
+                        partitions.remove(p);
+                    }
+                    inner.trouble(&e, "a fold round failed").await;
+                    if inner.stopping() {
+                        return;
+                    }
+                }
+            }
+            let more = inner.inboxes[index].take_now();
+            work.partitions.extend(more.partitions);
+            work.dirty.extend(more.dirty);
+        }
+    }
+}
+
+async fn open<'p>(
+    inner: &Inner,
+    partitions: &'p mut BTreeMap<PartitionId, Partition>,
+    id: PartitionId,
+) -> luopan_store::Result<&'p mut Partition> {
+    if !partitions.contains_key(&id) {
+        let next = inner.state.positions(&[id]).await?[0];
+        let mut running = Running::default();
+        for row in inner
+            .state
+            .scan(Table::SceneVersion, id, &[], None, 10_000)
+            .await?
+        {
+            let scene = row
+                .key
+                .get(..2)
+                .and_then(|k| <[u8; 2]>::try_from(k).ok())
+                .map(u16::from_be_bytes);
+            let version = rows::decode_number(&row.value).ok();
+            if let (Some(scene), Some(version)) = (scene, version)
+                && let Some(found) = inner
+                    .scenes
+                    .version(luopan_kernel::id::SceneNo(scene), version as u32)
+            {
+                running.scenes.insert(found.no, found);
+            }
+        }
+        let mut counts = Counts::new();
+        for row in inner
+            .state
+            .scan(Table::MemberCount, id, &[], None, 100_000)
+            .await?
+        {
+            if let (Some(key), Ok(n)) = (row.key.get(..10), rows::decode_number(&row.value)) {
+                let scene = u16::from_be_bytes([key[0], key[1]]);
+                let segment = key[2..].try_into().map_or(0, u64::from_be_bytes);
+                counts.insert((luopan_kernel::id::SceneNo(scene), segment), n);
+            }
+        }
+        let halted = inner.state.get(&[rows::halt(id)]).await?[0].is_some();
+        partitions.insert(
+            id,
+            Partition {
+                id,
+                next,
+                running,
+                counts,
+                halted,
+            },
+        );
+    }
+    partitions
+        .get_mut(&id)
+        .ok_or(luopan_store::Error::Unavailable {
+            store: "state",
+            tried: "open a partition".into(),
+            cause: "it is gone".into(),
+        })
+}
+
+/// Reads, folds and commits one batch of each partition.
+async fn fold_round(
+    inner: &Arc<Inner>,
+    partitions: &mut BTreeMap<PartitionId, Partition>,
+    round: &[PartitionId],
+) -> luopan_store::Result<Vec<Turn>> {
+    let mut turns: Vec<Turn> = Vec::with_capacity(round.len());
+    let mut read: Vec<(PartitionId, Vec<LogMessage>)> = Vec::new();
+    for id in round {
+        let partition = open(inner, partitions, *id).await?;
+        if partition.halted {
+            turns.push(Turn::Halted);
+            continue;
+        }
+        let messages = inner
+            .log
+            .read(*id, partition.next, inner.limits.fold_bytes_max)
+            .await?;
+        if messages.is_empty() {
+            turns.push(Turn::Idle);
+            continue;
+        }
+        turns.push(Turn::More);
+        read.push((*id, messages));
+    }
+    // Decode, and find which rows are wanted: one read for the whole round.
+    let mut batches: Vec<(PartitionId, Vec<Entry<'_>>)> = Vec::with_capacity(read.len());
+    for (id, messages) in &read {
+        let Some(partition) = partitions.get(id) else {
+            continue;
+        };
+        match decode(messages, partition.next, inner.limits.fold_entries_max) {
+            Ok(entries) => batches.push((*id, entries)),
+            Err(e) => {
+                halt(
+                    inner,
+                    partitions,
+                    *id,
+                    &format!("log message cannot be read: {e}"),
+                )
+                .await?
+            }
+        }
+    }
+    let mut wanted: Vec<(PartitionId, BTreeSet<RowName>)> = Vec::with_capacity(batches.len());
+    let mut keys = Vec::new();
+    for (id, entries) in &batches {
+        let named: BTreeSet<RowName> = if id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+            BTreeSet::new()
+        } else {
+            entries.iter().filter_map(names).collect()
+        };
+        keys.extend(named.iter().map(|n| rows::profile(n.0, n.1)));
+        wanted.push((*id, named));
+    }
+    let mut values = inner.state.get(&keys).await?.into_iter();
+    let mut loaded: BTreeMap<PartitionId, Rows> = BTreeMap::new();
+    for (id, named) in wanted {
+        let mut batch = Rows::default();
+        for name in named {
+            let Some(value) = values.next().flatten() else {
+                continue;
+            };
+            match CustomerRow::decode(&value) {
+                Ok(row) => {
+                    batch.slots.insert(
+                        name,
+                        Slot {
+                            row,
+                            touched: false,
+                        },
+                    );
+                }
+                Err(e) => {
+                    let what = format!("row of {} cannot be read: {e}", describe(name.0, name.1));
+                    halt(inner, partitions, id, &what).await?;
+                }
+            }
+        }
+        loaded.insert(id, batch);
+    }
+    ask_side_table(inner, &batches, &mut loaded).await?;
+    let mut ready = Vec::with_capacity(batches.len());
+    for (id, entries) in &batches {
+        let (Some(partition), Some(mut batch)) = (partitions.get_mut(id), loaded.remove(id)) else {
+            continue;
+        };
+        if partition.halted {
+            continue;
+        }
+        if let Some(Entry::SceneApplied {
+            scene, version, at, ..
+        }) = entries.first()
+        {
+            switch(inner, partition, *scene, *version, *at).await?;
+            continue;
+        }
+        // A panic is caught, the batch is dropped, and nothing of it is committed.
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            fold_batch(inner, partition, &mut batch, entries)
+        }));
+        match folded {
+            Ok(r) => ready.push(r),
+            Err(panic) => {
+                let words = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("a panic without words");
+                halt(
+                    inner,
+                    partitions,
+                    *id,
+                    &format!("the fold panicked: {words}"),
+                )
+                .await?;
+            }
+        }
+    }
+    commit_round(inner, partitions, ready).await?;
+    for (p, turn) in round.iter().zip(&mut turns) {
+        if partitions.get(p).is_some_and(|p| p.halted) {
+            *turn = Turn::Halted;
+        }
+    }
+    Ok(turns)
+}
+
+/// Entries from `next` on, at most `most`; a scene change stands alone at the front of a batch.
+fn decode(
+    messages: &[LogMessage],
+    next: Position,
+    most: usize,
+) -> luopan_kernel::codec::Result<Vec<Entry<'_>>> {
+    let mut out = Vec::new();
+    for m in messages {
+        let skip = next.0.saturating_sub(m.first.0) as usize;
+        for entry in decode_message(&m.message)?.into_iter().skip(skip) {
+            let switches = matches!(entry, Entry::SceneApplied { .. });
+            if switches && !out.is_empty() {
+                return Ok(out);
+            }
+            out.push(entry);
+            if switches || out.len() >= most {
+                return Ok(out);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Spilled event ids of the profiles that ask for it.
+async fn ask_side_table(
+    inner: &Inner,
+    batches: &[(PartitionId, Vec<Entry<'_>>)],
+    loaded: &mut BTreeMap<PartitionId, Rows>,
+) -> luopan_store::Result<()> {
+    let mut asked = Vec::new();
+    for (id, entries) in batches {
+        let Some(batch) = loaded.get(id) else {
+            continue;
+        };
+        for entry in entries {
+            if let Entry::Event(e) = entry
+                && let Some(slot) = batch.slots.get(&(e.scene, e.identifier))
+                && slot.row.profile.seen.spilled_until().is_some()
+            {
+                asked.push((*id, e.scene, e.identifier, e.dedup_hash()));
+            }
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = asked
+        .iter()
+        .map(|(_, s, i, h)| rows::dedup(*s, *i, *h))
+        .collect();
+    for ((id, scene, identifier, hash), value) in
+        asked.into_iter().zip(inner.state.get(&keys).await?)
+    {
+        if let (Some(value), Some(batch)) = (value, loaded.get_mut(&id))
+            && let Ok(expiry) = rows::decode_number(&value)
+        {
+            batch
+                .spilled
+                .insert((scene, identifier, hash), Micros(expiry as i64));
+        }
+    }
+    Ok(())
+}
+
+fn fold_batch(
+    inner: &Inner,
+    partition: &mut Partition,
+    batch: &mut Rows,
+    entries: &[Entry<'_>],
+) -> Ready {
+    let from = partition.next;
+    let to = Position(from.0 + entries.len() as u64);
+    let mut effects = Effects::default();
+    let mut items = Vec::new();
+    for (i, entry) in entries.iter().enumerate() {
+        if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+            items.extend(crate::catalogues::item_write(entry));
+            continue;
+        }
+        let asked = step(
+            &partition.running,
+            batch,
+            &mut effects,
+            entry,
+            Position(from.0 + i as u64 + 1),
+        );
+        debug_assert_eq!(asked, Step::Done, "a scene change stands alone");
+    }
+    let at = entries.last().map(Entry::at).unwrap_or_default();
+    let finished = finish(
+        &partition.running,
+        &inner.identity,
+        partition.id,
+        to,
+        &partition.counts,
+        batch,
+        &effects,
+        at,
+    );
+    let mut commit = Commit::new(Durability::Replayable);
+    commit.advance = Some(Advance {
+        partition: partition.id,
+        from,
+        to,
+    });
+    Ready {
+        partition: partition.id,
+        from,
+        to,
+        finished,
+        effects,
+        items,
+        commit,
+    }
+}
+
+/// Commits a round in one call, then tells whoever waits.
+async fn commit_round(
+    inner: &Arc<Inner>,
+    partitions: &mut BTreeMap<PartitionId, Partition>,
+    mut ready: Vec<Ready>,
+) -> luopan_store::Result<()> {
+    if ready.is_empty() {
+        return Ok(());
+    }
+    let settled: Vec<Settled> = ready
+        .iter()
+        .flat_map(|r| r.effects.settled.iter().cloned())
+        .collect();
+    let mut samples = crate::learner::sample_rows(inner, &settled)
+        .await?
+        .into_iter();
+    for r in &mut ready {
+        let mine: Vec<_> = samples
+            .by_ref()
+            .take(r.effects.settled.len())
+            .flatten()
+            .collect();
+        let commit = &mut r.commit;
+        commit.writes.append(&mut r.finished.writes);
+        commit.writes.append(&mut r.items);
+        commit.budgets.append(&mut r.finished.budgets);
+        commit
+            .writes
+            .extend(mine.iter().map(crate::relay::OutboxRow::write));
+        r.finished.outbox.extend(mine);
+    }
+    let commits = ready
+        .iter_mut()
+        .map(|r| std::mem::replace(&mut r.commit, Commit::new(Durability::Replayable)))
+        .collect();
+    let answers = inner.state.commit(commits).await?;
+    let mut catalogue = false;
+    for (r, answer) in ready.into_iter().zip(answers) {
+        match answer {
+            Ok(_) => {
+                if let Some(p) = partitions.get_mut(&r.partition) {
+                    p.next = r.to;
+                    p.counts = r.finished.counts;
+                }
+                catalogue |= r.partition.0 == luopan_kernel::ENVIRONMENT_PARTITION;
+                Counters::add(&inner.counters.folded, r.effects.folded);
+                Counters::add(&inner.counters.duplicate, r.effects.duplicates.len() as u64);
+                Counters::add(&inner.counters.rewards, r.effects.settled.len() as u64);
+                if let Some(due) = r.finished.timer {
+                    inner.timers.set(r.partition, due);
+                }
+                for name in r.finished.dirty {
+                    inner.inbox_of(name.1.partition()).dirty(name);
+                }
+                inner.outbox.put(r.finished.outbox);
+                inner
+                    .progress
+                    .folded(r.partition, r.to, &r.effects.duplicates);
+            }
+            Err(Conflict::Position { found, .. }) => {
+                tracing::info!(
+                    partition = r.partition.0,
+                    from = r.from.0,
+                    found = found.0,
+                    "another worker folded here"
+                );
+                partitions.remove(&r.partition);
+            }
+            Err(other) => {
+                tracing::warn!(partition = r.partition.0, conflict = %other, "a fold commit is tried again");
+                partitions.remove(&r.partition);
+            }
+        }
+    }
+    if catalogue {
+        inner.reload_catalogues().await?;
+    }
+    Ok(())
+}
+
+/// Switches a partition to another version of a scene, exactly at the entry that says so.
+async fn switch(
+    inner: &Arc<Inner>,
+    partition: &mut Partition,
+    scene: luopan_kernel::id::SceneNo,
+    version: u32,
+    at: Micros,
+) -> luopan_store::Result<()> {
+    let from = partition.next;
+    let to = Position(from.0 + 1);
+    let mut commit = Commit::new(Durability::Replayable);
+    commit.advance = Some(Advance {
+        partition: partition.id,
+        from,
+        to,
+    });
+    let present = partition.running.scenes.get(&scene).cloned();
+    let mut running = partition.running.clone();
+    let mut counts = partition.counts.clone();
+    let mut timer = None;
+    if present.as_ref().is_none_or(|p| p.version < version) {
+        let Some(new) = inner.scenes.version(scene, version) else {
+            return Err(luopan_store::Error::Corrupt {
+                store: "log",
+                at: format!("partition {} position {}", partition.id.0, from.0),
+                cause: format!(
+                    "scene {} version {version} is applied but not recorded",
+                    scene.0
+                ),
+            });
+        };
+        commit.writes.push(Write {
+            key: rows::scene_version(scene, partition.id),
+            value: Some(rows::encode_number(u64::from(version))),
+        });
+        running.scenes.insert(scene, new.clone());
+        if let Some(old) = present {
+            let rebuilt =
+                rebuild::rebuild(inner, partition.id, from, &old, &new, &counts, at).await?;
+            commit.writes.extend(rebuilt.writes);
+            counts = rebuilt.counts;
+            timer = rebuilt.timer;
+        }
+    }
+    match inner.state.commit(vec![commit]).await?.pop() {
+        Some(Ok(_)) => {
+            partition.next = to;
+            partition.running = running;
+            partition.counts = counts;
+            if let Some(due) = timer {
+                inner.timers.set(partition.id, due);
+            }
+            inner.progress.folded(partition.id, to, &[]);
+        }
+        _ => partition.next = inner.state.positions(&[partition.id]).await?[0],
+    }
+    Ok(())
+}
+
+/// Looks at the membership of one identifier anew: of the whole customer when it is the canonical one, none otherwise.
+async fn look_again(
+    inner: &Arc<Inner>,
+    partitions: &mut BTreeMap<PartitionId, Partition>,
+    name: RowName,
+) -> luopan_store::Result<()> {
+    let id = name.1.partition();
+    let partition = open(inner, partitions, id).await?;
+    let Some(scene) = partition.running.scenes.get(&name.0).cloned() else {
+        return Ok(());
+    };
+    loop {
+        let canonical = inner.identity.customer(name.1) == name.1;
+        let linked = if canonical {
+            inner.identity.identifiers(name.1)
+        } else {
+            Vec::new()
+        };
+        let mut keys = vec![rows::dirty(name.0, name.1), rows::profile(name.0, name.1)];
+        keys.extend(linked.iter().map(|i| rows::profile(name.0, *i)));
+        let values = inner.state.get(&keys).await?;
+        let Some(token) = values[0].clone() else {
+            return Ok(());
+        };
+        let mut commit = Commit::new(Durability::Replayable);
+        commit.expect.push(Expect {
+            key: keys[0].clone(),
+            value: Some(token),
+        });
+        commit.writes.push(Write {
+            key: keys[0].clone(),
+            value: None,
+        });
+        let mut out = Finished {
+            counts: partition.counts.clone(),
+            ..Finished::default()
+        };
+        let mut profiles = Vec::new();
+        for value in values[2..].iter().flatten() {
+            profiles.push(
+                CustomerRow::decode(value)
+                    .map_err(|e| unreadable(name, &e))?
+                    .profile,
+            );
+        }
+        let own = match &values[1] {
+            Some(v) => Some(CustomerRow::decode(v).map_err(|e| unreadable(name, &e))?),
+            None if canonical && !profiles.is_empty() => {
+                Some(CustomerRow::new(luopan_kernel::profile::Profile::new(
+                    name.1,
+                    scene.fold.layout(),
+                    profiles
+                        .iter()
+                        .map(|p| p.first_seen_at)
+                        .min()
+                        .unwrap_or_default(),
+                )))
+            }
+            None => None,
+        };
+        if let Some(mut row) = own {
+            let before = segment_nos(&scene, &row.profile.segments);
+            let (members, flip) = if canonical {
+                membership(&scene, &profiles.iter().collect::<Vec<_>>())
+            } else {
+                (luopan_kernel::profile::Members::default(), None)
+            };
+            settle_row(&mut out, &scene, name, &mut row, &before, members, flip);
+        }
+        for ((s, segment), count) in &out.counts {
+            if partition.counts.get(&(*s, *segment)) != Some(count) {
+                out.writes.push(Write {
+                    key: rows::member_count(*s, *segment, id),
+                    value: Some(rows::encode_number(*count)),
+                });
+            }
+        }
+        commit.writes.append(&mut out.writes);
+        // The row must be as it was read: only this worker writes it, but the token may be newer than what was read.
+        if let Some(Ok(_)) = inner.state.commit(vec![commit]).await?.pop() {
+            partition.counts = out.counts;
+            if let Some(due) = out.timer {
+                inner.timers.set(id, due);
+            }
+            return Ok(());
+        }
+    }
+}
+
+fn unreadable(name: RowName, e: &luopan_kernel::codec::Error) -> luopan_store::Error {
+    luopan_store::Error::Corrupt {
+        store: "state",
+        at: describe(name.0, name.1),
+        cause: e.to_string(),
+    }
+}
+
+/// Halts a partition with an alarm that outlives a restart; `luopan verify` and `/readyz` tell of it.
+async fn halt(
+    inner: &Inner,
+    partitions: &mut BTreeMap<PartitionId, Partition>,
+    id: PartitionId,
+    reason: &str,
+) -> luopan_store::Result<()> {
+    tracing::error!(partition = id.0, reason, "the partition is halted");
+    let mut commit = Commit::new(Durability::Durable);
+    commit.writes.push(Write {
+        key: rows::halt(id),
+        value: Some(Bytes::copy_from_slice(reason.as_bytes())),
+    });
+    inner.state.commit(vec![commit]).await?;
+    if let Some(p) = partitions.get_mut(&id) {
+        p.halted = true;
+    }
+    inner.progress.halted(id, reason);
+    Ok(())
+}

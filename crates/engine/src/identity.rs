@@ -1,0 +1,172 @@
+//! Which identifiers belong to one customer. Identity is primary in State: a link or un-link is one transaction that
+//! also marks what has to be looked at again and tells the log through the outbox. This map is its image in memory;
+//! it holds linked identifiers only, so a store whose customers have one identifier each keeps it empty.
+
+use crate::rows::{self, IdentityRow};
+use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
+use luopan_store::{Result, State, Table};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+
+/// Identifiers and customers as linked now.
+#[derive(Debug, Default)]
+pub(crate) struct IdentityMap {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: BTreeMap<IdentifierId, IdentityRow>,
+    customers: BTreeMap<CustomerId, Vec<IdentifierId>>,
+}
+
+impl IdentityMap {
+    /// Reads all identity rows.
+    pub(crate) async fn load(state: &dyn State) -> Result<Self> {
+        let map = Self::default();
+        for p in 0..luopan_kernel::PARTITIONS {
+            let mut from = Vec::new();
+            loop {
+                let found = state
+                    .scan(Table::Identity, PartitionId(p), &from, None, 1000)
+                    .await?;
+                let Some(last) = found.last() else { break };
+                from = [&last.key[..], &[0]].concat();
+                for row in &found {
+                    let (Ok(key), Ok(value)) = (
+                        <[u8; 16]>::try_from(&row.key[..]),
+                        IdentityRow::decode(&row.value),
+                    ) else {
+                        return Err(luopan_store::Error::Corrupt {
+                            store: "state",
+                            at: format!("identity row {:02x?}", &row.key[..]),
+                            cause: "not an identity row".into(),
+                        });
+                    };
+                    map.set(IdentifierId(key), value);
+                }
+            }
+        }
+        Ok(map)
+    }
+
+    /// The customer of an identifier: itself unless linked.
+    pub(crate) fn customer(&self, id: IdentifierId) -> CustomerId {
+        self.inner.read().rows.get(&id).map_or(id, |r| r.customer)
+    }
+
+    /// The identity row of an identifier that was ever linked.
+    pub(crate) fn row(&self, id: IdentifierId) -> Option<IdentityRow> {
+        self.inner.read().rows.get(&id).copied()
+    }
+
+    /// All identifiers of a customer, ascending; the canonical one alone when nothing is linked.
+    pub(crate) fn identifiers(&self, customer: CustomerId) -> Vec<IdentifierId> {
+        self.inner
+            .read()
+            .customers
+            .get(&customer)
+            .cloned()
+            .unwrap_or_else(|| vec![customer])
+    }
+
+    /// True when the identifier is its customer's only one.
+    pub(crate) fn is_single(&self, id: IdentifierId) -> bool {
+        let inner = self.inner.read();
+        match inner.rows.get(&id) {
+            None => true,
+            Some(r) => r.customer == id && !inner.customers.contains_key(&id),
+        }
+    }
+
+    /// Takes over a committed identity row; an older revision than the one known is ignored.
+    pub(crate) fn set(&self, id: IdentifierId, row: IdentityRow) {
+        let mut inner = self.inner.write();
+        let before = inner.rows.get(&id).copied();
+        if before.is_some_and(|b| b.revision >= row.revision) {
+            return;
+        }
+        let old = before.map_or(id, |b| b.customer);
+        if let Some(list) = inner.customers.get_mut(&old) {
+            list.retain(|i| *i != id);
+            if list.len() <= 1 {
+                inner.customers.remove(&old);
+            }
+        }
+        if row.customer != id {
+            let list = inner
+                .customers
+                .entry(row.customer)
+                .or_insert_with(|| vec![row.customer]);
+            list.push(id);
+            list.sort_unstable();
+            list.dedup();
+        }
+        inner.rows.insert(id, row);
+    }
+}
+
+/// The rows by which State must show that nobody linked meanwhile: the customer's own list.
+pub(crate) fn customer_row_content(
+    map: &IdentityMap,
+    customer: CustomerId,
+) -> Option<bytes::Bytes> {
+    let ids = map.identifiers(customer);
+    (ids.len() > 1).then(|| rows::encode_identifiers(&ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_and_unlink_are_exact() {
+        let map = IdentityMap::default();
+        let (a, b, c) = (
+            IdentifierId([1; 16]),
+            IdentifierId([2; 16]),
+            IdentifierId([3; 16]),
+        );
+        map.set(
+            b,
+            IdentityRow {
+                customer: a,
+                revision: 1,
+            },
+        );
+        map.set(
+            c,
+            IdentityRow {
+                customer: a,
+                revision: 1,
+            },
+        );
+        assert_eq!(map.identifiers(a), vec![a, b, c]);
+        assert!(!map.is_single(a) && !map.is_single(b));
+        map.set(
+            b,
+            IdentityRow {
+                customer: b,
+                revision: 2,
+            },
+        );
+        assert_eq!(map.identifiers(a), vec![a, c]);
+        assert!(map.is_single(b));
+        map.set(
+            b,
+            IdentityRow {
+                customer: a,
+                revision: 1,
+            },
+        );
+        assert_eq!(map.customer(b), b, "an older revision changes nothing");
+        map.set(
+            c,
+            IdentityRow {
+                customer: c,
+                revision: 2,
+            },
+        );
+        assert!(map.is_single(a) && map.identifiers(a) == vec![a]);
+    }
+}

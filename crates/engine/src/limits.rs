@@ -1,0 +1,47 @@
+//! Named limits of the engine. Each is met with a clear refusal, never with silent loss.
+
+use luopan_kernel::time::MINUTE_US;
+
+/// Most entries of an event's context.
+pub const CONTEXT_MAX: usize = 32;
+/// Most pending rewards of one identifier in one scene; the earliest due settles when one more comes.
+pub const PENDING_MAX: usize = 128;
+/// Most open holds of one identifier in one scene; the earliest to expire is voided when one more comes.
+pub const HOLDS_MAX: usize = 128;
+/// Most outcomes remembered for decisions that reach the log after them.
+pub const RECENT_MAX: usize = 32;
+/// How long such outcomes are remembered, in log time.
+pub const RECENT_US: i64 = 10 * MINUTE_US;
+
+/// What may be set when an engine is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Log entries that may wait to be folded before intake answers `fold_lag`.
+    pub fold_lag_max: u64,
+    /// Entries folded in one commit of one partition.
+    pub fold_entries_max: usize,
+    /// Bytes of log read at once for one partition.
+    pub fold_bytes_max: usize,
+    /// Fold workers: each owns a share of the partitions.
+    pub workers: usize,
+    /// Foreign ids remembered by intake.
+    pub id_cache_entries: usize,
+    /// Decisions under way at once.
+    pub decisions_in_flight_max: usize,
+    /// Samples between two checkpoints of a model.
+    pub checkpoint_samples: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fold_lag_max: 2_000_000,
+            fold_entries_max: 1_000,
+            fold_bytes_max: 1 << 20,
+            workers: 2,
+            id_cache_entries: 2_000_000,
+            decisions_in_flight_max: 4_096,
+            checkpoint_samples: 1_000,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The row of one identifier in one scene: its profile (the kernel's fold) and what its decisions still wait for.
+//!
+//! The profile is derived: it can be folded anew when tags change. The rest (`pending`, `holds`, `recent`) is what
+//! happened with decisions and is carried over unchanged.
+
+use luopan_kernel::codec::{Reader, Result, Writer};
+use luopan_kernel::id::{DecisionId, IdentifierId};
+use luopan_kernel::profile::Profile;
+use luopan_kernel::time::Micros;
+
+/// Format of the row.
+pub(crate) const FORMAT: u8 = 1;
+/// A decision that waits for its reward.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pending {
+    pub(crate) decision: DecisionId,
+    /// When it was decided.
+    pub(crate) at: Micros,
+    /// Hash of the reward's name.
+    pub(crate) reward: u64,
+    /// When silence becomes the answer.
+    pub(crate) due: Micros,
+    /// Sum of outcomes so far; `None` when none came.
+    pub(crate) sum: Option<f64>,
+}
+
+/// Money held for a send that is neither confirmed nor failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) decision: DecisionId,
+    /// When the send intent expires and the hold is voided.
+    pub(crate) due: Micros,
+    /// What was debited.
+    pub(crate) debits: Vec<Debit>,
+}
+
+/// One debit of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Debit {
+    /// Budget and period.
+    pub(crate) budget: String,
+    /// Rows the budget is kept in.
+    pub(crate) rows: u16,
+    /// Home row.
+    pub(crate) home: u16,
+    /// Amount.
+    pub(crate) amount: i64,
+}
+
+/// An outcome, remembered for a decision that reaches the log after it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Recent {
+    /// Hash of the reward's name.
+    pub(crate) reward: u64,
+    /// Decision named by the outcome, when the join asks for one.
+    pub(crate) decision: Option<DecisionId>,
+    /// When it happened.
+    pub(crate) occurred_at: Micros,
+    /// Log time.
+    pub(crate) at: Micros,
+    /// Value.
+    pub(crate) value: f64,
+}
+
+/// The row.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomerRow {
+    pub(crate) profile: Profile,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) holds: Vec<Hold>,
+    pub(crate) recent: Vec<Recent>,
+    /// The timer row that is set, if any.
+    pub(crate) timer_at: Option<Micros>,
+}
+
+impl CustomerRow {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            pending: Vec::new(),
+            holds: Vec::new(),
+            recent: Vec::new(),
+            timer_at: None,
+        }
+    }
+
+    /// The earliest time at which something of this row comes due.
+    pub(crate) fn next_due(&self) -> Option<Micros> {
+        let flip = self.profile.flip_at;
+        let pending = self.pending.iter().map(|p| p.due).min();
+        let hold = self.holds.iter().map(|h| h.due).min();
+        [flip, pending, hold].into_iter().flatten().min()
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::with_format(FORMAT);
+        match self.timer_at {
+            None => w.u8(0),
+            Some(at) => {
+                w.u8(1);
+                w.int(at.0);
+            }
+        }
+        w.uint(self.pending.len() as u64);
+        for p in &self.pending {
+            w.raw(&p.decision.0);
+            w.int(p.at.0);
+            w.raw(&p.reward.to_le_bytes());
+            w.int(p.due.0);
+            match p.sum {
+                None => w.u8(0),
+                Some(v) => {
+                    w.u8(1);
+                    w.f64(v);
+                }
+            }
+        }
+        w.uint(self.holds.len() as u64);
+        for h in &self.holds {
+            w.raw(&h.decision.0);
+            w.int(h.due.0);
+            write_debits(&mut w, &h.debits);
+        }
+        w.uint(self.recent.len() as u64);
+        for r in &self.recent {
+            w.raw(&r.reward.to_le_bytes());
+            match r.decision {
+                None => w.u8(0),
+                Some(d) => {
+                    w.u8(1);
+                    w.raw(&d.0);
+                }
+            }
+            w.int(r.occurred_at.0);
+            w.int(r.at.0);
+            w.f64(r.value);
+        }
+        let profile = self.profile.encode();
+        w.bytes(&profile);
+        w.into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut r = Reader::new(bytes);
+        r.format("customer row", FORMAT)?;
+        let timer_at = match r.u8()? {
+            0 => None,
+            _ => Some(Micros(r.int()?)),
+        };
+        let n = r.count(10)?;
+        let mut pending = Vec::with_capacity(n);
+        for _ in 0..n {
+            pending.push(Pending {
+                decision: DecisionId(r.array()?),
+                at: Micros(r.int()?),
+                reward: u64::from_le_bytes(r.array()?),
+                due: Micros(r.int()?),
+                sum: match r.u8()? {
+                    0 => None,
+                    _ => Some(r.f64()?),
+                },
+            });
+        }
+        let n = r.count(10)?;
+        let mut holds = Vec::with_capacity(n);
+        for _ in 0..n {
+            holds.push(Hold {
+                decision: DecisionId(r.array()?),
+                due: Micros(r.int()?),
+                debits: read_debits(&mut r)?,
+            });
+        }
+        let n = r.count(10)?;
+        let mut recent = Vec::with_capacity(n);
+        for _ in 0..n {
+            recent.push(Recent {
+                reward: u64::from_le_bytes(r.array()?),
+                decision: match r.u8()? {
+                    0 => None,
+                    _ => Some(DecisionId(r.array()?)),
+                },
+                occurred_at: Micros(r.int()?),
+                at: Micros(r.int()?),
+                value: r.f64()?,
+            });
+        }
+        let profile = Profile::decode(r.bytes()?)?;
+        r.done()?;
+        Ok(Self {
+            profile,
+            pending,
+            holds,
+            recent,
+            timer_at,
+        })
+    }
+}
+
+fn write_debits(w: &mut Writer, debits: &[Debit]) {
+    w.uint(debits.len() as u64);
+    for d in debits {
+        w.str(&d.budget);
+        w.uint(u64::from(d.rows));
+        w.uint(u64::from(d.home));
+        w.int(d.amount);
+    }
+}
+
+fn read_debits(r: &mut Reader<'_>) -> Result<Vec<Debit>> {
+    let n = r.count(4)?;
+    let mut out = Vec::with_capacity(n);
+    for _ in 0..n {
+        out.push(Debit {
+            budget: r.str()?.to_owned(),
+            rows: read_u16(r)?,
+            home: read_u16(r)?,
+            amount: r.int()?,
+        });
+    }
+    Ok(out)
+}
+
+fn read_u16(r: &mut Reader<'_>) -> Result<u16> {
+    u16::try_from(r.uint()?).map_err(|_| r.malformed("a 16-bit number"))
+}
+
+/// Debits as text for the context of the decision's event, so that replaying the log alone gives the same holds.
+pub(crate) fn debits_to_text(debits: &[Debit]) -> String {
+    debits
+        .iter()
+        .map(|d| format!("{}\t{}\t{}\t{}", d.budget, d.rows, d.home, d.amount))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Reads [`debits_to_text`]; what does not read is no debit.
+pub(crate) fn debits_from_text(text: &str) -> Vec<Debit> {
+    text.lines()
+        .filter_map(|line| {
+            let mut parts = line.split('\t');
+            Some(Debit {
+                budget: parts.next()?.to_owned(),
+                rows: parts.next()?.parse().ok()?,
+                home: parts.next()?.parse().ok()?,
+                amount: parts.next()?.parse().ok()?,
+            })
+        })
+        .collect()
+}
+
+/// Contacts of an identifier: ascending by time and decision, bounded by the widest cap of the scene. The content does
+/// not depend on the order in which contacts were added, so it can be rebuilt from decisions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ContactsRow {
+    pub(crate) contacts: Vec<ContactEntry>,
+}
+
+/// One contact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ContactEntry {
+    pub(crate) at: Micros,
+    pub(crate) decision: DecisionId,
+    pub(crate) policy: String,
+    pub(crate) channel: String,
+    pub(crate) item: String,
+}
+
+impl ContactsRow {
+    /// Adds contacts and forgets those no cap can count any more.
+    pub(crate) fn add(
+        &mut self,
+        new: impl IntoIterator<Item = ContactEntry>,
+        keep_us: Option<i64>,
+    ) {
+        self.contacts.extend(new);
+        self.contacts.sort_unstable();
+        self.contacts.dedup();
+        if let (Some(keep), Some(last)) = (keep_us, self.contacts.last().map(|c| c.at)) {
+            self.contacts.retain(|c| c.at.plus(keep) > last);
+        }
+        let over = self
+            .contacts
+            .len()
+            .saturating_sub(luopan_kernel::plan::policy::CONTACTS_MAX as usize);
+        self.contacts.drain(..over);
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::with_format(FORMAT);
+        w.uint(self.contacts.len() as u64);
+        for c in &self.contacts {
+            w.int(c.at.0);
+            w.raw(&c.decision.0);
+            w.str(&c.policy);
+            w.str(&c.channel);
+            w.str(&c.item);
+        }
+        w.into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut r = Reader::new(bytes);
+        r.format("contacts row", FORMAT)?;
+        let n = r.count(20)?;
+        let mut contacts = Vec::with_capacity(n);
+        for _ in 0..n {
+            contacts.push(ContactEntry {
+                at: Micros(r.int()?),
+                decision: DecisionId(r.array()?),
+                policy: r.str()?.to_owned(),
+                channel: r.str()?.to_owned(),
+                item: r.str()?.to_owned(),
+            });
+        }
+        r.done()?;
+        Ok(Self { contacts })
+    }
+}
+
+/// Whose row it is, for messages that may not carry foreign ids.
+pub(crate) fn describe(scene: luopan_kernel::id::SceneNo, id: IdentifierId) -> String {
+    format!("scene {} identifier {id}", scene.0)
+}

@@ -1,0 +1,288 @@
+//! Applied scenes: every version ever applied, ready to run. Applying is recorded in the control plane, then announced in
+//! every partition of the log; a partition's fold switches exactly at that entry.
+
+use crate::Inner;
+use crate::api::{Refusal, RefusalKind, Result, SceneInfo};
+use bytes::Bytes;
+use luopan_kernel::event::{Entry, encode_message};
+use luopan_kernel::fold::FoldPlan;
+use luopan_kernel::id::{PartitionId, SceneNo};
+use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::segment::SegmentSet;
+use luopan_kernel::slots::SlotSet;
+use luopan_kernel::time::Micros;
+use luopan_store::{Append, AppliedScene, AuditRecord, NewScene};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One version of a scene, compiled for running.
+#[derive(Debug)]
+pub(crate) struct SceneRuntime {
+    pub(crate) no: SceneNo,
+    pub(crate) version: u32,
+    pub(crate) hash: [u8; 32],
+    pub(crate) at: Micros,
+    pub(crate) by: String,
+    pub(crate) plan: Arc<ScenePlan>,
+    pub(crate) fold: FoldPlan,
+    pub(crate) segments: SegmentSet,
+    /// Row number of each segment, in plan order.
+    pub(crate) segment_nos: Vec<u64>,
+    /// Row number of each reward, in plan order: a hash of its name.
+    pub(crate) reward_nos: Vec<u64>,
+    /// How long a contact can matter to any cap; `None` for ever.
+    pub(crate) contact_keep_us: Option<i64>,
+    /// Slots that each policy reads, in plan order.
+    pub(crate) policy_slots: Vec<SlotSet>,
+    /// Learner stream of each model, in plan order.
+    pub(crate) streams: Vec<PartitionId>,
+}
+
+impl SceneRuntime {
+    fn new(applied: &AppliedScene, plan: ScenePlan, streams: Vec<PartitionId>) -> Result<Self> {
+        let fold = FoldPlan::new(&plan);
+        let segments = SegmentSet::new(&plan).map_err(|e| Refusal {
+            code: "bad_segment",
+            kind: RefusalKind::Invalid,
+            message: e.to_string(),
+        })?;
+        let number = |name: &str| luopan_kernel::id::hash64(name.as_bytes());
+        Ok(Self {
+            no: applied.scene,
+            version: applied.version,
+            hash: applied.hash,
+            at: applied.at,
+            by: applied.by.clone(),
+            segment_nos: plan.segments.iter().map(|s| number(&s.name)).collect(),
+            reward_nos: plan.rewards.iter().map(|r| number(&r.name)).collect(),
+            contact_keep_us: contact_keep_us(&plan),
+            policy_slots: plan
+                .policies
+                .iter()
+                .map(|p| SlotSet::of_policy(&plan, p))
+                .collect(),
+            fold,
+            segments,
+            streams,
+            plan: Arc::new(plan),
+        })
+    }
+
+    /// Index of the reward of this row number.
+    pub(crate) fn reward(&self, no: u64) -> Option<usize> {
+        self.reward_nos.iter().position(|n| *n == no)
+    }
+
+    pub(crate) fn info(&self) -> SceneInfo {
+        SceneInfo {
+            name: self.plan.name.clone(),
+            number: self.no.0,
+            version: self.version,
+            hash: self.hash.iter().map(|b| format!("{b:02x}")).collect(),
+            at: self.at,
+            by: self.by.clone(),
+            policies: self.plan.policies.iter().map(|p| p.name.clone()).collect(),
+            segments: self.plan.segments.iter().map(|s| s.name.clone()).collect(),
+        }
+    }
+}
+
+/// The widest window of any cap or quiet period; `None` when a cap counts for ever.
+fn contact_keep_us(plan: &ScenePlan) -> Option<i64> {
+    let mut keep = 0;
+    for policy in &plan.policies {
+        for cap in &policy.caps {
+            keep = keep.max(cap.window_us?);
+        }
+        keep = keep.max(policy.quiet_period_us.unwrap_or(0));
+    }
+    Some(keep)
+}
+
+/// All versions of all scenes.
+#[derive(Debug, Default)]
+pub(crate) struct Scenes {
+    inner: RwLock<BTreeMap<SceneNo, BTreeMap<u32, Arc<SceneRuntime>>>>,
+}
+
+impl Scenes {
+    pub(crate) fn put(&self, scene: Arc<SceneRuntime>) {
+        self.inner
+            .write()
+            .entry(scene.no)
+            .or_default()
+            .insert(scene.version, scene);
+    }
+
+    /// The newest version of the scene of this name.
+    pub(crate) fn newest(&self, name: &str) -> Result<Arc<SceneRuntime>> {
+        let inner = self.inner.read();
+        let newest = inner.values().filter_map(|v| v.values().next_back());
+        if let Some(found) = newest.clone().find(|s| s.plan.name == name) {
+            return Ok(found.clone());
+        }
+        let known: Vec<_> = newest.map(|s| format!("`{}`", s.plan.name)).collect();
+        Err(Refusal {
+            code: "unknown_scene",
+            kind: RefusalKind::NotFound,
+            message: if known.is_empty() {
+                format!(
+                    "scene `{}` is not applied, and no scene is; apply one with `luopan scene apply`",
+                    crate::intake::cut(name)
+                )
+            } else {
+                format!(
+                    "scene `{}` is not applied; applied are {}",
+                    crate::intake::cut(name),
+                    known.join(", ")
+                )
+            },
+        })
+    }
+
+    /// The newest version of a scene by number.
+    pub(crate) fn newest_of(&self, no: SceneNo) -> Option<Arc<SceneRuntime>> {
+        self.inner.read().get(&no)?.values().next_back().cloned()
+    }
+
+    /// A version by number.
+    pub(crate) fn version(&self, no: SceneNo, version: u32) -> Option<Arc<SceneRuntime>> {
+        self.inner.read().get(&no)?.get(&version).cloned()
+    }
+
+    /// Newest versions, by number.
+    pub(crate) fn all(&self) -> Vec<Arc<SceneRuntime>> {
+        self.inner
+            .read()
+            .values()
+            .filter_map(|v| v.values().next_back().cloned())
+            .collect()
+    }
+}
+
+/// The learner stream's name of a model.
+///
+/// A changed definition is another model: samples of the old one have other features.
+fn stream_name(scene: &str, model: &luopan_kernel::plan::ModelPlan) -> String {
+    let definition = serde_json::to_vec(model).unwrap_or_default();
+    format!(
+        "model/{scene}/{}/{:016x}",
+        model.name,
+        luopan_kernel::id::hash64(&definition)
+    )
+}
+
+impl Inner {
+    async fn runtime(&self, applied: &AppliedScene) -> Result<Arc<SceneRuntime>> {
+        let plan = ScenePlan::decode(&applied.plan).map_err(|e| Refusal {
+            code: "unreadable_plan",
+            kind: RefusalKind::Unavailable,
+            message: format!("scene `{}` version {}: {e}", applied.name, applied.version),
+        })?;
+        let mut streams = Vec::with_capacity(plan.models.len());
+        for model in &plan.models {
+            streams.push(self.control.stream(&stream_name(&plan.name, model)).await?);
+        }
+        Ok(Arc::new(SceneRuntime::new(applied, plan, streams)?))
+    }
+
+    /// Loads every version; announces what a crash left unannounced.
+    pub(crate) async fn load_scenes(&self) -> Result<()> {
+        for applied in self.control.scenes().await? {
+            let runtime = self.runtime(&applied).await?;
+            self.scenes.put(runtime);
+            if !applied.announced {
+                self.announce(&applied).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn announce(&self, applied: &AppliedScene) -> Result<()> {
+        let entry = Entry::SceneApplied {
+            scene: applied.scene,
+            version: applied.version,
+            hash: applied.hash,
+            at: self.log_time(),
+        };
+        let message = Bytes::from(encode_message(&[entry]));
+        let batch = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+            .map(|p| Append {
+                partition: PartitionId(p),
+                count: 1,
+                message: message.clone(),
+            })
+            .collect();
+        let landed = self.log.append(batch).await?;
+        self.heads_moved(&landed);
+        self.control
+            .mark_announced(applied.scene, applied.version)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn apply_scene(
+        self: &Arc<Self>,
+        plan: &ScenePlan,
+        files: &[(String, Bytes)],
+        by: &str,
+    ) -> Result<SceneInfo> {
+        refuse_personal_fields(plan)?;
+        let _one_at_a_time = self.applying.lock().await;
+        let at = self.log_time();
+        // Everything that can fail for the plan's sake fails before anything is recorded.
+        SegmentSet::new(plan).map_err(|e| Refusal {
+            code: "bad_segment",
+            kind: RefusalKind::Invalid,
+            message: e.to_string(),
+        })?;
+        let applied = self
+            .control
+            .record_scene(NewScene {
+                name: plan.name.clone(),
+                hash: plan.hash(),
+                plan: Bytes::from(plan.encode()),
+                files: files.to_vec(),
+                at,
+                by: by.to_owned(),
+            })
+            .await?;
+        let runtime = self.runtime(&applied).await?;
+        self.start_learners(&runtime).await?;
+        self.scenes.put(runtime.clone());
+        if !applied.announced {
+            self.announce(&applied).await?;
+            self.control
+                .audit(AuditRecord {
+                    at,
+                    by: by.to_owned(),
+                    action: "scene.apply".into(),
+                    detail: format!(
+                        "{{\"scene\":{:?},\"version\":{}}}",
+                        applied.name, applied.version
+                    ),
+                })
+                .await?;
+        }
+        self.reload_catalogues().await?;
+        Ok(runtime.info())
+    }
+}
+
+/// Personal fields need sealing, which this release does not do: better no pack than one whose promise is not kept.
+fn refuse_personal_fields(plan: &ScenePlan) -> Result<()> {
+    for event in &plan.events {
+        if let Some(field) = event.fields.iter().find(|f| f.personal) {
+            return Err(Refusal {
+                code: "personal_fields",
+                kind: RefusalKind::Invalid,
+                message: format!(
+                    "event type `{}` declares `{}` as personal; this release cannot seal personal fields, so leave the field out",
+                    event.name, field.name
+                ),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,583 @@
+//! Verify: the log is replayed from nothing, a partition at a time in memory, and what comes out is compared with State byte
+//! for byte. Ledgers are rebuilt from decisions, identity from link entries, models from their streams.
+//!
+//! It uses the same fold core as the live workers, but none of their batching, caching or committing.
+
+use crate::Inner;
+use crate::api::{Result, VerifyReport};
+use crate::decisions::budget_names;
+use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
+use crate::fold::finish::{Counts, Finished, membership, settle_row};
+use crate::fold::rebuild::fold_log;
+use crate::row::{ContactEntry, ContactsRow, CustomerRow};
+use crate::rows::{self, IdentityRow};
+use bytes::Bytes;
+use luopan_kernel::event::{Entry, Origin, decode_message};
+use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId, Position, SceneNo};
+use luopan_kernel::profile::Profile;
+use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::time::Micros;
+use luopan_store::{Table, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const READ_BYTES: usize = 4 << 20;
+const SCAN_ROWS: usize = 5_000;
+/// Most differences told in words.
+const TOLD_MAX: usize = 100;
+
+/// What is gathered over all partitions.
+#[derive(Default)]
+struct Gathered {
+    report: VerifyReport,
+    /// Rows of identifiers that are linked, for the end.
+    linked: BTreeMap<RowName, CustomerRow>,
+    links: BTreeMap<IdentifierId, IdentityRow>,
+    voided: BTreeMap<String, i64>,
+    counts: BTreeMap<PartitionId, Counts>,
+    running: BTreeMap<PartitionId, Running>,
+    replaying: Duration,
+}
+
+impl Gathered {
+    fn differs(&mut self, words: impl FnOnce() -> String) {
+        self.report.differences_count += 1;
+        if self.report.differences.len() < TOLD_MAX {
+            self.report.differences.push(words());
+        }
+    }
+}
+
+pub(crate) async fn verify(inner: &Inner) -> Result<VerifyReport> {
+    let mut all = Gathered::default();
+    for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+        replay(inner, p, &mut all).await?;
+    }
+    linked_customers(inner, &mut all).await?;
+    counts(inner, &mut all).await?;
+    identity(inner, &mut all).await?;
+    ledgers(inner, &mut all).await?;
+    models(inner, &mut all).await?;
+    for (partition, reason) in inner.progress.halts() {
+        all.differs(|| format!("partition {partition} is halted: {reason}"));
+    }
+    all.report.replay_seconds = all.replaying.as_secs_f64();
+    Ok(all.report)
+}
+
+/// Replays one partition and compares its rows.
+async fn replay(
+    inner: &Inner,
+    partition: PartitionId,
+    all: &mut Gathered,
+) -> luopan_store::Result<()> {
+    let until = inner.state.positions(&[partition]).await?[0];
+    let mut rows = Rows::default();
+    let mut running = Running::default();
+    let mut next = Position(0);
+    while next < until {
+        let messages = inner.log.read(partition, next, READ_BYTES).await?;
+        if messages.is_empty() {
+            all.differs(|| {
+                format!(
+                    "partition {}: state is at {}, the log ends at {}",
+                    partition.0, until.0, next.0
+                )
+            });
+            break;
+        }
+        for message in &messages {
+            let start = std::time::Instant::now();
+            let entries =
+                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
+                    store: "log",
+                    at: format!("partition {} position {}", partition.0, message.first.0),
+                    cause: e.to_string(),
+                })?;
+            let mut effects = Effects::default();
+            let mut switched = None;
+            for (i, entry) in entries.iter().enumerate() {
+                let position = Position(message.first.0 + i as u64 + 1);
+                if position > until {
+                    break;
+                }
+                all.report.entries += 1;
+                if let Entry::Linked(l) = entry {
+                    let row = IdentityRow {
+                        customer: l.customer,
+                        revision: l.revision,
+                    };
+                    let newest = all
+                        .links
+                        .get(&l.identifier)
+                        .is_none_or(|r| r.revision < l.revision);
+                    if newest {
+                        all.links.insert(l.identifier, row);
+                    }
+                }
+                if let Step::Switch(scene, version) =
+                    step(&running, &mut rows, &mut effects, entry, position)
+                {
+                    switched = Some((scene, version, Position(position.0 - 1)));
+                    // A scene change stands alone in its message.
+                }
+            }
+            all.replaying += start.elapsed();
+            for (_, debit) in &effects.voided {
+                *all.voided.entry(debit.budget.clone()).or_default() += debit.amount;
+            }
+            if let Some((scene, version, at)) = switched {
+                switch(
+                    inner,
+                    partition,
+                    &mut running,
+                    &mut rows,
+                    scene,
+                    version,
+                    at,
+                    all,
+                )
+                .await?;
+            }
+            next = message.end();
+        }
+    }
+    compare(inner, partition, &running, rows, all).await?;
+    all.running.insert(partition, running);
+    Ok(())
+}
+
+/// The same swap that the live worker made at this entry.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the whole replay stands at this point"
+)]
+async fn switch(
+    inner: &Inner,
+    partition: PartitionId,
+    running: &mut Running,
+    rows: &mut Rows,
+    scene: SceneNo,
+    version: u32,
+    at: Position,
+    all: &mut Gathered,
+) -> luopan_store::Result<()> {
+    let old = running.scenes.get(&scene).cloned();
+    if old.as_ref().is_some_and(|o| o.version >= version) {
+        return Ok(());
+    }
+    let Some(new) = inner.scenes.version(scene, version) else {
+        all.differs(|| {
+            format!(
+                "partition {}: scene {} version {version} is applied but not recorded",
+                partition.0, scene.0
+            )
+        });
+        return Ok(());
+    };
+    running.scenes.insert(scene, new.clone());
+    let Some(old) = old else { return Ok(()) };
+    let ids =
+        |s: &crate::scenes::SceneRuntime| s.plan.tags.iter().map(|t| t.id).collect::<Vec<_>>();
+    if ids(&old) != ids(&new) {
+        let mut alone = Running::default();
+        alone.scenes.insert(scene, new.clone());
+        let mut folded = fold_log(inner, partition, at, &alone).await?;
+        for (name, slot) in rows.slots.iter_mut().filter(|(n, _)| n.0 == scene) {
+            match folded.slots.remove(name) {
+                Some(f) => slot.row.profile = f.row.profile,
+                None => {
+                    slot.row.profile.adapt(new.fold.layout());
+                }
+            }
+        }
+    } else {
+        for (_, slot) in rows.slots.iter_mut().filter(|(n, _)| n.0 == scene) {
+            slot.row.profile.adapt(new.fold.layout());
+        }
+    }
+    Ok(())
+}
+
+/// Compares the rows of identifiers that are linked to nobody; keeps the others for the end.
+async fn compare(
+    inner: &Inner,
+    partition: PartitionId,
+    running: &Running,
+    rows: Rows,
+    all: &mut Gathered,
+) -> luopan_store::Result<()> {
+    let mut out = Finished::default();
+    let mut spilled = Vec::new();
+    let mut last: BTreeMap<SceneNo, Micros> = BTreeMap::new();
+    let slots: BTreeMap<RowName, CustomerRow> =
+        rows.slots.into_iter().map(|(n, s)| (n, s.row)).collect();
+    for (name, mut row) in slots {
+        let Some(scene) = running.scenes.get(&name.0) else {
+            continue;
+        };
+        let at = last.entry(name.0).or_default();
+        *at = (*at).max(row.profile.last_log_time);
+        row.timer_at = None;
+        if inner.identity.row(name.1).is_some() || !inner.identity.is_single(name.1) {
+            all.linked.insert(name, row);
+            continue;
+        }
+        let (members, flip) = membership(scene, &[&row.profile]);
+        settle_row(&mut out, scene, name, &mut row, &[], members, flip);
+    }
+    for ((scene, id, hash), expiry) in rows.spilled {
+        let now = last.get(&scene).copied().unwrap_or_default();
+        if expiry > now {
+            spilled.push(Write {
+                key: rows::dedup(scene, id, hash),
+                value: Some(rows::encode_number(expiry.0 as u64)),
+            });
+        }
+    }
+    let mut wanted: BTreeMap<(Table, Bytes), Bytes> = BTreeMap::new();
+    for w in out.writes.into_iter().chain(spilled) {
+        if let Some(value) = w.value {
+            wanted.insert((w.key.table, w.key.key), value);
+        }
+    }
+    for (scene, runtime) in &running.scenes {
+        let key = rows::scene_version(*scene, partition).key;
+        wanted.insert(
+            (Table::SceneVersion, key),
+            rows::encode_number(u64::from(runtime.version)),
+        );
+    }
+    all.counts.insert(partition, out.counts);
+    for table in [
+        Table::Profile,
+        Table::Timer,
+        Table::Member,
+        Table::Dedup,
+        Table::SceneVersion,
+    ] {
+        let mut from = Vec::new();
+        loop {
+            let found = inner
+                .state
+                .scan(table, partition, &from, None, SCAN_ROWS)
+                .await?;
+            let Some(end) = found.last() else { break };
+            from = [&end.key[..], &[0]].concat();
+            for row in found {
+                if set_aside(inner, table, &row.key, &row.value, &last) {
+                    continue;
+                }
+                all.report.rows += 1;
+                match wanted.remove(&(table, row.key.clone())) {
+                    Some(w) if w == row.value => {}
+                    Some(_) => all.differs(|| {
+                        format!(
+                            "partition {}: {table:?} row {} differs",
+                            partition.0,
+                            hex(&row.key)
+                        )
+                    }),
+                    None => all.differs(|| {
+                        format!(
+                            "partition {}: {table:?} row {} is not in the replay",
+                            partition.0,
+                            hex(&row.key)
+                        )
+                    }),
+                }
+            }
+        }
+    }
+    for ((table, key), _) in wanted {
+        all.differs(|| {
+            format!(
+                "partition {}: {table:?} row {} is missing in state",
+                partition.0,
+                hex(&key)
+            )
+        });
+    }
+    Ok(())
+}
+
+/// Rows that are compared elsewhere: those of linked identifiers, and spilled event ids past their expiry.
+fn set_aside(
+    inner: &Inner,
+    table: Table,
+    key: &[u8],
+    value: &[u8],
+    last: &BTreeMap<SceneNo, Micros>,
+) -> bool {
+    let id = match table {
+        Table::Profile => rows::parse_scene_and_id(key).map(|(_, i)| i),
+        Table::Timer => rows::parse_timer(key).map(|(_, _, i)| i),
+        Table::Member => key
+            .get(10..26)
+            .and_then(|k| k.try_into().ok())
+            .map(IdentifierId),
+        Table::Dedup => {
+            let expiry = rows::decode_number(value).map_or(0, |v| v as i64);
+            let now = rows::parse_scene_and_id(key)
+                .and_then(|(s, _)| last.get(&s).copied())
+                .unwrap_or_default();
+            return expiry <= now.0;
+        }
+        _ => None,
+    };
+    id.is_some_and(|i| inner.identity.row(i).is_some() || !inner.identity.is_single(i))
+}
+
+/// Customers of several identifiers: membership is that of the merged profiles.
+async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    let mut linked = std::mem::take(&mut all.linked);
+    let customers: BTreeSet<(SceneNo, CustomerId)> = linked
+        .keys()
+        .map(|(s, i)| (*s, inner.identity.customer(*i)))
+        .collect();
+    for (scene_no, customer) in &customers {
+        let name = (*scene_no, *customer);
+        let running = all.running.get(&customer.partition());
+        let Some(scene) = running.and_then(|r| r.scenes.get(scene_no)).cloned() else {
+            continue;
+        };
+        if linked.contains_key(&name) {
+            continue;
+        }
+        // The canonical identifier has seen no event itself: its row was made when it was linked.
+        let seen: Vec<Micros> = (inner.identity.identifiers(*customer).iter())
+            .filter_map(|i| {
+                linked
+                    .get(&(*scene_no, *i))
+                    .map(|r| r.profile.first_seen_at)
+            })
+            .collect();
+        let stored = inner
+            .state
+            .get(&[rows::profile(*scene_no, *customer)])
+            .await?
+            .pop()
+            .flatten();
+        let at = stored
+            .as_ref()
+            .and_then(|v| CustomerRow::decode(v).ok())
+            .map(|r| r.profile.first_seen_at);
+        if let Some(at) = at.or_else(|| seen.iter().min().copied()) {
+            linked.insert(
+                name,
+                CustomerRow::new(Profile::new(*customer, scene.fold.layout(), at)),
+            );
+        }
+    }
+    let names: Vec<RowName> = linked.keys().copied().collect();
+    for name in names {
+        let running = all.running.get(&name.1.partition());
+        let Some(scene) = running.and_then(|r| r.scenes.get(&name.0)).cloned() else {
+            continue;
+        };
+        let canonical = inner.identity.customer(name.1) == name.1;
+        let (members, flip) = if canonical {
+            let profiles: Vec<&Profile> = (inner.identity.identifiers(name.1).iter())
+                .filter_map(|i| linked.get(&(name.0, *i)).map(|r| &r.profile))
+                .collect();
+            membership(&scene, &profiles)
+        } else {
+            Default::default()
+        };
+        let Some(row) = linked.get_mut(&name) else {
+            continue;
+        };
+        let mut out = Finished::default();
+        settle_row(&mut out, &scene, name, row, &[], members, flip);
+        let counts = all.counts.entry(name.1.partition()).or_default();
+        for (k, n) in &out.counts {
+            *counts.entry(*k).or_default() += n;
+        }
+        let keys: Vec<_> = out.writes.iter().map(|w| w.key.clone()).collect();
+        let stored = inner.state.get(&keys).await?;
+        for (w, s) in out.writes.iter().zip(stored) {
+            all.report.rows += 1;
+            if w.value != s {
+                all.differs(|| {
+                    format!(
+                        "partition {}: {:?} row {} of a linked customer differs",
+                        w.key.partition.0,
+                        w.key.table,
+                        hex(&w.key.key)
+                    )
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn counts(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+        let wanted = all.counts.remove(&p).unwrap_or_default();
+        let keys: Vec<_> = wanted
+            .keys()
+            .map(|(s, g)| rows::member_count(*s, *g, p))
+            .collect();
+        let stored = inner.state.get(&keys).await?;
+        for (((scene, segment), n), value) in wanted.iter().zip(stored) {
+            all.report.rows += 1;
+            let found = value
+                .and_then(|v| rows::decode_number(&v).ok())
+                .unwrap_or(0);
+            if found != *n {
+                all.differs(|| {
+                    format!(
+                        "partition {}: segment {segment:x} of scene {} counts {found}, has {n}",
+                        p.0, scene.0
+                    )
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn identity(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    let links = std::mem::take(&mut all.links);
+    let keys: Vec<_> = links.keys().map(|i| rows::identity(*i)).collect();
+    let stored = inner.state.get(&keys).await?;
+    for ((id, row), value) in links.iter().zip(stored) {
+        all.report.rows += 1;
+        if value.as_deref() != Some(&row.encode()[..]) {
+            all.differs(|| format!("identity of {id} differs from its link entries"));
+        }
+    }
+    Ok(())
+}
+
+/// Contacts and budgets, rebuilt from decision records and voided holds.
+async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    type Name = (SceneNo, Origin, IdentifierId);
+    let mut contacts: BTreeMap<Name, Vec<ContactEntry>> = BTreeMap::new();
+    let mut spent: BTreeMap<String, i64> = BTreeMap::new();
+    let mut limits: BTreeMap<String, i64> = BTreeMap::new();
+    for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+        let mut from = Vec::new();
+        loop {
+            let found = inner
+                .state
+                .scan(Table::Decision, p, &from, None, SCAN_ROWS)
+                .await?;
+            let Some(end) = found.last() else { break };
+            from = [&end.key[..], &[0]].concat();
+            for row in found {
+                all.report.decisions += 1;
+                let record = match DecisionRecord::decode(&row.value) {
+                    Ok(r) => r,
+                    Err(e) => {
+                        all.differs(|| format!("decision {} cannot be read: {e}", hex(&row.key)));
+                        continue;
+                    }
+                };
+                let Some(scene) = inner.scenes.version(record.scene, record.scene_version) else {
+                    continue;
+                };
+                let Some(policy) = scene.plan.policy(&record.policy) else {
+                    continue;
+                };
+                let (now, origin) = (record.request.moment.now, record.request.origin);
+                let names = budget_names(&*inner.env, &scene, origin, now);
+                for d in &record.decision.debits {
+                    let i = usize::from(d.budget);
+                    if let (Some(name), Some(budget)) = (names.get(i), scene.plan.budgets.get(i)) {
+                        *spent.entry(name.clone()).or_default() += d.amount;
+                        let limit = limits.entry(name.clone()).or_default();
+                        *limit = (*limit).max(budget.limit);
+                    }
+                }
+                contacts
+                    .entry((record.scene, origin, record.identifier))
+                    .or_default()
+                    .extend(record.decision.choices.iter().map(|c| ContactEntry {
+                        at: now,
+                        decision: record.request.decision,
+                        policy: policy.name.clone(),
+                        channel: policy.channel.clone(),
+                        item: c.item.clone(),
+                    }));
+            }
+        }
+    }
+    for (budget, amount) in std::mem::take(&mut all.voided) {
+        *spent.entry(budget).or_default() -= amount;
+    }
+    let stored: BTreeMap<String, i64> = inner.state.budgets().await?.into_iter().collect();
+    for name in spent.keys().chain(stored.keys()).collect::<BTreeSet<_>>() {
+        all.report.rows += 1;
+        let (rebuilt, kept) = (
+            spent.get(name).copied().unwrap_or(0),
+            stored.get(name).copied().unwrap_or(0),
+        );
+        if rebuilt != kept {
+            all.differs(|| {
+                format!("budget {name}: decisions spend {rebuilt}, the ledger says {kept}")
+            });
+        }
+        if limits.get(name).is_some_and(|l| kept > *l) {
+            all.differs(|| {
+                format!(
+                    "budget {name}: {kept} is spent, over its limit of {}",
+                    limits[name]
+                )
+            });
+        }
+    }
+    for ((scene, origin, id), entries) in contacts {
+        if entries.is_empty() {
+            continue;
+        }
+        all.report.rows += 1;
+        let keep = inner
+            .scenes
+            .newest_of(scene)
+            .and_then(|s| s.contact_keep_us);
+        let mut row = ContactsRow::default();
+        row.add(entries, keep);
+        let key = rows::contacts(scene, origin, id);
+        let stored = inner
+            .state
+            .get(std::slice::from_ref(&key))
+            .await?
+            .pop()
+            .flatten();
+        let stored = stored
+            .and_then(|v| ContactsRow::decode(&v).ok())
+            .unwrap_or_default();
+        // A window that was widened by a later scene version keeps less than it would now: what is kept must agree.
+        let kept = &row.contacts[row.contacts.len().saturating_sub(stored.contacts.len())..];
+        if stored.contacts.is_empty() || kept != stored.contacts {
+            all.differs(|| {
+                format!(
+                    "contacts of identifier {id} in scene {} differ from its decisions",
+                    scene.0
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Models, rebuilt from their streams.
+async fn models(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    let models: Vec<_> = inner.models.read().values().cloned().collect();
+    for model in models {
+        let (snapshot, at) = (model.snapshot(), model.position());
+        let rebuilt = crate::learner::rebuild(inner, &model, Some(snapshot.samples), true).await?;
+        all.report.samples += rebuilt.state.samples;
+        all.report.rows += 1;
+        if rebuilt.state.encode() != snapshot.encode() {
+            all.differs(|| format!("model {} at {} differs from its stream", model.name, at.0));
+        }
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -129,7 +129,7 @@ pub struct Advance {
     pub partition: PartitionId,
     /// Position that State must be at (0 for a partition never folded).
     pub from: Position,
-    /// Position after this commit, at least `from`.
+    /// Position after this commit, at least `from` and at most the log's head (where the backend knows it).
     pub to: Position,
 }
 

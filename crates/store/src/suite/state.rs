@@ -16,6 +16,18 @@ async fn one(state: &Arc<dyn State>, commit: Commit) -> Result<(), Conflict> {
     out.remove(0).map(|_| ())
 }
 
+/// State beside a log of 20 entries in partition 1: a backend may refuse a fold beyond the log's end.
+async fn with_log(s: &dyn Subject) -> Arc<dyn State> {
+    let stores = s.open().await;
+    let append = crate::log::Append {
+        partition: PartitionId(1),
+        count: 20,
+        message: Bytes::from_static(b"m"),
+    };
+    stores.log.append(vec![append]).await.unwrap();
+    stores.state
+}
+
 async fn get(state: &Arc<dyn State>, key: &RowKey) -> Option<String> {
     let out = state.get(std::slice::from_ref(key)).await.unwrap();
     out[0]
@@ -93,14 +105,7 @@ pub async fn rows_are_ordered_and_bounded(s: &dyn Subject) {
 
 /// A fold commit from another position than State's is refused with the position found.
 pub async fn position_conflicts(s: &dyn Subject) {
-    let stores = s.open().await;
-    let append = crate::log::Append {
-        partition: PartitionId(1),
-        count: 20,
-        message: Bytes::from_static(b"m"),
-    };
-    stores.log.append(vec![append]).await.unwrap();
-    let state = stores.state;
+    let state = with_log(s).await;
     let asked = [PartitionId(1), PartitionId(2)];
     one(&state, advance(1, 0, 10)).await.unwrap();
     for from in [0, 9, 11] {
@@ -170,7 +175,7 @@ pub async fn later_write_wins(s: &dyn Subject) {
 
 /// Whatever stands against a commit, nothing of it stays: no row, no position, no spend.
 pub async fn a_conflict_leaves_nothing(s: &dyn Subject) {
-    let state = s.open().await.state;
+    let state = with_log(s).await;
     let row = key(Table::Hold, 1, "h");
     let whole = || Commit {
         advance: advance(1, 0, 5).advance,
@@ -226,14 +231,7 @@ pub async fn a_conflict_does_not_stop_the_others(s: &dyn Subject) {
 
 /// Commits of one batch run in order, each on what those before it wrote.
 pub async fn commits_see_those_before_them(s: &dyn Subject) {
-    let stores = s.open().await;
-    let append = crate::log::Append {
-        partition: PartitionId(1),
-        count: 3,
-        message: Bytes::from_static(b"m"),
-    };
-    stores.log.append(vec![append]).await.unwrap();
-    let state = stores.state;
+    let state = with_log(s).await;
     let row = key(Table::Identity, 1, "i");
     let step = |n: u64| Commit {
         advance: advance(1, n, n + 1).advance,

@@ -1,0 +1,193 @@
+//! The data folder: what wrote it, who holds it, and making names in it durable.
+//!
+//! It never looks into the stores.
+
+use luopan_kernel::PARTITIONS;
+use luopan_store::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Newest format of a data folder that this program reads and writes.
+pub(crate) const FORMAT: u32 = 1;
+
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "lock";
+
+/// What `FORMAT` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct FormatFile {
+    format: u32,
+    partitions: u16,
+}
+
+/// A data folder held by this process.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder for this process, making it when it does not exist, and checks that this program can read it.
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+        let failed = |tried: &str, e: std::io::Error| {
+            unavailable("data folder", format!("{tried} {}", path.display()), e)
+        };
+        let is_new = !path.exists();
+        std::fs::create_dir_all(path).map_err(|e| failed("make", e))?;
+        if is_new && let Some(parent) = path.parent() {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            sync_folder(parent).map_err(|e| failed("sync the folder above", e))?;
+        }
+        let lock = lock(path)?;
+        check_format(path)?;
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        }))
+    }
+
+    /// A name in the folder.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let name = path.join(LOCK_FILE);
+    let failed = |e: std::io::Error| unavailable("data folder", "take its lock", e);
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = file.take(32).read_to_string(&mut holder);
+            let holder = match (read, holder.trim()) {
+                (Ok(_), pid) if !pid.is_empty() => format!("process {pid} holds"),
+                _ => "it holds".to_owned(),
+            };
+            return Err(Error::InUse(format!(
+                "{holder} {}; stop it or name another folder",
+                name.display()
+            )));
+        }
+        Err(TryLockError::Error(e)) => return Err(failed(e)),
+    }
+    file.set_len(0).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(file)
+}
+
+fn check_format(path: &Path) -> Result<()> {
+    let name = path.join(FORMAT_FILE);
+    let found = match std::fs::read(&name) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return write_format(path),
+        Err(e) => return Err(unavailable("data folder", "read FORMAT", e)),
+    };
+    // The format number is read first and alone: a newer program may have changed all else.
+    #[derive(Deserialize)]
+    struct OnlyFormat {
+        format: u32,
+    }
+    let fault = |e: serde_json::Error| Error::Corrupt {
+        store: "data folder",
+        at: name.display().to_string(),
+        cause: e.to_string(),
+    };
+    let OnlyFormat { format } = serde_json::from_slice(&found).map_err(fault)?;
+    if format > FORMAT {
+        return Err(Error::Newer {
+            store: "data folder",
+            found: format,
+            known: FORMAT,
+        });
+    }
+    let found: FormatFile = serde_json::from_slice(&found).map_err(fault)?;
+    if found.partitions != PARTITIONS {
+        return Err(Error::Mismatch {
+            store: "data folder",
+            what: "partition count",
+            found: found.partitions.into(),
+            wanted: PARTITIONS.into(),
+        });
+    }
+    Ok(())
+}
+
+fn write_format(path: &Path) -> Result<()> {
+    for store in ["main", "keys", "control.sqlite"] {
+        if path.join(store).exists() {
+            return Err(Error::Corrupt {
+                store: "data folder",
+                at: path.join(FORMAT_FILE).display().to_string(),
+                cause: format!("it is missing although {store} is there"),
+            });
+        }
+    }
+    let write = || -> std::io::Result<()> {
+        let format = FormatFile {
+            format: FORMAT,
+            partitions: PARTITIONS,
+        };
+        let new = path.join("FORMAT.new");
+        let mut file = File::create(&new)?;
+        serde_json::to_writer(&mut file, &format)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::rename(&new, path.join(FORMAT_FILE))?;
+        sync_folder(path)
+    };
+    write().map_err(|e| unavailable("data folder", "write FORMAT", e))
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The disk or a library said no.
+pub(crate) fn unavailable(
+    store: &'static str,
+    tried: impl Into<String>,
+    cause: impl Display,
+) -> Error {
+    Error::Unavailable {
+        store,
+        tried: tried.into(),
+        cause: cause.to_string(),
+    }
+}
+
+/// What fjall said, in the words of the store.
+pub(crate) fn from_fjall(store: &'static str, tried: &str, e: fjall::Error) -> Error {
+    match e {
+        fjall::Error::Locked => Error::InUse(format!("the {store} is locked")),
+        fjall::Error::JournalRecovery(_)
+        | fjall::Error::Unrecoverable
+        | fjall::Error::InvalidVersion(_)
+        | fjall::Error::InvalidTag(_)
+        | fjall::Error::InvalidTrailer
+        | fjall::Error::Decompress(_) => Error::Corrupt {
+            store,
+            at: tried.to_owned(),
+            cause: e.to_string(),
+        },
+        e => unavailable(store, tried, e),
+    }
+}

@@ -1,0 +1,463 @@
+//! The fjall database of log and state, and the one committer that writes it.
+//!
+//! A group of appends and commits becomes one atomic batch, synced once when any of it must be durable; nothing of it is seen by
+//! a reader before that. The journal keeps the order of groups, so a durable group makes all before it durable.
+
+use crate::committer::{Committer, Handler};
+use crate::folder::{Folder, from_fjall, unavailable};
+use crate::journal::SYNC_KEY;
+use crate::state::encode;
+use crate::{Options, journal, layout, log, tail};
+use fjall::{Database, Keyspace, PersistMode, UserKey, UserValue};
+use luopan_kernel::id::{PartitionId, Position};
+use luopan_store::budget::{self, Rows};
+use luopan_store::heads::Heads;
+use luopan_store::{
+    Append, Appended, Commit, Committed, Conflict, Durability, Error, LogMessage, Result, Table,
+};
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+const STORE: &str = "log and state";
+/// First byte of the rows that hold positions, in the keyspace of rows; tables start at 1.
+const POSITION: u8 = 0;
+/// First byte of the rows that hold what is spent of a budget.
+const BUDGET: u8 = 255;
+
+/// What one caller wants.
+pub(crate) enum Job {
+    /// Append all to the log.
+    Append {
+        batch: Vec<Append>,
+        answer: oneshot::Sender<Result<Vec<Appended>>>,
+    },
+    /// Run each.
+    Commit {
+        commits: Vec<Commit>,
+        answer: oneshot::Sender<Result<Vec<Outcome>>>,
+    },
+}
+
+type Outcome = std::result::Result<Committed, Conflict>;
+
+/// Positions and budgets as of the last group written.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Seen {
+    pub(crate) positions: BTreeMap<PartitionId, Position>,
+    pub(crate) budgets: BTreeMap<String, Rows>,
+}
+
+/// The database as readers see it, and the way to the committer.
+pub(crate) struct Main {
+    // Dropped first, so that the thread has ended before the database closes.
+    pub(crate) committer: Committer<Job>,
+    pub(crate) heads: Arc<Heads>,
+    pub(crate) tail: Arc<tail::Tail>,
+    pub(crate) seen: Arc<RwLock<Seen>>,
+    pub(crate) log: Keyspace,
+    tables: Tables,
+    pub(crate) db: Database,
+    _folder: Arc<Folder>,
+}
+
+impl Main {
+    pub(crate) fn open(folder: &Arc<Folder>, options: &Options) -> Result<Arc<Self>> {
+        let path = folder.join("main");
+        journal::mend(STORE, &path)?;
+        let failed = |e| from_fjall(STORE, "open", e);
+        let db = layout::database(&path, options.cache_bytes, options.workers).map_err(failed)?;
+        let log = layout::log(&db).map_err(failed)?;
+        let tables = Tables::open(&db).map_err(failed)?;
+        layout::sync_names(&path).map_err(|e| unavailable(STORE, "sync its folders", e))?;
+        let heads = log::heads(&log)?;
+        let seen = tables.load()?;
+        for (partition, at) in &seen.positions {
+            let head = heads.get(partition).copied().unwrap_or_default();
+            if *at > head {
+                return Err(Error::Corrupt {
+                    store: STORE,
+                    at: format!("partition {}", partition.0),
+                    cause: format!(
+                        "state reflects the log up to {}, the log ends at {}; restore both from one backup",
+                        at.0, head.0
+                    ),
+                });
+            }
+        }
+        let sync = tables.load_sync()?;
+        let shown = Arc::new(Heads::new(heads.iter().map(|(p, h)| (*p, *h))));
+        let tail = Arc::new(tail::Tail::new(options.tail_bytes));
+        let writer = Writer {
+            db: db.clone(),
+            log: log.clone(),
+            tables: tables.clone(),
+            heads,
+            seen: seen.clone(),
+            shown_heads: Arc::clone(&shown),
+            shown: Arc::new(RwLock::new(seen)),
+            tail: Arc::clone(&tail),
+            sync,
+            broken: None,
+        };
+        let seen = Arc::clone(&writer.shown);
+        Ok(Arc::new(Self {
+            committer: Committer::start(STORE, writer)?,
+            heads: shown,
+            tail,
+            seen,
+            log,
+            tables,
+            db,
+            _folder: Arc::clone(folder),
+        }))
+    }
+
+    /// The keyspace that holds a table.
+    pub(crate) fn table(&self, table: Table) -> &Keyspace {
+        self.tables.of(table)
+    }
+}
+
+/// Keyspaces of State.
+#[derive(Clone)]
+struct Tables {
+    profiles: Keyspace,
+    records: Keyspace,
+    rows: Keyspace,
+}
+
+impl Tables {
+    fn open(db: &Database) -> fjall::Result<Self> {
+        Ok(Self {
+            profiles: layout::profiles(db)?,
+            records: layout::records(db)?,
+            rows: layout::rows(db)?,
+        })
+    }
+
+    fn of(&self, table: Table) -> &Keyspace {
+        match table {
+            Table::Profile => &self.profiles,
+            Table::Decision | Table::Quarantine | Table::Checkpoint | Table::Outbox => {
+                &self.records
+            }
+            _ => &self.rows,
+        }
+    }
+
+    /// Positions and budgets as stored.
+    fn load(&self) -> Result<Seen> {
+        let mut seen = Seen::default();
+        for first in [POSITION, BUDGET] {
+            for guard in self.rows.prefix([first]) {
+                let (key, value) = guard
+                    .into_inner()
+                    .map_err(|e| from_fjall(STORE, "read positions and budgets", e))?;
+                let corrupt = || Error::Corrupt {
+                    store: STORE,
+                    at: format!("row {:02x?}", &key[..]),
+                    cause: "a position or budget row has another shape".to_owned(),
+                };
+                let number = <[u8; 8]>::try_from(&value[..]).map_err(|_| corrupt())?;
+                let name = &key[1..];
+                if first == POSITION {
+                    let partition = <[u8; 2]>::try_from(name).map_err(|_| corrupt())?;
+                    seen.positions.insert(
+                        PartitionId(u16::from_be_bytes(partition)),
+                        Position(u64::from_be_bytes(number)),
+                    );
+                } else {
+                    let (name, row) = name.split_last_chunk::<2>().ok_or_else(corrupt)?;
+                    let name = String::from_utf8(name.to_vec()).map_err(|_| corrupt())?;
+                    seen.budgets
+                        .entry(name)
+                        .or_default()
+                        .insert(u16::from_be_bytes(*row), i64::from_be_bytes(number));
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Number of the last durable group.
+    fn load_sync(&self) -> Result<u64> {
+        let found = self
+            .rows
+            .get(SYNC_KEY)
+            .map_err(|e| from_fjall(STORE, "read the group number", e))?;
+        Ok(found
+            .and_then(|v| <[u8; 8]>::try_from(&v[..]).ok())
+            .map_or(0, u64::from_be_bytes))
+    }
+}
+
+/// What the committer's thread owns.
+struct Writer {
+    db: Database,
+    log: Keyspace,
+    tables: Tables,
+    /// Heads with the group that is being put together.
+    heads: BTreeMap<PartitionId, Position>,
+    /// Positions and budgets with the group that is being put together.
+    seen: Seen,
+    shown_heads: Arc<Heads>,
+    shown: Arc<RwLock<Seen>>,
+    tail: Arc<tail::Tail>,
+    sync: u64,
+    /// Why nothing more can be written: after a failed write the memory here may say more than the disk.
+    broken: Option<String>,
+}
+
+/// What a group has gathered.
+#[derive(Default)]
+struct Group {
+    messages: Vec<(PartitionId, LogMessage)>,
+    appended: Vec<Appended>,
+    /// Rows as the group leaves them, so that a later commit sees an earlier one's and each is written once.
+    rows: HashMap<UserKey, (Table, Option<UserValue>)>,
+    positions: BTreeSet<PartitionId>,
+    budgets: BTreeMap<String, BTreeSet<u16>>,
+    durable: bool,
+    is_changed: bool,
+}
+
+/// An answer held back until the group is written.
+enum Held {
+    Append(oneshot::Sender<Result<Vec<Appended>>>, Vec<Appended>),
+    Commit(oneshot::Sender<Result<Vec<Outcome>>>, Result<Vec<Outcome>>),
+}
+
+impl Handler for Writer {
+    type Job = Job;
+
+    fn bytes(job: &Job) -> usize {
+        match job {
+            Job::Append { batch, .. } => batch.iter().map(|a| a.message.len() + 32).sum(),
+            Job::Commit { commits, .. } => commits
+                .iter()
+                .flat_map(|c| &c.writes)
+                .map(|w| w.key.key.len() + w.value.as_ref().map_or(0, bytes::Bytes::len) + 32)
+                .sum(),
+        }
+    }
+
+    fn group(&mut self, jobs: &mut Vec<Job>) {
+        let mut group = Group::default();
+        let mut held = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            held.push(match job {
+                Job::Append { batch, answer } => {
+                    let appended = self.append(batch, &mut group);
+                    Held::Append(answer, appended)
+                }
+                Job::Commit { commits, answer } => {
+                    let out = self.ahead_of_log(&commits).and_then(|()| {
+                        let run = commits.into_iter().map(|c| self.commit(c, &mut group));
+                        run.collect()
+                    });
+                    Held::Commit(answer, out)
+                }
+            });
+        }
+        let written = self.write(group);
+        for held in held {
+            // A caller that has gone away needs no answer.
+            match (held, &written) {
+                (Held::Append(answer, out), Ok(())) => drop(answer.send(Ok(out))),
+                (Held::Commit(answer, out), Ok(())) => drop(answer.send(out)),
+                (Held::Append(answer, _), Err(why)) => {
+                    drop(answer.send(Err(unavailable(STORE, "append", why))));
+                }
+                (Held::Commit(answer, _), Err(why)) => {
+                    drop(answer.send(Err(unavailable(STORE, "commit", why))));
+                }
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn append(&mut self, batch: Vec<Append>, group: &mut Group) -> Vec<Appended> {
+        group.durable = true;
+        group.is_changed = true;
+        let mut out = Vec::with_capacity(batch.len());
+        for a in batch {
+            let head = self.heads.entry(a.partition).or_default();
+            let first = *head;
+            *head = Position(first.0 + u64::from(a.count));
+            out.push(Appended {
+                partition: a.partition,
+                first,
+                end: *head,
+            });
+            let message = LogMessage {
+                first,
+                count: a.count,
+                message: tail::own(&a.message),
+            };
+            group.messages.push((a.partition, message));
+        }
+        group.appended.extend_from_slice(&out);
+        out
+    }
+
+    /// Refuses a fold that says to have seen more than the log holds: State ahead of the log could not be opened again.
+    fn ahead_of_log(&self, commits: &[Commit]) -> Result<()> {
+        for a in commits.iter().filter_map(|c| c.advance) {
+            let head = self.heads.get(&a.partition).copied().unwrap_or_default();
+            if a.to > head {
+                return Err(Error::Invalid(format!(
+                    "a fold commit moves partition {} to {}, its log ends at {}",
+                    a.partition.0, a.to.0, head.0
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a commit against State with what the group holds so far, and adds it to the group.
+    fn commit(&mut self, commit: Commit, group: &mut Group) -> Result<Outcome> {
+        if let Some(a) = commit.advance {
+            let found = self.position(a.partition);
+            if found != a.from {
+                return Ok(Err(Conflict::Position {
+                    partition: a.partition,
+                    expected: a.from,
+                    found,
+                }));
+            }
+        }
+        for e in commit.expect {
+            let key = encode(&e.key);
+            let found = match group.rows.get(&key[..]) {
+                Some((_, value)) => value.clone(),
+                None => self
+                    .tables
+                    .of(e.key.table)
+                    .get(&key)
+                    .map_err(|e| from_fjall(STORE, "read an expected row", e))?,
+            };
+            if found.as_deref() != e.value.as_deref() {
+                return Ok(Err(Conflict::Changed { key: e.key }));
+            }
+        }
+        for c in commit.checks {
+            let spent = self.seen.budgets.get(&c.budget).map_or(0, budget::total);
+            if !budget::holds(&c, spent) {
+                return Ok(Err(Conflict::Budget { budget: c.budget }));
+            }
+        }
+        let mut budgets: BTreeMap<String, Rows> = BTreeMap::new();
+        for change in commit.budgets {
+            let rows = budgets.entry(change.budget.clone()).or_insert_with(|| {
+                let rows = self.seen.budgets.get(&change.budget);
+                rows.cloned().unwrap_or_default()
+            });
+            if !budget::apply(rows, &change) {
+                return Ok(Err(Conflict::Budget {
+                    budget: change.budget,
+                }));
+            }
+        }
+        // Nothing stands against it.
+        group.is_changed = true;
+        group.durable |= commit.durability == Durability::Durable;
+        if let Some(a) = commit.advance {
+            self.seen.positions.insert(a.partition, a.to);
+            group.positions.insert(a.partition);
+        }
+        for (name, rows) in budgets {
+            if rows.is_empty() {
+                continue;
+            }
+            let changed = group.budgets.entry(name.clone()).or_default();
+            let before = self.seen.budgets.entry(name).or_default();
+            changed.extend(
+                rows.iter()
+                    .filter(|(k, v)| before.get(k) != Some(v))
+                    .map(|(k, _)| *k),
+            );
+            *before = rows;
+        }
+        for w in commit.writes {
+            let key = UserKey::from(encode(&w.key));
+            let value = w.value.map(|v| UserValue::from(&v[..]));
+            group.rows.insert(key, (w.key.table, value));
+        }
+        Ok(Ok(Committed))
+    }
+
+    fn position(&self, partition: PartitionId) -> Position {
+        let at = self.seen.positions.get(&partition);
+        at.copied().unwrap_or_default()
+    }
+
+    /// Writes the group, syncs it where wanted, then shows it.
+    fn write(&mut self, group: Group) -> std::result::Result<(), String> {
+        if let Some(why) = &self.broken {
+            return Err(why.clone());
+        }
+        if !group.is_changed {
+            return Ok(());
+        }
+        let rows = &self.tables.rows;
+        let mut batch = self.db.batch();
+        for (partition, m) in &group.messages {
+            let value = log::value(m.count, &m.message);
+            batch.insert(&self.log, log::key(*partition, m.first.0), value);
+        }
+        for (key, (table, value)) in group.rows {
+            match value {
+                Some(value) => batch.insert(self.tables.of(table), key, value),
+                None => batch.remove(self.tables.of(table), key),
+            }
+        }
+        for partition in &group.positions {
+            let [a, b] = partition.0.to_be_bytes();
+            let at = self.position(*partition).0.to_be_bytes();
+            batch.insert(rows, [POSITION, a, b], at);
+        }
+        for (name, changed) in &group.budgets {
+            let spent = self.seen.budgets.get(name);
+            for row in changed {
+                let spent = spent.and_then(|s| s.get(row)).copied().unwrap_or(0);
+                let key = [&[BUDGET][..], name.as_bytes(), &row.to_be_bytes()].concat();
+                batch.insert(rows, key, spent.to_be_bytes());
+            }
+        }
+        let mode = if group.durable {
+            self.sync += 1;
+            batch.insert(rows, SYNC_KEY, self.sync.to_be_bytes());
+            PersistMode::SyncData
+        } else {
+            PersistMode::Buffer
+        };
+        if let Err(e) = batch.durability(Some(mode)).commit() {
+            let why = format!("{e}; nothing more is written until the store is opened again");
+            tracing::error!(store = STORE, cause = %e, "a group could not be written");
+            self.broken = Some(why.clone());
+            return Err(why);
+        }
+        self.show(&group.positions, &group.budgets);
+        self.tail.extend(group.messages);
+        self.shown_heads.advance(&group.appended);
+        Ok(())
+    }
+
+    fn show(&self, positions: &BTreeSet<PartitionId>, budgets: &BTreeMap<String, BTreeSet<u16>>) {
+        if positions.is_empty() && budgets.is_empty() {
+            return;
+        }
+        let mut shown = self.shown.write();
+        for p in positions {
+            shown.positions.insert(*p, self.position(*p));
+        }
+        for name in budgets.keys() {
+            if let Some(rows) = self.seen.budgets.get(name) {
+                shown.budgets.insert(name.clone(), rows.clone());
+            }
+        }
+    }
+}

@@ -59,11 +59,13 @@ impl Writer {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self, v: u8) {
         self.bytes.push(v);
     }
 
     /// Unsigned LEB128.
+    #[inline]
     pub fn uint(&mut self, mut v: u64) {
         while v >= 0x80 {
             self.bytes.push((v as u8) | 0x80);
@@ -73,6 +75,7 @@ impl Writer {
     }
 
     /// Signed, zigzag LEB128.
+    #[inline]
     pub fn int(&mut self, v: i64) {
         self.uint(((v << 1) ^ (v >> 63)) as u64);
     }
@@ -215,31 +218,54 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Short`].
+    #[inline]
     pub fn u8(&mut self) -> Result<u8> {
-        Ok(self.raw(1)?[0])
+        match self.bytes.get(self.at) {
+            Some(byte) => {
+                self.at += 1;
+                Ok(*byte)
+            }
+            None => Err(Error::Short {
+                wanted: 1,
+                at: self.at,
+            }),
+        }
     }
 
     /// Unsigned LEB128 of at most 64 bits.
     ///
     /// # Errors
     /// [`Error::Short`], [`Error::Malformed`] past 64 bits.
+    #[inline]
     pub fn uint(&mut self) -> Result<u64> {
+        // Most integers of a stored profile are small.
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.uint_of_many_bytes(),
+        }
+    }
+
+    fn uint_of_many_bytes(&mut self) -> Result<u64> {
         let mut out = 0u64;
-        let mut shift = 0u32;
-        loop {
-            let byte = self.u8()?;
-            if shift == 63 && byte > 1 {
+        for (i, byte) in self.bytes[self.at..].iter().enumerate() {
+            if i == 9 && *byte > 1 {
+                self.at += i;
                 return Err(self.malformed("an integer of at most 64 bits"));
             }
-            out |= u64::from(byte & 0x7f) << shift;
+            out |= u64::from(byte & 0x7f) << (7 * i);
             if byte & 0x80 == 0 {
+                self.at += i + 1;
                 return Ok(out);
             }
-            shift += 7;
-            if shift > 63 {
-                return Err(self.malformed("an integer of at most 64 bits"));
-            }
         }
+        self.at = self.bytes.len();
+        Err(Error::Short {
+            wanted: 1,
+            at: self.at,
+        })
     }
 
     /// A count of things that each take at least `bytes_each` bytes of what is left: a corrupt count cannot make the
@@ -259,6 +285,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Reader::uint`].
+    #[inline]
     pub fn int(&mut self) -> Result<i64> {
         let v = self.uint()?;
         Ok(((v >> 1) as i64) ^ -((v & 1) as i64))

@@ -136,12 +136,7 @@ impl SegmentSet {
     }
 
     /// The segments that the customer of `profiles` (its linked identifiers) is in at `as_of`, and the time to look again.
-    pub fn evaluate(
-        &self,
-        scene: &ScenePlan,
-        profiles: &[&Profile],
-        as_of: Micros,
-    ) -> Membership {
+    pub fn evaluate(&self, scene: &ScenePlan, profiles: &[&Profile], as_of: Micros) -> Membership {
         let moment = Moment {
             now: as_of,
             utc_offset_s: 0,

@@ -48,10 +48,11 @@ impl SlotSet {
                 visit_slots(expr, &mut |read| open.push(read));
             }
         }
-        set.order.sort_by_key(|id| match scene.slots[usize::from(id.0)].source {
-            SlotSource::Derived(k) => (1, k, id.0),
-            _ => (0, 0, id.0),
-        });
+        set.order
+            .sort_by_key(|id| match scene.slots[usize::from(id.0)].source {
+                SlotSource::Derived(k) => (1, k, id.0),
+                _ => (0, 0, id.0),
+            });
         set
     }
 
@@ -273,9 +274,7 @@ fn mean(sum: &Sum, unit: Unit, kind: ValueType) -> Value<'static> {
 fn whole(units: i128, kind: ValueType) -> Value<'static> {
     match kind {
         ValueType::Number => Value::Number(units as f64),
-        ValueType::Time => {
-            i64::try_from(units).map_or(Value::Missing, |t| Value::Time(Micros(t)))
-        }
+        ValueType::Time => i64::try_from(units).map_or(Value::Missing, |t| Value::Time(Micros(t))),
         _ => i64::try_from(units).map_or(Value::Missing, Value::Int),
     }
 }

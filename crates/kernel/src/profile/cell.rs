@@ -2,6 +2,7 @@
 //! epoch and bounded in number; a tile that has left the window of the profile's log time is gone for good.
 
 use super::state::{Contribution, Kind, State};
+use super::sum::Sum;
 use crate::codec::{Reader, Result, Writer};
 use crate::plan::tag::{Aggregate, TILES_MAX, TagPlan, Window};
 use crate::time::Micros;
@@ -159,22 +160,39 @@ impl Held {
         if n == 0 || n > TILES_MAX as usize {
             return Err(r.malformed("1 to 64 tiles"));
         }
-        let mut tiles = Vec::with_capacity(n + 1);
-        let mut before = 0i64;
-        for i in 0..n {
-            let index = before.wrapping_add(r.int()?);
-            if i > 0 && index <= before {
-                return Err(r.malformed("tiles in ascending order"));
-            }
-            before = index;
-            let state = State::read(kind, r, base)?;
-            tiles.push(Tile { index, state });
-        }
+        // The kinds that windows mostly hold are read in loops of their own.
+        let tiles = match kind {
+            Kind::Count => read_tiles(n, r, |r| Ok(State::Count(r.uint()?))),
+            Kind::Sum => read_tiles(n, r, |r| Ok(State::Sum(Sum::read(r)?))),
+            _ => read_tiles(n, r, |r| State::read(kind, r, base)),
+        }?;
         Ok(Self::Tiles(tiles))
     }
 }
 
 const TILED: u8 = 16;
+
+#[inline]
+fn read_tiles<'r>(
+    n: usize,
+    r: &mut Reader<'r>,
+    mut state: impl FnMut(&mut Reader<'r>) -> Result<State>,
+) -> Result<Vec<Tile>> {
+    let mut tiles = Vec::with_capacity(n + 1);
+    let mut before = 0i64;
+    for i in 0..n {
+        let index = before.wrapping_add(r.int()?);
+        if i > 0 && index <= before {
+            return Err(r.malformed("tiles in ascending order"));
+        }
+        before = index;
+        tiles.push(Tile {
+            index,
+            state: state(r)?,
+        });
+    }
+    Ok(tiles)
+}
 
 /// All that the cells of linked profiles show of one tag at `as_of`, merged; none when nothing was seen. Cells are given in
 /// order of identifier. Nothing is copied while there is one state, or the aggregate chooses one.

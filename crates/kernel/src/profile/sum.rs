@@ -71,9 +71,19 @@ impl Sum {
     }
 
     /// Reads what [`Sum::write`] wrote.
+    #[inline]
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Self> {
         let units = match r.u8()? {
-            0 => Some(i128::from(r.int()?)),
+            0 => {
+                let units = r.int()?;
+                let count = r.uint()?;
+                return Ok(Self {
+                    high: units >> 63,
+                    low: units as u64,
+                    count,
+                    lost: false,
+                });
+            }
             1 => Some(i128::from_le_bytes(r.array()?)),
             2 => None,
             _ => return Err(r.malformed("a sum flag of 0 to 2")),

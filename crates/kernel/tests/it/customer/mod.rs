@@ -1,0 +1,10 @@
+//! Folding, profiles, slots, rules and segments, against an oracle that keeps every event and recomputes from nothing.
+
+mod dedup;
+mod fold;
+mod oracle;
+mod profile;
+mod rule;
+mod segment;
+mod slots;
+mod world;

@@ -1,0 +1,163 @@
+//! Stored profiles: golden files of every released format, changes of plan, and bytes that are no profile.
+
+use super::fold::folded;
+use super::world::{Act, acts, identifier, scene, specs};
+use luopan_kernel::codec;
+use luopan_kernel::fold::{FoldPlan, fold};
+use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::profile::{Held, Layout, Members, Profile};
+use luopan_kernel::time::Micros;
+use luopan_kernel::value::Value;
+use proptest::prelude::*;
+
+fn every_tag() -> ScenePlan {
+    scene(specs().into_iter().map(|s| s.plan).collect())
+}
+
+/// A profile that holds something of everything, made by fixed rules.
+fn sample() -> Profile {
+    let scene = every_tag();
+    let plan = FoldPlan::new(&scene);
+    let start = 1_700_000_000_000_000;
+    let mut profile = Profile::new(identifier(9), plan.layout(), Micros(start));
+    for i in 0..300i64 {
+        let at = start + i * 1_300_000;
+        let act = Act {
+            who: 9,
+            id: format!("sample-{i}"),
+            kind: "act",
+            occurred_at: at - (i % 7) * 900_000,
+            received_at: at,
+            properties: vec![
+                ("amount", Value::Int(i * 3 - 40)),
+                ("count", Value::Int(i % 11)),
+                ("flag", Value::Bool(i % 3 == 0)),
+                ("name", Value::text(format!("名{}", i % 140))),
+                ("when", Value::Time(Micros(at - 5))),
+                ("x", Value::Number(i as f64 / 8.0 - 9.0)),
+            ],
+        };
+        let event = act.event();
+        profile.seen.admit(
+            event.dedup_hash(),
+            event.received_at,
+            scene.dedup_horizon_us,
+        );
+        fold(&plan, &mut profile, &event);
+    }
+    profile.segments = Members {
+        definitions: 0x0123_4567_89ab_cdef,
+        indexes: vec![0, 3, 500],
+    };
+    profile.flip_at = Some(Micros(start + 900_000_000));
+    profile
+}
+
+#[test]
+fn the_golden_profile_of_format_1_is_read() {
+    let golden = include_bytes!("../../golden/profile-1.bin");
+    let sample = sample();
+    let plan = FoldPlan::new(&every_tag());
+    assert_eq!(Profile::decode(golden).unwrap(), sample);
+    assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
+    // While format 1 is the newest, it is also what is written.
+    assert_eq!(sample.encode(), golden);
+}
+
+/// Writes the golden file of a format that has none yet; never over one that is released.
+#[test]
+#[ignore = "run once by hand when a format is added"]
+fn write_the_golden_profile() {
+    let path = format!(
+        "{}/tests/golden/profile-{}.bin",
+        env!("CARGO_MANIFEST_DIR"),
+        luopan_kernel::profile::PROFILE_FORMAT
+    );
+    let mut file =
+        std::fs::File::create_new(path).expect("the golden file of a format is written once");
+    std::io::Write::write_all(&mut file, &sample().encode()).unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let mut bytes = sample().encode();
+    bytes[0] = 2;
+    assert_eq!(
+        Profile::decode(&bytes).unwrap_err(),
+        codec::Error::Newer {
+            what: "profile",
+            found: 2,
+            known: 1
+        }
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, tail in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let layout = Layout::new(&every_tag().tags);
+        let _ = Profile::decode(&bytes);
+        let _ = Profile::decode_for(&bytes, &layout);
+        // A sound head with anything behind it reaches the cells.
+        let mut bytes = Profile::new(identifier(1), &Layout::new(&[]), Micros(5)).encode();
+        bytes.truncate(30);
+        bytes.extend(tail);
+        let _ = Profile::decode(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_profile_is_refused_or_read_and_folded_without_panic(
+        place in 0usize..20_000, value: u8, acts in acts(3, 1)
+    ) {
+        let plan = FoldPlan::new(&every_tag());
+        let mut bytes = include_bytes!("../../golden/profile-1.bin").to_vec();
+        let place = place % bytes.len();
+        bytes[place] = value;
+        if let Ok(mut profile) = Profile::decode_for(&bytes, plan.layout()) {
+            let again = profile.encode();
+            prop_assert_eq!(Profile::decode(&again).unwrap(), profile.clone());
+            for act in &acts {
+                fold(&plan, &mut profile, &act.event());
+            }
+            let _ = luopan_kernel::slots::CustomerSlots::read(
+                &every_tag(), &[&profile], super::fold::moment(0), &[],
+            ).values.len();
+        }
+        let cut = place % bytes.len();
+        prop_assert!(Profile::decode(&bytes[..cut]).is_err());
+    }
+
+    #[test]
+    fn tags_that_did_not_change_keep_their_state(
+        acts in acts(30, 1), order in Just((0..specs().len()).collect::<Vec<_>>()).prop_shuffle(), kept in 0usize..100
+    ) {
+        let old = every_tag();
+        let old_plan = FoldPlan::new(&old);
+        let profile = &folded(&old_plan, &acts)[&0];
+        // The new plan has some of the tags in another order, a new one before them, and one of the old under a second name.
+        let mut tags: Vec<_> = order.iter().take(kept).map(|i| specs()[*i].plan.clone()).collect();
+        let mut fresh = specs()[0].plan.clone();
+        fresh.id = 12345;
+        tags.insert(0, fresh);
+        if let Some(mut twin) = tags.get(1).cloned() {
+            twin.name = "twin".to_owned();
+            tags.push(twin);
+        }
+        let new = scene(tags);
+        let new_plan = FoldPlan::new(&new);
+        let adapted = Profile::decode_for(&profile.encode(), new_plan.layout()).unwrap();
+        let mut in_place = profile.clone();
+        prop_assert!(in_place.adapt(new_plan.layout()));
+        prop_assert_eq!(&adapted, &in_place);
+        for (i, tag) in new.tags.iter().enumerate() {
+            let found = adapted.cell(i, tag.id).unwrap();
+            match old.tags.iter().position(|t| t.id == tag.id) {
+                Some(was) => prop_assert_eq!(found, profile.cell(was, tag.id).unwrap()),
+                None => prop_assert_eq!(found, &Held::Nothing),
+            }
+        }
+        prop_assert!(!in_place.adapt(new_plan.layout()));
+    }
+}

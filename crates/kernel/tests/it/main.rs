@@ -1,0 +1,3 @@
+//! The kernel's laws, as one test binary.
+
+mod customer;

@@ -316,6 +316,7 @@ fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> V
         EnvironmentTag::IsWeekend => Value::Bool(moment.weekday() >= 6),
         EnvironmentTag::DayOfMonth => Value::Int(moment.civil().2),
         EnvironmentTag::Month => Value::Int(moment.civil().1),
+        EnvironmentTag::Now => Value::Time(moment.now),
         EnvironmentTag::IsTradingDay(c) => known(c).map_or(Value::Missing, |c| {
             Value::Bool(c.days.binary_search(&moment.day()).is_ok())
         }),

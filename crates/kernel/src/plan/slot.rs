@@ -37,6 +37,8 @@ pub enum EnvironmentTag {
     DayOfMonth,
     /// Month 1..=12.
     Month,
+    /// The moment of the decision itself, a time: whether something has expired is asked of this.
+    Now,
     /// The local day is a trading day of the numbered calendar.
     IsTradingDay(u16),
     /// Days from the local day to the next trading day after it (1 when tomorrow trades).

@@ -109,13 +109,14 @@ impl Posterior {
         let v = dot8(gain, x).max(0.0);
         let score = dot8(&self.mean, x);
         // `step` multiplies the gain into the mean, `shrink` its square out of the covariance.
-        let (step, shrink) = match plan.kind {
+        let (step, shrink, denominator) = match plan.kind {
             ModelKind::Linear => {
                 let precision = weight / plan.noise_variance;
                 let denominator = 1.0 + precision * v;
                 (
                     precision * (reward - score) / denominator,
                     precision / denominator,
+                    denominator,
                 )
             }
             ModelKind::Logistic => {
@@ -125,6 +126,7 @@ impl Posterior {
                 (
                     weight * (reward.clamp(0.0, 1.0) - p) / denominator,
                     curvature / denominator,
+                    denominator,
                 )
             }
         };
@@ -139,10 +141,15 @@ impl Posterior {
         for k in scratch.iter_mut() {
             *k *= root;
         }
-        for (row, k) in self.covariance.chunks_exact_mut(d.max(1)).zip(&*scratch) {
+        for i in 0..d {
+            let k = scratch[i];
+            let row = &mut self.covariance[i * d..(i + 1) * d];
+            // By Cauchy and Schwarz no variance shrinks by more than the sample's own denominator; below that is rounding.
+            let least = row[i] / denominator;
             for (s, l) in row.iter_mut().zip(&*scratch) {
                 *s -= k * l;
             }
+            row[i] = row[i].max(least);
         }
         self.samples += 1;
         if self.samples.is_multiple_of(REPAIR_EVERY) {

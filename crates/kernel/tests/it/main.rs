@@ -1,3 +1,4 @@
 //! The kernel's laws, as one test binary.
 
 mod customer;
+mod decision;

@@ -1,0 +1,10 @@
+//! Laws of deciding, learning, recording and assigning.
+
+mod assign;
+mod explore;
+mod gates;
+mod laws;
+mod learn;
+mod record;
+mod slate;
+mod world;

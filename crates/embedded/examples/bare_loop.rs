@@ -1,23 +1,30 @@
 //! The reference of the intake bench: append + get + upsert straight on fjall, one batch and one fsync for each 1,000 events.
 //!
 //! It must do what the product does for an event and nothing else: no parsing, no fold, no channel between threads.
+//! `--stores` does the same work through the store traits, to see what they cost (in a folder of its own).
 //!
-//! `bare_loop FOLDER [--rows N] [--events N] [--cache-mib N] [--batch N] [--fill-only]`
+//! `bare_loop FOLDER [--rows N] [--events N] [--cache-mib N] [--batch N] [--workers N] [--fill-only] [--stores]`
 
 #![allow(clippy::print_stdout)]
 
+use bytes::Bytes;
 use fjall::{Database, Keyspace, PersistMode};
-use luopan_embedded::layout;
+use luopan_embedded::{Embedded, Options, layout};
+use luopan_kernel::id::{PartitionId, Position};
+use luopan_store::{Advance, Append, Commit, Durability, RowKey, Table, Write};
 use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Fault = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Fault> {
     let mut args = std::env::args().skip(1);
     let folder = args.next().ok_or("name a folder")?;
-    let (mut rows, mut events, mut cache_mib, mut batch) =
-        (1_000_000u64, 2_000_000u64, 64u64, 1000u64);
-    let mut fill_only = false;
+    let (mut rows, mut events, mut cache_mib, mut batch, mut workers) =
+        (1_000_000u64, 2_000_000u64, 64u64, 1000u64, 1u64);
+    let (mut fill_only, mut through_stores) = (false, false);
     while let Some(a) = args.next() {
         let mut number =
             || -> Result<u64, Fault> { Ok(args.next().ok_or("a number is wanted")?.parse()?) };
@@ -26,14 +33,25 @@ fn main() -> Result<(), Fault> {
             "--events" => events = number()?,
             "--cache-mib" => cache_mib = number()?,
             "--batch" => batch = number()?.max(1),
+            "--workers" => workers = number()?,
             "--fill-only" => fill_only = true,
+            "--stores" => through_stores = true,
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    let db = layout::database(folder.as_ref(), cache_mib << 20, 2)?;
+    let mut random = Random(42);
+    if through_stores {
+        let options = Options {
+            cache_bytes: cache_mib << 20,
+            workers: workers as usize,
+            ..Options::default()
+        };
+        let runtime = tokio::runtime::Runtime::new()?;
+        return runtime.block_on(stores(&folder, options, [rows, events, batch], random));
+    }
+    let db = layout::database(folder.as_ref(), cache_mib << 20, workers as usize)?;
     let log = layout::log(&db)?;
     let profiles = layout::profiles(&db)?;
-    let mut random = Random(42);
     fill(&db, &profiles, rows, &mut random)?;
     if fill_only {
         return Ok(());
@@ -127,16 +145,119 @@ fn run(
         b.commit()?;
         committing += at.elapsed();
     }
-    let wall = wall.elapsed();
-    let cpu = cpu() - cpu_before;
+    report(
+        events,
+        wall,
+        cpu_before,
+        io_before,
+        &[("get", getting), ("commit", committing)],
+    );
     println!(
-        "{events} events: {:.0} a second, {:.2} us cpu an event; wall {wall:.1?} (get {getting:.1?}, commit {committing:.1?}), \
-         written {} MiB, on disk {} MiB, journals {}",
-        events as f64 / wall.as_secs_f64(),
-        cpu.as_secs_f64() * 1e6 / events as f64,
-        (written() - io_before) >> 20,
+        "on disk {} MiB, journals {}",
         db.disk_space()? >> 20,
-        db.journal_count(),
+        db.journal_count()
+    );
+    Ok(())
+}
+
+fn report(
+    events: u64,
+    wall: Instant,
+    cpu_before: Duration,
+    io_before: u64,
+    parts: &[(&str, Duration)],
+) {
+    let wall = wall.elapsed();
+    println!(
+        "{events} events: {:.0} a second, {:.2} us cpu an event; wall {wall:.1?} {parts:.1?}, written {} MiB",
+        events as f64 / wall.as_secs_f64(),
+        (cpu() - cpu_before).as_secs_f64() * 1e6 / events as f64,
+        (written() - io_before) >> 20,
+    );
+}
+
+/// The same through the traits: one append, one get and one fold commit a partition for each batch.
+async fn stores(
+    folder: &str,
+    options: Options,
+    [rows, events, batch]: [u64; 3],
+    mut random: Random,
+) -> Result<(), Fault> {
+    let stores = Embedded::open(folder, options).await?;
+    let row = |customer: [u8; 20]| RowKey {
+        table: Table::Profile,
+        partition: PartitionId(u16::from_be_bytes([customer[0], customer[1]])),
+        key: Bytes::copy_from_slice(&customer[2..]),
+    };
+    if stores.state.get(&[row(key(rows - 1))]).await?[0].is_none() {
+        let mut value = vec![0; 1024];
+        for from in (0..rows).step_by(1000) {
+            let mut commit = Commit::new(Durability::Replayable);
+            for n in from..(from + 1000).min(rows) {
+                random.fill(&mut value);
+                let value = Some(Bytes::copy_from_slice(&value));
+                commit.writes.push(Write {
+                    key: row(key(n)),
+                    value,
+                });
+            }
+            stores.state.commit(vec![commit]).await?;
+        }
+    }
+    let (wall, cpu_before, io_before) = (Instant::now(), cpu(), written());
+    let mut message = vec![0; 300];
+    let mut parts = [
+        ("append", Duration::ZERO),
+        ("get", Duration::ZERO),
+        ("commit", Duration::ZERO),
+    ];
+    for first in (0..events).step_by(batch as usize) {
+        let mut keys = Vec::new();
+        let mut appends = Vec::new();
+        for _ in first..(first + batch).min(events) {
+            random.fill(&mut message);
+            let row = row(key(random.next() % rows));
+            appends.push(Append {
+                partition: row.partition,
+                count: 1,
+                message: Bytes::copy_from_slice(&message),
+            });
+            keys.push(row);
+        }
+        let at = Instant::now();
+        let appended = stores.log.append(appends).await?;
+        parts[0].1 += at.elapsed();
+        let at = Instant::now();
+        let found = stores.state.get(&keys).await?;
+        parts[1].1 += at.elapsed();
+        let at = Instant::now();
+        let mut commits = std::collections::BTreeMap::new();
+        for ((key, found), appended) in keys.into_iter().zip(found).zip(appended) {
+            let commit = commits
+                .entry(appended.partition)
+                .or_insert_with(|| Commit::new(Durability::Replayable));
+            let from = commit.advance.map_or(appended.first, |a: Advance| a.from);
+            commit.advance = Some(Advance {
+                partition: appended.partition,
+                from,
+                to: appended.end,
+            });
+            let mut profile = found.ok_or("a filled row is gone")?.to_vec();
+            profile[..8].copy_from_slice(&appended.first.0.to_be_bytes());
+            let value = Some(Bytes::from(profile));
+            commit.writes.push(Write { key, value });
+        }
+        let out = stores.state.commit(commits.into_values().collect()).await?;
+        if let Some(Err(conflict)) = out.into_iter().find(Result::is_err) {
+            return Err(conflict.into());
+        }
+        parts[2].1 += at.elapsed();
+    }
+    report(events, wall, cpu_before, io_before, &parts);
+    let at = stores.state.positions(&[PartitionId(0)]).await?;
+    println!(
+        "partition 0 folded up to {}",
+        at.first().map_or(0, |p: &Position| p.0)
     );
     Ok(())
 }

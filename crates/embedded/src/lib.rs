@@ -30,7 +30,8 @@ pub struct Options {
     pub keys_cache_bytes: u64,
     /// Newest log messages kept in memory for the folds that follow, in bytes.
     pub tail_bytes: usize,
-    /// Threads that flush and compact, for each of the two fjall databases.
+    /// Threads that flush and compact, for each of the two fjall databases. With more than one, fjall 3.1 keeps a core busy with
+    /// waiting for as long as a compaction runs; take more only where cores are plenty and writes stall.
     pub workers: usize,
 }
 
@@ -40,7 +41,7 @@ impl Default for Options {
             cache_bytes: 256 << 20,
             keys_cache_bytes: 64 << 20,
             tail_bytes: 64 << 20,
-            workers: 2,
+            workers: 1,
         }
     }
 }

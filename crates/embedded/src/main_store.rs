@@ -216,7 +216,7 @@ struct Group {
     messages: Vec<(PartitionId, LogMessage)>,
     appended: Vec<Appended>,
     /// Rows as the group leaves them, so that a later commit sees an earlier one's and each is written once.
-    rows: HashMap<UserKey, (Table, Option<UserValue>)>,
+    rows: HashMap<(Table, UserKey), Option<UserValue>>,
     positions: BTreeSet<PartitionId>,
     budgets: BTreeMap<String, BTreeSet<u16>>,
     durable: bool,
@@ -331,12 +331,13 @@ impl Writer {
         }
         for e in commit.expect {
             let key = encode(&e.key);
-            let found = match group.rows.get(&key[..]) {
-                Some((_, value)) => value.clone(),
+            let key = (e.key.table, UserKey::from(key));
+            let found = match group.rows.get(&key) {
+                Some(value) => value.clone(),
                 None => self
                     .tables
                     .of(e.key.table)
-                    .get(&key)
+                    .get(&key.1)
                     .map_err(|e| from_fjall(STORE, "read an expected row", e))?,
             };
             if found.as_deref() != e.value.as_deref() {
@@ -384,7 +385,7 @@ impl Writer {
         for w in commit.writes {
             let key = UserKey::from(encode(&w.key));
             let value = w.value.map(|v| UserValue::from(&v[..]));
-            group.rows.insert(key, (w.key.table, value));
+            group.rows.insert((w.key.table, key), value);
         }
         Ok(Ok(Committed))
     }
@@ -408,7 +409,7 @@ impl Writer {
             let value = log::value(m.count, &m.message);
             batch.insert(&self.log, log::key(*partition, m.first.0), value);
         }
-        for (key, (table, value)) in group.rows {
+        for ((table, key), value) in group.rows {
             match value {
                 Some(value) => batch.insert(self.tables.of(table), key, value),
                 None => batch.remove(self.tables.of(table), key),

@@ -59,6 +59,7 @@ fn scan(
     to: Bound<&[u8]>,
     limit: usize,
 ) -> Result<Vec<Row>> {
+    let prefix_bytes = prefix(table, PartitionId(0)).len();
     main.db
         .snapshot()
         .range::<&[u8], _>(main.table(table), (Bound::Included(from), to))
@@ -68,35 +69,46 @@ fn scan(
                 .into_inner()
                 .map_err(|e| from_fjall(STORE, "read rows", e))?;
             Ok(Row {
-                key: Bytes::copy_from_slice(key.get(PREFIX_BYTES..).unwrap_or_default()),
+                key: Bytes::copy_from_slice(key.get(prefix_bytes..).unwrap_or_default()),
                 value: Bytes::copy_from_slice(&value),
             })
         })
         .collect()
 }
 
-/// Bytes before a row's own key.
-const PREFIX_BYTES: usize = 3;
+/// What stands before a row's own key: table and partition (big-endian), without the table for profiles, which have a keyspace
+/// of their own: with scene and identifier a key of 20 bytes, the longest that fjall keeps without an allocation.
+fn prefix(table: Table, partition: PartitionId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32);
+    if table != Table::Profile {
+        out.push(table as u8);
+    }
+    out.extend_from_slice(&partition.0.to_be_bytes());
+    out
+}
 
-/// Table, partition (big-endian) and the key within both.
+/// The key in the table's keyspace.
 pub(crate) fn encode(key: &RowKey) -> Vec<u8> {
     prefixed(key.table, key.partition, &key.key)
 }
 
 fn prefixed(table: Table, partition: PartitionId, key: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PREFIX_BYTES + key.len());
-    out.push(table as u8);
-    out.extend_from_slice(&partition.0.to_be_bytes());
+    let mut out = prefix(table, partition);
     out.extend_from_slice(key);
     out
 }
 
-/// The least key after all rows of the table and partition.
-fn after(table: Table, partition: PartitionId) -> Vec<u8> {
-    match partition.0.checked_add(1) {
-        Some(next) => prefixed(table, PartitionId(next), b""),
-        None => vec![table as u8 + 1],
+/// The bound after all rows of the table and partition.
+fn after(table: Table, partition: PartitionId) -> Bound<Vec<u8>> {
+    match (partition.0.checked_add(1), table) {
+        (Some(next), _) => Bound::Excluded(prefix(table, PartitionId(next))),
+        (None, Table::Profile) => Bound::Unbounded,
+        (None, _) => Bound::Excluded(vec![table as u8 + 1]),
     }
+}
+
+fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
 }
 
 #[async_trait]
@@ -122,14 +134,14 @@ impl State for EmbeddedState {
         }
         let from = prefixed(table, partition, from);
         let to = match to {
-            Some(to) => prefixed(table, partition, to),
+            Some(to) => Bound::Excluded(prefixed(table, partition, to)),
             None => after(table, partition),
         };
         if limit <= DIRECT_ROWS_MAX {
-            return scan(&self.main, table, &from, Bound::Excluded(&to), limit);
+            return scan(&self.main, table, &from, borrowed(&to), limit);
         }
         let main = Arc::clone(&self.main);
-        blocking(move || scan(&main, table, &from, Bound::Excluded(&to), limit)).await
+        blocking(move || scan(&main, table, &from, borrowed(&to), limit)).await
     }
 
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {

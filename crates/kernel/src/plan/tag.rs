@@ -75,7 +75,8 @@ pub enum Window {
 /// A declared tag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TagPlan {
-    /// Hash of the definition (all but name and default): a tag whose definition did not change keeps its state.
+    /// Hash of the definition (all but name and default; the names and types of the event and fields it reads rather than
+    /// their indexes): a tag whose definition did not change keeps its state, also when it is renamed.
     pub id: u64,
     /// Name.
     pub name: String,

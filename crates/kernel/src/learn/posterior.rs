@@ -103,7 +103,7 @@ impl Posterior {
         }
         multiply(&self.covariance, x, scratch);
         let gain = &*scratch;
-        if gain.iter().any(|k| !(k.abs() < GAIN_MAX)) {
+        if !gain.iter().all(|k| k.abs() < GAIN_MAX) {
             return false;
         }
         let v = dot8(gain, x).max(0.0);

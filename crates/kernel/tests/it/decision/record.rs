@@ -12,6 +12,10 @@ use luopan_kernel::value::Value;
 use proptest::prelude::*;
 
 /// Compares `bytes` with the golden file `name`; `UPDATE_GOLDEN=1` writes it anew.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests read the kernel's golden files; the kernel does not"
+)]
 pub(crate) fn golden(name: &str, bytes: &[u8]) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")

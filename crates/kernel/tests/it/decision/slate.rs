@@ -72,7 +72,7 @@ fn a_softmax_slate_is_plackett_luce() {
         2,
         None,
     );
-    let e = |x: f64| x.exp();
+    let e = libm::exp;
     for seed in 0..200 {
         let d = w.decide(seed);
         let score = |i: usize| d.choices[i].score;

@@ -46,17 +46,10 @@ pub fn order_delay_median_us(world: &Population, hidden_type: usize) -> Option<f
     Some(response::ORDER_DELAY_MEDIAN_US as f64 * slowness)
 }
 
-/// Expected reward of an action, or of silence (zero), as the scene's `learned` policy declares it: a confirmed order is
-/// worth 1, a dismissal [`DISMISSED`], an unsubscribing [`UNSUBSCRIBED`].
+/// Expected reward of an action, or of silence (zero), as the scene's `learned` policy declares it: 1 for a submitted order.
 pub fn reward(world: &Population, customer: u32, action: Option<&str>, at: Micros) -> Option<f64> {
     let Some(action) = action else {
         return Some(0.0);
     };
-    let t = truth(world, customer, action, at)?;
-    Some(t.order_confirmed + DISMISSED * t.dismissed + UNSUBSCRIBED * t.unsubscribed)
+    Some(truth(world, customer, action, at)?.order_submitted)
 }
-
-/// Reward of a dismissal.
-pub const DISMISSED: f64 = -0.1;
-/// Reward of an unsubscribing.
-pub const UNSUBSCRIBED: f64 = -1.0;

@@ -22,24 +22,11 @@ use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::{Expr, ScenePlan};
 use luopan_kernel::record::DecisionRecord;
-use luopan_store::{Appended, Control, EventLog, Keys, State};
+use luopan_store::{Appended, Control, EventLog, Keys, State, Stores};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-
-/// The four stores.
-#[derive(Clone)]
-pub struct Stores {
-    /// Event log.
-    pub log: Arc<dyn EventLog>,
-    /// State.
-    pub state: Arc<dyn State>,
-    /// Control plane.
-    pub control: Arc<dyn Control>,
-    /// Key store.
-    pub keys: Arc<dyn Keys>,
-}
 
 /// What all tasks share.
 pub(crate) struct Inner {

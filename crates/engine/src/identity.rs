@@ -73,10 +73,7 @@ impl IdentityMap {
     /// True when the identifier is its customer's only one.
     pub(crate) fn is_single(&self, id: IdentifierId) -> bool {
         let inner = self.inner.read();
-        match inner.rows.get(&id) {
-            None => true,
-            Some(r) => r.customer == id && !inner.customers.contains_key(&id),
-        }
+        inner.rows.get(&id).is_none_or(|r| r.customer == id) && !inner.customers.contains_key(&id)
     }
 
     /// Takes over a committed identity row; an older revision than the one known is ignored.

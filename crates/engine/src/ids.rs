@@ -91,11 +91,11 @@ mod tests {
         for i in 0..10_000 {
             cache.put(&format!("c{i}"), id(i));
         }
-        let kept: usize = cache
-            .shards
-            .iter()
-            .map(|s| s.lock().0.len() + s.lock().1.len())
-            .sum();
+        let size = |s: &Mutex<(Map, Map)>| {
+            let shard = s.lock();
+            shard.0.len() + shard.1.len()
+        };
+        let kept: usize = cache.shards.iter().map(size).sum();
         assert!(kept <= 1_000);
         let mut found = 0;
         for i in 0..10_000 {

@@ -28,8 +28,9 @@ mod timers;
 mod verify;
 
 pub use api::{Refusal, RefusalKind, Result};
-pub use engine::{Engine, Stores};
+pub use engine::Engine;
 pub use env::Env;
 pub use limits::Limits;
+pub use luopan_store::Stores;
 
 pub(crate) use engine::Inner;

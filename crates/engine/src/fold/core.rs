@@ -4,7 +4,7 @@
 use crate::limits::{HOLDS_MAX, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
-use luopan_kernel::event::{DECISION_TYPE, Entry, Event, RECEIPT_TYPE};
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin, RECEIPT_TYPE};
 use luopan_kernel::fold::{advance, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
 use luopan_kernel::plan::{Combine, EventSchema, Join, SlotId};
@@ -261,7 +261,8 @@ fn on_decision(
             }
         }
     }
-    if null && !policy.null_action.is_arm {
+    // A rehearsal reaches nobody: no answer can come, and silence is none.
+    if (null && !policy.null_action.is_arm) || event.origin == Origin::DryRun {
         return;
     }
     for index in &policy.rewards {
@@ -311,7 +312,8 @@ fn context_time(event: &Event<'_>, name: &str) -> Option<Micros> {
     }
 }
 
-/// A delivery receipt posts or voids the hold.
+/// A delivery receipt posts or voids the hold. What failed never reached the customer, so its rewards are awaited no more:
+/// silence would be taken for an answer.
 fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
     let Value::Text(id) = event.property("decision_id") else {
         return;
@@ -319,19 +321,22 @@ fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
     let Ok(decision) = id.parse::<DecisionId>() else {
         return;
     };
-    let Some(i) = row.holds.iter().position(|h| h.decision == decision) else {
-        return;
-    };
+    let hold = row.holds.iter().position(|h| h.decision == decision);
     match event.property("status") {
         Value::Text(s) if s == "delivered" => {
-            row.holds.remove(i);
-            effects.posted += 1;
+            if let Some(i) = hold {
+                row.holds.remove(i);
+                effects.posted += 1;
+            }
         }
         Value::Text(s) if s == "failed" => {
-            let hold = row.holds.remove(i);
-            effects
-                .voided
-                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+            if let Some(i) = hold {
+                let hold = row.holds.remove(i);
+                effects
+                    .voided
+                    .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+            }
+            row.pending.retain(|p| p.decision != decision);
         }
         _ => {}
     }
@@ -544,7 +549,7 @@ pub(crate) fn forward_event(f: &Forward, to: IdentifierId, at: Micros) -> Event<
         kind: Cow::Borrowed(OUTCOME_TYPE),
         occurred_at: f.occurred_at,
         received_at: at,
-        origin: luopan_kernel::event::Origin::Import,
+        origin: Origin::Import,
         properties,
         context: Vec::new(),
         corrects: None,

@@ -1,0 +1,10 @@
+//! The engine over the memory backend: the loop, its laws under concurrency, and comparison with slow oracles.
+
+mod concurrency;
+mod identity;
+mod inputs;
+mod replay;
+mod scene_change;
+mod support;
+mod time;
+mod whole_loop;

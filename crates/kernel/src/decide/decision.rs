@@ -90,6 +90,9 @@ pub struct Choice {
     pub score: f64,
     /// Cost per budget of the policy, in its order.
     pub costs: Vec<Debit>,
+    /// Slots of the item that the policy reads, with their values when it was decided, in slot order: a training row is
+    /// made of these, for the catalogue may have changed since.
+    pub reads: Vec<(String, Value<'static>)>,
 }
 
 /// A set of catalogue rows, written as hexadecimal digits: byte k holds rows 8k (lowest bit) to 8k+7.

@@ -8,7 +8,7 @@ use super::candidates::Candidates;
 use super::score::{ModelScoring, Scoring};
 use crate::learn::algebra::{dot8, factor_semidefinite, multiply};
 use crate::plan::model::ModelScope;
-use crate::plan::policy::Exploration;
+use crate::plan::policy::{Exploration, LISTED_MAX};
 use crate::random::{Purpose, Random};
 
 /// Probability of each candidate, and the one that the unremarkable ones share.
@@ -29,8 +29,47 @@ pub(super) fn best(scores: &[f64]) -> usize {
     best
 }
 
-/// The distribution over the candidates, at least one, that have these `scores`.
+/// The distribution over the candidates, at least one, that have these `scores`: the explorer's, made small enough to be
+/// recorded.
 pub(super) fn explore(
+    exploration: &Exploration,
+    candidates: &Candidates<'_>,
+    scores: &[f64],
+    scoring: &mut Scoring<'_>,
+    seed: u64,
+) -> Probabilities {
+    let mut out = declared(exploration, candidates, scores, scoring, seed);
+    even_tail(&mut out, candidates.rows.len());
+    out
+}
+
+/// When more than [`LISTED_MAX`] of the first `items` candidates have probabilities of their own, keeps the largest and
+/// spreads the rest evenly over all others. It is done before anything is drawn, so what is recorded is still exactly what
+/// is sampled from.
+fn even_tail(out: &mut Probabilities, items: usize) {
+    let base = out.base.to_bits();
+    let mut own: Vec<usize> = (0..items)
+        .filter(|i| out.each[*i].to_bits() != base)
+        .collect();
+    if own.len() <= LISTED_MAX {
+        return;
+    }
+    own.sort_unstable_by(|a, b| out.each[*b].total_cmp(&out.each[*a]).then(a.cmp(b)));
+    let mut is_tail = vec![true; items];
+    for i in &own[..LISTED_MAX] {
+        is_tail[*i] = false;
+    }
+    let tail = || (0..items).filter(|i| is_tail[*i]);
+    let mass: f64 = tail().map(|i| out.each[i]).sum();
+    let even = mass / tail().count() as f64;
+    for i in tail() {
+        out.each[i] = even;
+    }
+    out.base = even;
+}
+
+/// The distribution that an explorer has in mind, whatever its size.
+fn declared(
     exploration: &Exploration,
     candidates: &Candidates<'_>,
     scores: &[f64],

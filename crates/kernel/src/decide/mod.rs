@@ -14,6 +14,7 @@ pub mod decision;
 mod explore;
 mod gates;
 mod pick;
+mod reads;
 mod score;
 pub mod situation;
 mod survey;
@@ -35,6 +36,7 @@ use crate::value::Value;
 use candidates::Candidates;
 use explore::Probabilities;
 use pick::Picked;
+use reads::Reads;
 use score::Scoring;
 
 /// Decides what to reach the customer with, by one policy of a scene. `seed` is split into a stream for posterior draws and
@@ -47,6 +49,7 @@ pub fn decide(
     seed: u64,
 ) -> Decision {
     let item_slots = ItemSlots::new(scene, policy.catalogue);
+    let reads = Reads::new(scene, policy, &item_slots);
     let refusing = gates::refusing(scene, policy, situation, request);
     let positions = request
         .slots
@@ -66,7 +69,7 @@ pub fn decide(
         checks: Vec::new(),
         debits: Vec::new(),
         trace: Vec::new(),
-        slots_read: trace::slots_read(scene, policy, &item_slots, situation.customer),
+        slots_read: reads.customer(situation.customer),
     };
     if !refusing.is_empty() {
         let count = |r: &gates::Refuser<'_>| RuleCount {
@@ -156,7 +159,7 @@ pub fn decide(
         });
     }
     out.distribution = recorded(&candidates, &probabilities);
-    fill(&mut out, policy, &candidates, &scores, &picked);
+    fill(&mut out, policy, &candidates, &scores, &picked, &reads);
 
     let chosen: Vec<usize> = picked.picks.iter().map(|(i, _)| *i).collect();
     out.trace = trace::of_candidates(
@@ -235,6 +238,7 @@ fn fill(
     candidates: &Candidates<'_>,
     scores: &[f64],
     picked: &Picked,
+    reads: &Reads<'_>,
 ) {
     out.null = picked.picks.is_empty();
     out.null_propensity = picked.null;
@@ -264,6 +268,7 @@ fn fill(
             propensity: *propensity,
             score: scores[*i],
             costs,
+            reads: reads.item(&lookup),
         });
     }
     out.debits.sort_unstable();

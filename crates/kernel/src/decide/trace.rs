@@ -11,7 +11,6 @@ use crate::plan::policy::{PolicyPlan, TRACED_MAX};
 use crate::plan::rule::{NamedRule, Truth};
 use crate::plan::slot::SlotId;
 use crate::rule::{self, Lookup};
-use crate::slots::ItemSlots;
 use std::borrow::Cow;
 
 /// Most contributions kept of one candidate.
@@ -191,24 +190,4 @@ fn of_rule<L: Lookup + ?Sized>(
             .collect(),
         clause: clause.map(|c| rule::written(c.expr, &name)),
     }
-}
-
-/// Slots of customer, environment and request that `policy` reads, with their values, in slot order.
-pub(super) fn slots_read(
-    scene: &ScenePlan,
-    policy: &PolicyPlan,
-    item_slots: &ItemSlots,
-    customer: &crate::slots::CustomerSlots<'_>,
-) -> Vec<(String, crate::value::Value<'static>)> {
-    let set = crate::slots::SlotSet::of_policy(scene, policy);
-    let mut ids: Vec<SlotId> = set.iter().filter(|id| !item_slots.contains(*id)).collect();
-    ids.sort_unstable();
-    ids.into_iter()
-        .map(|id| {
-            (
-                scene.slots[usize::from(id.0)].name.clone(),
-                customer.slot(id).clone().into_owned(),
-            )
-        })
-        .collect()
 }

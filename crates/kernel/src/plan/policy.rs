@@ -10,6 +10,8 @@ pub const CANDIDATES_MAX: usize = 100_000;
 pub const SLATE_MAX: u32 = 50;
 /// Most candidates whose trace is kept in a decision record.
 pub const TRACED_MAX: usize = 50;
+/// Most candidates whose probabilities are recorded one by one; beyond these the less likely share theirs evenly.
+pub const LISTED_MAX: usize = 1000;
 /// Most recent contacts kept in a customer's ledger row; caps that would need more are refused when a scene is checked.
 pub const CONTACTS_MAX: u32 = 1000;
 
@@ -45,7 +47,8 @@ pub enum Exploration {
         /// Factor on the posterior's standard deviation.
         scale: f64,
     },
-    /// Softmax of score / temperature, for slates sampled in turn without replacement (Plackett-Luce).
+    /// Softmax of score / temperature, for slates sampled in turn without replacement (Plackett-Luce). Of more than
+    /// [`LISTED_MAX`] candidates the less likely share their probability evenly.
     Softmax {
         /// Above zero.
         temperature: f64,

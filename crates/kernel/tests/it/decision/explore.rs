@@ -4,6 +4,7 @@ use super::world::{Dice, World, key, model_plan, plain, world};
 use luopan_kernel::features;
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::learn::{ModelState, Sample, learn, predict};
+use luopan_kernel::plan::policy::LISTED_MAX;
 use luopan_kernel::plan::*;
 use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::Micros;
@@ -86,6 +87,30 @@ fn distributions_are_what_they_are_declared_to_be() {
     let ratio = p(Exploration::Softmax { temperature: 2.0 }, Some(1))
         / p(Exploration::Softmax { temperature: 2.0 }, Some(0));
     assert!((ratio - core::f64::consts::E).abs() < 1e-12);
+}
+
+#[test]
+fn the_tail_of_a_long_distribution_is_even_and_its_record_bounded() {
+    let scores: Vec<i64> = (0..3000).map(|i| i % 1500).collect();
+    let softmax = Exploration::Softmax { temperature: 400.0 };
+    let w = plain(&scores, softmax, 3, Some(3.0));
+    let d = w.decide(1);
+    assert_eq!(d.distribution.listed.len(), LISTED_MAX + 1);
+    assert!((d.distribution.total() - 1.0).abs() < 1e-12);
+    let p = |i| {
+        d.distribution
+            .probability(w.catalogue.row(&key(i)).map(|r| r as u32))
+    };
+    // The best keep what softmax gives them, and the null action its own.
+    let exact = |s: f64| libm::exp(s / 400.0);
+    let sum = scores.iter().map(|s| exact(*s as f64)).sum::<f64>() + exact(3.0);
+    assert!((p(1499) - exact(1499.0) / sum).abs() < 1e-12);
+    assert!((d.distribution.probability(None) - exact(3.0) / sum).abs() < 1e-12);
+    let tail: f64 = (scores.iter().filter(|s| **s < 1000))
+        .map(|s| exact(*s as f64))
+        .sum();
+    assert!((d.distribution.base - tail / sum / 2000.0).abs() < 1e-12);
+    assert_eq!(p(5), d.distribution.base);
 }
 
 proptest! {

@@ -163,6 +163,18 @@ fn check(w: &World, d: &Decision) {
         assert!(seen.insert(&c.item), "a slate never repeats");
         assert!(c.propensity > 0.0 && c.propensity <= 1.0 + 1e-12);
         assert_eq!(c.position as usize, i);
+        for (name, value) in &c.reads {
+            let attribute = ["item.risk", "item.fee", "item.kind"]
+                .iter()
+                .position(|n| n == name);
+            match attribute {
+                Some(a) => assert_eq!(value, &w.catalogue.values(row)[a]),
+                None => assert_eq!(
+                    (name.as_str(), value),
+                    ("item.key", &Value::text(c.item.as_str()))
+                ),
+            }
+        }
         let costs: Vec<(u16, i64)> = c.costs.iter().map(|c| (c.budget, c.amount)).collect();
         assert_eq!(costs, item_costs(w, row).unwrap());
         for (b, amount) in costs {

@@ -19,7 +19,8 @@ pub const DECISION_TYPE: &str = "luopan.decision";
 pub const CUSTOMER_TYPE: &str = "luopan.customer";
 /// Type of the event that sets a catalogue item (imports into `products`), on the environment partition.
 pub const PRODUCT_TYPE: &str = "luopan.product";
-/// Type of a delivery receipt: properties `decision_id` (text) and `status` (`delivered` posts the hold, `failed` voids it).
+/// Type of a delivery receipt: properties `decision_id` (text) and `status` (`delivered` posts the hold; `failed` voids it, and
+/// the decision's rewards are awaited no more).
 pub const RECEIPT_TYPE: &str = "luopan.receipt";
 
 /// Most properties of one event.

@@ -1,0 +1,468 @@
+//! The documents that this program answers with, the same over HTTP and on the command line. Only shapes and conversions:
+//! nothing here asks the engine or prints.
+
+use crate::time;
+use luopan_engine::{Engine, api};
+use luopan_kernel::decide::RuleCount;
+use luopan_kernel::event::Origin;
+use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::value::Value;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A value as JSON: times as RFC 3339, money and durations as integers, missing as null.
+#[must_use]
+pub fn value(value: &Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Missing => serde_json::Value::Null,
+        Value::Bool(v) => (*v).into(),
+        Value::Int(v) => (*v).into(),
+        Value::Number(v) => (*v).into(),
+        Value::Text(v) => v.as_ref().into(),
+        Value::Time(v) => time::write(*v).into(),
+    }
+}
+
+/// What is known of a customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Customer {
+    /// Scene.
+    pub scene: String,
+    /// Internal id of the customer.
+    pub customer: String,
+    /// Linked identifiers, as their senders name them.
+    pub identifiers: Vec<String>,
+    /// As of when, RFC 3339.
+    pub as_of: String,
+    /// Tags with their values; null where nothing is known.
+    #[schema(value_type = Object)]
+    pub tags: BTreeMap<String, serde_json::Value>,
+    /// Segments the customer is in.
+    pub segments: Vec<String>,
+    /// Recent contacts, oldest first.
+    pub contacts: Vec<Contact>,
+    /// Positions that this reflects.
+    pub position: String,
+}
+
+/// A contact with a customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Contact {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Policy that decided it.
+    pub policy: String,
+    /// Channel.
+    pub channel: String,
+    /// What was shown or sent.
+    pub item: String,
+}
+
+impl From<api::CustomerView> for Customer {
+    fn from(view: api::CustomerView) -> Self {
+        Self {
+            scene: view.scene,
+            customer: view.customer.to_string(),
+            identifiers: view.identifiers,
+            as_of: time::write(view.as_of),
+            tags: view
+                .tags
+                .into_iter()
+                .map(|(name, v)| (name, value(&v)))
+                .collect(),
+            segments: view.segments,
+            contacts: view
+                .contacts
+                .into_iter()
+                .map(|(at, policy, channel, item)| Contact {
+                    at: time::write(at),
+                    policy,
+                    channel,
+                    item,
+                })
+                .collect(),
+            position: view.token.to_string(),
+        }
+    }
+}
+
+/// The segments of a scene.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Segments {
+    /// Scene.
+    pub scene: String,
+    /// Segments, in order of name.
+    pub segments: Vec<Segment>,
+}
+
+/// A segment and its size.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Segment {
+    /// Name.
+    pub name: String,
+    /// Rule as written.
+    pub rule: String,
+    /// Members now.
+    pub members: u64,
+}
+
+impl From<api::SegmentCount> for Segment {
+    fn from(s: api::SegmentCount) -> Self {
+        Self {
+            name: s.name,
+            rule: s.rule,
+            members: s.members,
+        }
+    }
+}
+
+/// Members of a segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Members {
+    /// Members of this page, in order of internal id.
+    pub members: Vec<Member>,
+    /// Hand this to `after` for the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// A member of a segment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Member {
+    /// Internal id of the customer.
+    pub customer: String,
+    /// The customer as the sender names them; null when erased.
+    pub identifier: Option<String>,
+}
+
+/// For how many customers a rule holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RuleCounted {
+    /// Customers for whom it is true.
+    pub matched: u64,
+    /// Customers for whom it is unknown; they do not pass it.
+    pub unknown: u64,
+    /// All customers of the scene.
+    pub customers: u64,
+}
+
+impl From<api::RuleCount> for RuleCounted {
+    fn from(c: api::RuleCount) -> Self {
+        Self {
+            matched: c.matched,
+            unknown: c.unknown,
+            customers: c.customers,
+        }
+    }
+}
+
+/// Quarantined inputs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantinePage {
+    /// Inputs of this page, oldest first.
+    pub inputs: Vec<QuarantinedInput>,
+    /// Hand this to `after` for the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// A quarantined input.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantinedInput {
+    /// Id; hand it to a retry.
+    pub id: String,
+    /// Scene.
+    pub scene: String,
+    /// When it came, RFC 3339.
+    pub at: String,
+    /// Stable code.
+    pub code: String,
+    /// What was found and what to write instead.
+    pub reason: String,
+    /// `live`, `import`, `simulated` or `dry_run`.
+    pub origin: &'static str,
+    /// The input as received.
+    pub raw: String,
+}
+
+impl From<api::Quarantined> for QuarantinedInput {
+    fn from(q: api::Quarantined) -> Self {
+        Self {
+            id: q.id,
+            scene: q.scene,
+            at: time::write(q.at),
+            code: q.code,
+            reason: q.reason,
+            origin: q.origin.word(),
+            raw: q.raw,
+        }
+    }
+}
+
+/// What a retry of quarantined inputs came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Retried {
+    /// Inputs that stand in the log now.
+    pub accepted: u64,
+    /// Inputs that stay in quarantine.
+    pub quarantined: u64,
+    /// Position to hand to `at_least`.
+    pub position: String,
+}
+
+impl From<api::IngestReceipt> for Retried {
+    fn from(r: api::IngestReceipt) -> Self {
+        Self {
+            accepted: r.accepted,
+            quarantined: r.quarantined,
+            position: r.token.to_string(),
+        }
+    }
+}
+
+/// Applied scenes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Scenes {
+    /// Scenes, in order of number.
+    pub scenes: Vec<Scene>,
+}
+
+/// Where a scene stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Scene {
+    /// Name.
+    pub name: String,
+    /// Number within this installation.
+    pub number: u16,
+    /// Newest version.
+    pub version: u32,
+    /// SHA-256 of the compiled plan, hexadecimal.
+    pub hash: String,
+    /// When it was applied, RFC 3339.
+    pub at: String,
+    /// Who applied it.
+    pub by: String,
+    /// Policies.
+    pub policies: Vec<String>,
+    /// Segments.
+    pub segments: Vec<String>,
+}
+
+impl From<api::SceneInfo> for Scene {
+    fn from(s: api::SceneInfo) -> Self {
+        Self {
+            name: s.name,
+            number: s.number,
+            version: s.version,
+            hash: s.hash,
+            at: time::write(s.at),
+            by: s.by,
+            policies: s.policies,
+            segments: s.segments,
+        }
+    }
+}
+
+/// The origin that a word names.
+#[must_use]
+pub fn origin(word: &str) -> Option<Origin> {
+    [
+        Origin::Live,
+        Origin::Import,
+        Origin::Simulated,
+        Origin::DryRun,
+    ]
+    .into_iter()
+    .find(|o| o.word() == word)
+}
+
+/// A decision.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Decision {
+    /// Id.
+    pub id: String,
+    /// Scene.
+    pub scene: String,
+    /// Version of the scene.
+    pub scene_version: u32,
+    /// Policy.
+    pub policy: String,
+    /// Internal id of the customer.
+    pub customer: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// `live`, `simulated` or `dry_run`.
+    pub origin: &'static str,
+    /// Name of silence, when nothing was chosen; else null.
+    pub null_action: Option<String>,
+    /// What was chosen, in order of position.
+    pub choices: Vec<Choice>,
+    /// Probability of the whole outcome, as it was sampled.
+    pub propensity: f64,
+    /// Items that were looked at.
+    pub candidates: u32,
+    /// Of these, items that could have been chosen.
+    pub available: u32,
+    /// Rules, caps and budgets that refused, with how often.
+    #[schema(value_type = Vec<Object>)]
+    pub refusals: Vec<RuleCount>,
+    /// Why the commit withheld the choice for good; null when it stands.
+    pub withheld: Option<String>,
+    /// Model that scored, with the samples behind it; null when none did.
+    pub model: Option<Model>,
+    /// What was chosen may not be sent after this, RFC 3339.
+    pub valid_until: String,
+    /// True when the idempotency key had been used before and this is its first decision.
+    pub repeated: bool,
+}
+
+/// A chosen item.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Choice {
+    /// Position in the slate, from 0.
+    pub position: u32,
+    /// Key of the item.
+    pub item: String,
+    /// Probability of this item at this position, given the earlier ones.
+    pub propensity: f64,
+    /// Score.
+    pub score: f64,
+    /// What it costs.
+    pub costs: Vec<Cost>,
+}
+
+/// What a choice costs a budget.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cost {
+    /// Budget.
+    pub budget: String,
+    /// Amount: minor units of its currency, or a count.
+    pub amount: i64,
+}
+
+/// A model as used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Model {
+    /// Name.
+    pub name: String,
+    /// Samples learned when it was used.
+    pub version: u64,
+}
+
+impl Decision {
+    /// The decision of a record; `plan` gives the names of budgets and of silence.
+    #[must_use]
+    pub fn new(
+        scene: &str,
+        plan: Option<&ScenePlan>,
+        record: DecisionRecord,
+        repeated: bool,
+    ) -> Self {
+        let budget = |i: u16| {
+            let plan = plan.and_then(|p| p.budgets.get(usize::from(i)));
+            plan.map_or_else(|| i.to_string(), |b| b.name.clone())
+        };
+        let silence = || {
+            let policy = plan.and_then(|p| p.policy(&record.policy));
+            policy.map_or_else(|| "null".to_owned(), |p| p.null_action.name.clone())
+        };
+        let decision = record.decision;
+        Self {
+            id: record.request.decision.to_string(),
+            scene: scene.to_owned(),
+            scene_version: record.scene_version,
+            customer: record.request.customer.to_string(),
+            at: time::write(record.request.moment.now),
+            origin: record.request.origin.word(),
+            null_action: decision.null.then(silence),
+            choices: decision
+                .choices
+                .into_iter()
+                .map(|c| Choice {
+                    position: c.position,
+                    item: c.item,
+                    propensity: c.propensity,
+                    score: c.score,
+                    costs: c
+                        .costs
+                        .iter()
+                        .map(|d| Cost {
+                            budget: budget(d.budget),
+                            amount: d.amount,
+                        })
+                        .collect(),
+                })
+                .collect(),
+            propensity: decision.propensity,
+            candidates: decision.candidates,
+            available: decision.available,
+            refusals: decision.refusals,
+            withheld: record.withheld,
+            model: record.model.map(|m| Model {
+                name: m.name,
+                version: m.version,
+            }),
+            valid_until: time::write(record.valid_until),
+            policy: record.policy,
+            repeated,
+        }
+    }
+}
+
+/// A decision with all that was recorded of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Recorded {
+    /// The decision.
+    pub decision: Decision,
+    /// Everything needed to make it again: versions, slots read, distribution, seed, trace, positions.
+    #[schema(value_type = Object)]
+    pub record: DecisionRecord,
+}
+
+impl Recorded {
+    /// The record, with the names that its scene gives.
+    #[must_use]
+    pub fn new(engine: &Engine, record: DecisionRecord) -> Self {
+        let scene = engine
+            .scenes()
+            .into_iter()
+            .find(|s| s.number == record.scene.0);
+        let name = scene.map_or_else(|| record.scene.0.to_string(), |s| s.name);
+        let plan = engine.plan(&name).ok();
+        Self {
+            decision: Decision::new(&name, plan.as_deref(), record.clone(), false),
+            record,
+        }
+    }
+}
+
+/// A decision computed again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explained {
+    /// True when computing it again gave the same to the bit; null when it could not be computed.
+    pub agrees: Option<bool>,
+    /// Where it did not agree.
+    pub differences: Vec<String>,
+    /// Why it could not be computed again; null when it could.
+    pub not_recomputed: Option<String>,
+    /// The decision and its record.
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub recorded: Recorded,
+}
+
+impl Explained {
+    /// An explanation, with the names that its scene gives.
+    #[must_use]
+    pub fn new(engine: &Engine, explanation: api::Explanation) -> Self {
+        Self {
+            agrees: explanation
+                .not_recomputed
+                .is_none()
+                .then_some(explanation.differences.is_empty()),
+            differences: explanation.differences,
+            not_recomputed: explanation.not_recomputed,
+            recorded: Recorded::new(engine, explanation.record),
+        }
+    }
+}

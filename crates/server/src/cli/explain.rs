@@ -1,0 +1,126 @@
+//! `luopan explain ID`: computes a recorded decision again, compares, and says why it came out so.
+
+use super::Common;
+use super::decide::words_of;
+use super::output::{Said, table};
+use crate::answer::{Explained, value};
+use crate::data::{Opening, open};
+use crate::problem::{Problem, Result};
+use clap::Args;
+use luopan_kernel::decide::Candidate;
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Decision
+    id: String,
+}
+
+pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
+    let id = explain
+        .id
+        .parse()
+        .map_err(|e| Problem::new("bad_id", format!("{e}")))?;
+    let opened = open(&common.data, Opening::Existing).await?;
+    opened.settle().await?;
+    let explained = opened
+        .engine
+        .explain(id)
+        .await
+        .map(|e| Explained::new(&opened.engine, e));
+    opened.close().await;
+    let explained = explained?;
+    let text = words(&explained);
+    let agrees = explained.agrees != Some(false);
+    Ok(Said::new(&explained, text)?.unless(agrees))
+}
+
+fn words(explained: &Explained) -> String {
+    let decision = &explained.recorded.decision;
+    let record = &explained.recorded.record;
+    let mut out = words_of(decision);
+    out.push_str(&format!(
+        "scene {} version {}, policy {}, at {}, origin {}, semantics {}\n",
+        decision.scene,
+        decision.scene_version,
+        decision.policy,
+        decision.at,
+        decision.origin,
+        record.semantics
+    ));
+    if let Some(model) = &decision.model {
+        out.push_str(&format!(
+            "model {} after {} samples\n",
+            model.name, model.version
+        ));
+    }
+    match (&explained.agrees, &explained.not_recomputed) {
+        (Some(true), _) => out.push_str("computed again from its record: the same to the bit\n"),
+        (_, Some(why)) => out.push_str(&format!("not computed again: {why}\n")),
+        _ => {
+            out.push_str("computed again from its record: it differs\n");
+            for difference in &explained.differences {
+                out.push_str(&format!("- {difference}\n"));
+            }
+        }
+    }
+    let read: Vec<Vec<String>> = record
+        .decision
+        .slots_read
+        .iter()
+        .map(|(name, v)| vec![name.clone(), value(v).to_string()])
+        .collect();
+    if !read.is_empty() {
+        out.push('\n');
+        out.push_str(&table(&["read", "value"], &read));
+    }
+    let silence = decision.null_action.as_deref().unwrap_or("(silence)");
+    let traced: Vec<Vec<String>> = record
+        .decision
+        .trace
+        .iter()
+        .map(|c| traced(c, silence))
+        .collect();
+    if !traced.is_empty() {
+        out.push('\n');
+        out.push_str(&table(
+            &["candidate", "score", "probability", "why"],
+            &traced,
+        ));
+    }
+    out
+}
+
+fn traced(candidate: &Candidate, silence: &str) -> Vec<String> {
+    let why = match &candidate.refusal {
+        Some(refusal) => {
+            let read: Vec<String> = refusal
+                .reads
+                .iter()
+                .map(|(name, v)| format!("{name} = {}", value(v)))
+                .collect();
+            let clause = refusal
+                .clause
+                .as_deref()
+                .map(|c| format!(": {c}"))
+                .unwrap_or_default();
+            format!("refused by `{}`{clause} {}", refusal.rule, read.join(", "))
+                .trim_end()
+                .to_owned()
+        }
+        None => candidate
+            .contributions
+            .iter()
+            .map(|c| format!("{} {:+.3}", c.feature, c.value))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    vec![
+        candidate.item.clone().unwrap_or_else(|| silence.to_owned()),
+        candidate
+            .score
+            .map(|s| format!("{s:.4}"))
+            .unwrap_or_default(),
+        format!("{:.4}", candidate.probability),
+        why,
+    ]
+}

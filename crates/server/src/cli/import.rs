@@ -1,0 +1,265 @@
+//! `luopan import`: files of events, customers or products into a scene, through one of its mappings.
+
+use super::output::Said;
+use super::{Common, Format};
+use crate::data::{Opened, Opening, open};
+use crate::import::load::{self, Into, Loaded};
+use crate::problem::{Problem, Result};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use luopan_scene::Mapping;
+use luopan_scene::mapping::{self, Target};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Scene
+    #[arg(long)]
+    scene: String,
+    /// What the rows become
+    #[arg(long, value_enum)]
+    into: What,
+    /// Mapping: the name of one of the scene's, or a file
+    #[arg(long, value_name = "MAPPING")]
+    mapping: String,
+    /// Files: CSV, lines of JSON or Parquet, also gzipped
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Events of one type.
+    Events,
+    /// Attributes of customers.
+    Customers,
+    /// Items of a catalogue.
+    Products,
+}
+
+impl What {
+    fn fits(self, target: &Target) -> bool {
+        matches!(
+            (self, target),
+            (Self::Events, Target::Events { .. })
+                | (Self::Customers, Target::Customers)
+                | (Self::Products, Target::Products { .. })
+        )
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Customers => "customers",
+            Self::Products => "products",
+        }
+    }
+}
+
+fn word(target: &Target) -> &'static str {
+    match target {
+        Target::Events { .. } => "events",
+        Target::Customers => "customers",
+        Target::Products { .. } => "products",
+        Target::Campaign { .. } => "campaign",
+    }
+}
+
+pub(super) async fn run(common: &Common, import: Import) -> Result<Said> {
+    for file in &import.files {
+        // All of them are looked for before the first is taken.
+        crate::import::source::size(file)?;
+    }
+    let opened = open(&common.data, Opening::Existing).await?;
+    let loaded = load(&opened, common.format, &import).await;
+    opened.close().await;
+    let (total, files) = loaded?;
+    let text = format!(
+        "{} rows: {} accepted, {} duplicate, {} quarantined{}",
+        total.rows,
+        total.accepted,
+        total.duplicate,
+        total.quarantined,
+        if total.skipped > 0 {
+            format!(", {} passed over by the mapping", total.skipped)
+        } else {
+            String::new()
+        }
+    );
+    let text = if total.quarantined > 0 {
+        format!(
+            "{text}\n`luopan quarantine list --scene {}` says why each stands there",
+            import.scene
+        )
+    } else {
+        text
+    };
+    Said::new(
+        &json!({
+            "scene": import.scene,
+            "rows": total.rows,
+            "accepted": total.accepted,
+            "duplicate": total.duplicate,
+            "quarantined": total.quarantined,
+            "skipped": total.skipped,
+            "files": files,
+        }),
+        text,
+    )
+}
+
+async fn load(
+    opened: &Opened,
+    format: Format,
+    import: &Import,
+) -> Result<(Loaded, Vec<serde_json::Value>)> {
+    let mapping = find(opened, &import.scene, &import.mapping).await?;
+    if !import.into.fits(&mapping.target) {
+        return Err(Problem::new(
+            "command_line",
+            format!(
+                "mapping `{}` makes {} of rows, not {}; write --into {0}, or name another mapping",
+                import.mapping,
+                word(&mapping.target),
+                import.into.word()
+            )
+            .replace(
+                "--into events, or",
+                &format!("--into {}, or", word(&mapping.target)),
+            ),
+        ));
+    }
+    opened.engine.start().await?;
+    let into = Into {
+        engine: &opened.engine,
+        scene: &import.scene,
+        mapping: &mapping,
+    };
+    let mut total = Loaded::default();
+    let mut files = Vec::new();
+    for path in &import.files {
+        let passed = Arc::new(AtomicU64::new(0));
+        let bar = Bar::new(path, format, passed.clone());
+        let loaded = load::file(into, path, passed, |total| bar.begin(total)).await;
+        bar.end();
+        let loaded = loaded?;
+        total.add(loaded);
+        files.push(json!({ "file": path, "rows": loaded.rows, "accepted": loaded.accepted, "duplicate": loaded.duplicate, "quarantined": loaded.quarantined, "skipped": loaded.skipped }));
+    }
+    Ok((total, files))
+}
+
+/// The mapping: one of the scene as it is applied, else a file checked against the scene.
+async fn find(opened: &Opened, scene: &str, name: &str) -> Result<Mapping> {
+    let plan = opened.engine.plan(scene)?;
+    let info = opened.engine.scenes().into_iter().find(|s| s.name == scene);
+    let mut known = Vec::new();
+    if let Some(info) = info {
+        let number = luopan_kernel::id::SceneNo(info.number);
+        for (path, text) in opened
+            .stores
+            .control
+            .scene_files(number, info.version)
+            .await?
+        {
+            let Some(own) = mapping_name(&path) else {
+                continue;
+            };
+            if own == name {
+                return parsed(&path, &String::from_utf8_lossy(&text), &plan);
+            }
+            known.push(own.to_owned());
+        }
+    }
+    let path = Path::new(name);
+    if path.is_file() {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| crate::import::source::unreadable(path, &e))?;
+        return parsed(name, &text, &plan);
+    }
+    Err(Problem::new(
+        "unknown_mapping",
+        format!(
+            "scene `{scene}` has no mapping `{name}` and there is no such file; {}",
+            if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            }
+        ),
+    ))
+}
+
+/// The name of a mapping that stands in a pack under this path.
+fn mapping_name(path: &str) -> Option<&str> {
+    let (folder, file) = path.rsplit_once('/')?;
+    let (name, ending) = file.rsplit_once('.')?;
+    (folder.rsplit('/').next() == Some("mappings") && matches!(ending, "yaml" | "yml"))
+        .then_some(name)
+}
+
+fn parsed(path: &str, text: &str, plan: &luopan_kernel::plan::ScenePlan) -> Result<Mapping> {
+    mapping::parse(path, text, plan).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Problem::new("scene_faults", lines.join("\n"))
+            .with("faults", serde_json::to_value(&faults).unwrap_or_default())
+    })
+}
+
+/// A progress bar on standard error, when that is a terminal and people are reading.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    passed: Arc<AtomicU64>,
+    watch: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Bar {
+    pub(super) fn new(path: &Path, format: Format, passed: Arc<AtomicU64>) -> Self {
+        let shown = format == Format::Text && std::io::stderr().is_terminal();
+        let bar = if shown {
+            ProgressBar::new(0)
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "{msg} {bar:40} {percent:>3} % {elapsed} (about {eta} left)",
+        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(
+            path.file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        );
+        Self {
+            bar,
+            passed,
+            watch: parking_lot::Mutex::new(None),
+        }
+    }
+
+    pub(super) fn begin(&self, total: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.set_length(total);
+        let (bar, passed) = (self.bar.clone(), self.passed.clone());
+        *self.watch.lock() = Some(tokio::spawn(async move {
+            loop {
+                bar.set_position(passed.load(Ordering::Relaxed));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }));
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(watch) = self.watch.lock().take() {
+            watch.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line: arguments in, words or JSON out, one file a command. Answers go to standard output, everything else to
+//! standard error; a refusal is one clear sentence, or a problem document with `--format json`.
+
+mod decide;
+mod demo;
+mod explain;
+mod import;
+mod key;
+mod openapi;
+mod output;
+mod profile;
+mod quarantine;
+mod scene;
+mod segment;
+mod serve;
+mod verify;
+
+use crate::problem::{Problem, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use output::Said;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Luopan: events in, decisions out, and it learns from every answer.
+#[derive(Debug, Parser)]
+#[command(name = "luopan", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Data folder
+    #[arg(long, global = true, env = "LUOPAN_DATA", default_value = "luopan-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// How answers are written
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the loop learn on simulated customers
+    Demo(demo::Demo),
+    /// Serve the HTTP API
+    Serve(serve::Serve),
+    /// Check, apply and list scene packs
+    #[command(subcommand)]
+    Scene(scene::Scene),
+    /// Import files of events, customers or products
+    Import(import::Import),
+    /// Show what is known of a customer
+    Profile(profile::Profile),
+    /// Decide for a customer
+    Decide(decide::Decide),
+    /// Recompute a recorded decision and show why it came out so
+    Explain(explain::Explain),
+    /// List segments and count rules
+    #[command(subcommand)]
+    Segment(segment::Segment),
+    /// List quarantined inputs and try them again
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
+    /// Replay the log from nothing and compare with what is stored
+    Verify,
+    /// Print the description of the HTTP API
+    Openapi,
+    /// Make API keys
+    #[command(subcommand)]
+    Key(key::Key),
+}
+
+impl Command {
+    async fn run(self, common: &Common) -> Result<Said> {
+        match self {
+            Self::Demo(c) => demo::run(common, c).await,
+            Self::Serve(c) => serve::run(common, c).await,
+            Self::Scene(c) => scene::run(common, c).await,
+            Self::Import(c) => import::run(common, c).await,
+            Self::Profile(c) => profile::run(common, c).await,
+            Self::Decide(c) => decide::run(common, c).await,
+            Self::Explain(c) => explain::run(common, c).await,
+            Self::Segment(c) => segment::run(common, c).await,
+            Self::Quarantine(c) => quarantine::run(common, c).await,
+            Self::Verify => verify::run(common).await,
+            Self::Openapi => Ok(openapi::run()),
+            Self::Key(c) => key::run(common, c).await,
+        }
+    }
+}
+
+/// Exit code of a refusal.
+const REFUSED: u8 = 1;
+/// Exit code of a command line that cannot be read.
+const USAGE: u8 = 2;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    log_to_stderr(cli.common.format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(cli.common.format, &Problem::internal(format!("starting failed: {error}"))),
+    };
+    let format = cli.common.format;
+    let answer = runtime.block_on(cli.command.run(&cli.common));
+    let code = match answer.and_then(|said| said.print(format).map(|()| said.agrees())) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(REFUSED),
+        Err(problem) => refuse(format, &problem),
+    };
+    // Nothing that still runs in the background may keep a finished command alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+fn refuse(format: Format, problem: &Problem) -> ExitCode {
+    output::error(format, problem);
+    ExitCode::from(REFUSED)
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked = !error.use_stderr();
+    let words: Vec<_> = std::env::args().collect();
+    let json = words.windows(2).any(|w| w == ["--format", "json"]) || words.iter().any(|w| w == "--format=json");
+    if asked || !json {
+        // A closed pipe is the reader's choice, not a fault.
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        output::error(Format::Json, &Problem::new("command_line", first.trim_start_matches("error: ")));
+    }
+    if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+}
+
+/// Structured logs on standard error; `LUOPAN_LOG` says how much (`info`, `luopan_engine=debug`).
+fn log_to_stderr(format: Format) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("LUOPAN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,luopan=info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second initialisation (in tests) leaves the first in place.
+    let _ = match format {
+        Format::Text => subscriber.try_init(),
+        Format::Json => subscriber.json().try_init(),
+    };
+}

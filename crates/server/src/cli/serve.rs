@@ -1,0 +1,125 @@
+//! `luopan serve`: the HTTP API over a data folder, until the process is told to stop.
+
+use super::output::{Said, line};
+use super::{Common, Format};
+use crate::data::{Opening, open};
+use crate::http::{App, router};
+use crate::limits::STOP_TIME_MAX;
+use crate::problem::{Problem, Result};
+use crate::{env, keys};
+use axum::serve::ListenerExt;
+use clap::Args;
+use serde_json::json;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "LUOPAN_LISTEN",
+        default_value = "127.0.0.1:7700",
+        value_name = "ADDRESS:PORT"
+    )]
+    listen: SocketAddr,
+    /// Ask for an API key at /metrics too
+    #[arg(long)]
+    metrics_key: bool,
+}
+
+pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
+    let stop = stop_signal()?;
+    let opened = open(&common.data, Opening::Create).await?;
+    let first =
+        keys::ensure_first(opened.stores.control.as_ref(), &common.data, env::now()).await?;
+    let listener = TcpListener::bind(serve.listen).await.map_err(|e| {
+        Problem::new(
+            "command_line",
+            format!(
+                "listening on {} failed: {e}; name another address with --listen",
+                serve.listen
+            ),
+        )
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
+    opened.engine.start().await?;
+    let app = App::new(
+        opened.engine.clone(),
+        opened.stores.clone(),
+        serve.metrics_key,
+    )
+    .await?;
+    announce(common, address, first)?;
+    tracing::info!(target: "luopan", %address, data = %common.data.display(), "serving");
+
+    let (told, mut heard) = watch::channel(false);
+    let listener = listener.tap_io(|stream| {
+        // Answers are small and waited for; a socket that refuses still works, only later.
+        let _ = stream.set_nodelay(true);
+    });
+    let graceful = async move {
+        stop.await;
+        let _ = told.send(true);
+    };
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(graceful);
+    let late = async {
+        let _ = heard.wait_for(|told| *told).await;
+        tokio::time::sleep(STOP_TIME_MAX).await;
+    };
+    let outcome = tokio::select! {
+        outcome = served.into_future() => outcome,
+        () = late => {
+            tracing::warn!(target: "luopan", "connections still open were cut after {} seconds", STOP_TIME_MAX.as_secs());
+            Ok(())
+        }
+    };
+    opened.close().await;
+    tracing::info!(target: "luopan", "stopped");
+    outcome.map_err(|e| Problem::internal(format!("serving failed: {e}")))?;
+    Ok(Said::nothing())
+}
+
+fn announce(common: &Common, address: SocketAddr, first: Option<String>) -> Result<()> {
+    let url = format!("http://{address}");
+    if common.format == Format::Json {
+        return line(&json!({ "listening": url, "api_key": first }).to_string());
+    }
+    if let Some(secret) = first {
+        let file = keys::file(&common.data);
+        line(&format!(
+            "api key, shown this once and kept in {}: {secret}",
+            file.display()
+        ))?;
+    }
+    line(&format!("listening on {url}"))
+}
+
+/// Ends when the process is told to stop (interrupt, or terminate on Unix).
+fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|e| Problem::internal(format!("listening for signals failed: {e}")))
+        };
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}

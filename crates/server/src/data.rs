@@ -1,0 +1,104 @@
+//! The data folder: opening the stores in it and the engine over them. The one place that knows which backends are used.
+
+use crate::env::RealEnv;
+use crate::problem::{Problem, Result};
+use luopan_embedded::Embedded;
+use luopan_engine::api::{RefusalKind, WAIT_US_MAX};
+use luopan_engine::{Engine, Limits, Stores as EngineStores};
+use luopan_store::Stores;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longest wait of a command until what stood in the log is folded.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Whether a folder that is not there is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It is made.
+    Create,
+    /// It must be there.
+    Existing,
+}
+
+/// An open data folder.
+#[derive(Debug)]
+pub struct Opened {
+    /// The engine, recovered and not yet started.
+    pub engine: Arc<Engine>,
+    /// The stores below it.
+    pub stores: Stores,
+    /// The environment it runs in.
+    pub env: Arc<RealEnv>,
+}
+
+/// Opens a data folder and recovers the engine.
+///
+/// # Errors
+/// `data_in_use` when another process holds it, `data_unusable` when it is missing or cannot be read.
+pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
+    if opening == Opening::Existing && !data.is_dir() {
+        return Err(Problem::new(
+            "data_unusable",
+            format!(
+                "there is no data folder {}; `luopan scene apply PATH` makes one, or name another with --data",
+                data.display()
+            ),
+        ));
+    }
+    let embedded = Embedded::open(data, luopan_embedded::Options::default()).await?;
+    let stores = embedded.stores();
+    let env = Arc::new(RealEnv::default());
+    let below = EngineStores {
+        log: stores.log.clone(),
+        state: stores.state.clone(),
+        control: stores.control.clone(),
+        keys: stores.keys.clone(),
+    };
+    let engine = Engine::open(below, env.clone(), Limits::default()).await?;
+    Ok(Opened {
+        engine,
+        stores,
+        env,
+    })
+}
+
+impl Opened {
+    /// Starts the engine and waits until everything in the log is folded, so that a command sees what was acknowledged.
+    ///
+    /// # Errors
+    /// `not_ready` when a partition is halted or the wait is too long.
+    pub async fn settle(&self) -> Result<()> {
+        self.engine.start().await?;
+        let started = Instant::now();
+        loop {
+            let stats = self.engine.stats().await?;
+            if let Some((partition, reason)) = stats.halted.first() {
+                return Err(Problem::new(
+                    "not_ready",
+                    format!("partition {partition} is halted: {reason}"),
+                ));
+            }
+            match self.engine.settle(WAIT_US_MAX).await {
+                Ok(()) => return Ok(()),
+                Err(refusal) if refusal.kind != RefusalKind::Timeout => return Err(refusal.into()),
+                Err(_) => {}
+            }
+            if started.elapsed() > SETTLE_TIME_MAX {
+                return Err(Problem::new(
+                    "not_ready",
+                    format!(
+                        "{} log entries are still not folded; try again",
+                        stats.fold_lag
+                    ),
+                ));
+            }
+        }
+    }
+
+    /// Drains and ends the engine.
+    pub async fn close(self) {
+        self.engine.stop().await;
+    }
+}

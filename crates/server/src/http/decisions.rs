@@ -1,0 +1,240 @@
+//! `/v1/decisions`: asking for decisions, reading them back, and explaining them.
+
+use super::App;
+use super::body;
+use super::query::{self, Part};
+use crate::answer::{Decision, Explained, Recorded};
+use crate::asked::DecisionBody;
+use crate::limits::DECISIONS_PER_REQUEST_MAX;
+use crate::problem::{Problem, Refused, Result};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use luopan_engine::api::{DecideRequest, DecisionAnswer, PositionToken};
+use luopan_kernel::id::DecisionId;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Many requests, decided together: one read and one durable commit.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecisionsBody {
+    /// The requests, 1 to 1,000.
+    #[schema(min_items = 1, max_items = 1000)]
+    requests: Vec<DecisionBody>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[allow(dead_code)]
+#[serde(untagged)]
+pub(super) enum DecideDoc {
+    One(DecisionBody),
+    Many(DecisionsBody),
+}
+
+/// What became of each request, in their order.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DecisionsAnswer {
+    /// One a request.
+    answers: Vec<One>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum One {
+    /// Decided, durably.
+    Decided {
+        /// The decision.
+        decision: Box<Decision>,
+    },
+    /// Refused; the others stand.
+    Refused {
+        /// Why.
+        problem: Box<Problem>,
+    },
+}
+
+/// The answer to one request or to many.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum Decided {
+    /// To one.
+    One(Box<Decision>),
+    /// To many.
+    Many(DecisionsAnswer),
+}
+
+/// Decides: the answer comes when the decision is durable.
+///
+/// The same idempotency key gives the first decision again; with another request it is refused. The header
+/// `Idempotency-Key` says the same as the member `idempotency_key`.
+#[utoipa::path(
+    post,
+    path = "/v1/decisions",
+    tag = "decisions",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 bytes")),
+    request_body = DecideDoc,
+    responses(
+        (status = 200, body = Decided),
+        (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
+    )
+)]
+pub(super) async fn decide(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    request: Body,
+) -> std::result::Result<Json<Decided>, Refused> {
+    #[derive(Deserialize)]
+    struct Peek {
+        requests: Option<IgnoredAny>,
+    }
+    let held = body::read(&app, &headers, request).await?;
+    let peek: Peek = body::json(&headers, &held.bytes)?;
+    let key = headers
+        .get("idempotency-key")
+        .map(|v| {
+            v.to_str().map_err(|_| {
+                Problem::new(
+                    "bad_idempotency_key",
+                    "the header `Idempotency-Key` is not text",
+                )
+            })
+        })
+        .transpose()?;
+    if peek.requests.is_none() {
+        let asked: DecisionBody = body::json(&headers, &held.bytes)?;
+        let request = prepared(&app, &headers, asked, key)?;
+        let scene = request.scene.clone();
+        let answer = app.engine.decide(request).await?;
+        return Ok(Json(Decided::One(Box::new(shown(&app, &scene, answer)))));
+    }
+    if key.is_some() {
+        return Err(Problem::new(
+            "malformed_request",
+            "the header `Idempotency-Key` stands beside many requests; give each its own `idempotency_key`",
+        )
+        .into());
+    }
+    let asked: DecisionsBody = body::json(&headers, &held.bytes)?;
+    many(&app, &headers, asked.requests)
+        .await
+        .map(|answers| Json(Decided::Many(answers)))
+        .map_err(Refused)
+}
+
+fn prepared(
+    app: &App,
+    headers: &HeaderMap,
+    asked: DecisionBody,
+    key: Option<&str>,
+) -> Result<DecideRequest> {
+    let scene = app.scene(query::named(asked.scene(), headers)?)?;
+    asked.request(scene, key)
+}
+
+fn shown(app: &App, scene: &str, answer: DecisionAnswer) -> Decision {
+    let plan = app.engine.plan(scene).ok();
+    Decision::new(scene, plan.as_deref(), answer.record, answer.repeated)
+}
+
+async fn many(app: &App, headers: &HeaderMap, asked: Vec<DecisionBody>) -> Result<DecisionsAnswer> {
+    if asked.is_empty() || asked.len() > DECISIONS_PER_REQUEST_MAX {
+        let word = if asked.is_empty() {
+            "malformed_request"
+        } else {
+            "batch_too_large"
+        };
+        return Err(Problem::limit(
+            word,
+            format!(
+                "`requests` holds {}; write 1 to {DECISIONS_PER_REQUEST_MAX}",
+                asked.len()
+            ),
+            DECISIONS_PER_REQUEST_MAX as u64,
+        ));
+    }
+    let mut answers: Vec<Option<One>> = Vec::new();
+    let mut requests = Vec::new();
+    for one in asked {
+        match prepared(app, headers, one, None) {
+            Ok(request) => {
+                requests.push(request);
+                answers.push(None);
+            }
+            Err(problem) => answers.push(Some(One::Refused { problem })),
+        }
+    }
+    // One wait for all, so that the whole request waits no longer than its longest part.
+    let mut token = PositionToken::default();
+    let mut wait_us = 0;
+    for request in &mut requests {
+        for (partition, position) in &request.at_least.0 {
+            token.include(*partition, *position);
+        }
+        wait_us = wait_us.max(std::mem::take(&mut request.wait_us));
+    }
+    if !token.0.is_empty() {
+        // A wait that ends early is told to those requests that it concerns, when they are decided.
+        let _ = app.engine.wait_for(&token, wait_us).await;
+    }
+    let decided = app.engine.decide_many(&requests).await;
+    let mut decided = requests.iter().zip(decided);
+    for answer in answers.iter_mut().filter(|a| a.is_none()) {
+        *answer = decided.next().map(|(request, outcome)| match outcome {
+            Ok(a) => One::Decided {
+                decision: Box::new(shown(app, &request.scene, a)),
+            },
+            Err(refusal) => One::Refused {
+                problem: refusal.into(),
+            },
+        });
+    }
+    Ok(DecisionsAnswer {
+        answers: answers.into_iter().flatten().collect(),
+    })
+}
+
+fn id(text: &str) -> Result<DecisionId> {
+    text.parse()
+        .map_err(|e| Problem::new("bad_id", format!("{e}")))
+}
+
+/// A decision as recorded.
+#[utoipa::path(
+    get,
+    path = "/v1/decisions/{id}",
+    tag = "decisions",
+    params(("id" = String, Path, description = "Decision")),
+    responses(
+        (status = 200, body = Recorded),
+        (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
+    )
+)]
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Part(text): Part,
+) -> std::result::Result<Json<Recorded>, Refused> {
+    let record = app.engine.decision(id(&text)?).await?;
+    Ok(Json(Recorded::new(&app.engine, record)))
+}
+
+/// A decision, computed again from its record and compared with it.
+#[utoipa::path(
+    get,
+    path = "/v1/decisions/{id}/explain",
+    tag = "decisions",
+    params(("id" = String, Path, description = "Decision")),
+    responses(
+        (status = 200, body = Explained),
+        (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
+    )
+)]
+pub(super) async fn explain(
+    State(app): State<Arc<App>>,
+    Part(text): Part,
+) -> std::result::Result<Json<Explained>, Refused> {
+    let explanation = app.engine.explain(id(&text)?).await?;
+    Ok(Json(Explained::new(&app.engine, explanation)))
+}

@@ -1,0 +1,229 @@
+//! The HTTP API: documents in and out. It turns requests into calls of the engine and answers back; nothing behind it knows
+//! what a status code is, and nothing here decides anything about customers.
+
+mod auth;
+mod body;
+mod customers;
+mod decisions;
+mod events;
+mod health;
+mod quarantine;
+mod query;
+mod scenes;
+mod segments;
+
+use crate::keys::Keys;
+use crate::limits::{BODIES_BYTES_MAX, REQUESTS_MAX};
+use crate::metrics::Metrics;
+use crate::problem::{Problem, Result};
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Uri;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use luopan_engine::Engine;
+use luopan_store::Stores;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct App {
+    engine: Arc<Engine>,
+    stores: Stores,
+    keys: Keys,
+    metrics: Metrics,
+    metrics_keyed: bool,
+    bodies: Arc<Semaphore>,
+    in_flight: AtomicUsize,
+}
+
+impl App {
+    /// A server over an open engine. `metrics_keyed`: `/metrics` wants an API key too.
+    ///
+    /// # Errors
+    /// The control plane's, while the API keys are read.
+    pub async fn new(
+        engine: Arc<Engine>,
+        stores: Stores,
+        metrics_keyed: bool,
+    ) -> Result<Arc<Self>> {
+        let keys = Keys::new(stores.control.api_keys().await?);
+        let metrics = Metrics::new().map_err(Problem::internal)?;
+        Ok(Arc::new(Self {
+            engine,
+            stores,
+            keys,
+            metrics,
+            metrics_keyed,
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / body::SHARE_BYTES)),
+            in_flight: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The scene a request is about: as named, else the only one there is.
+    fn scene(&self, named: Option<&str>) -> Result<String> {
+        if let Some(name) = named {
+            return Ok(name.to_owned());
+        }
+        let mut scenes = self.engine.scenes();
+        if scenes.len() == 1 {
+            return Ok(scenes.remove(0).name);
+        }
+        let names: Vec<&str> = scenes.iter().map(|s| s.name.as_str()).collect();
+        let detail = if names.is_empty() {
+            "no scene is applied; apply one with `luopan scene apply PATH`".to_owned()
+        } else {
+            format!(
+                "several scenes are applied; name one of them with `?scene=`: {}",
+                names.join(", ")
+            )
+        };
+        Err(Problem::new("scene_wanted", detail))
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Luopan",
+        description = "Events in, decisions out. Refusals are problem documents (RFC 9457) with a stable `code`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers((url = "http://127.0.0.1:7700")),
+    security(("api_key" = [])),
+    components(schemas(Problem)),
+    modifiers(&Scheme)
+)]
+struct Api;
+
+struct Scheme;
+
+impl utoipa::Modify for Scheme {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "API key, made at first start or with `luopan key create NAME`",
+            ))
+            .build();
+        api.components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Routes and their description are one thing, so that neither can forget the other.
+fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
+    let open = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::openapi));
+    let keyed = OpenApiRouter::new()
+        .routes(routes!(events::send))
+        .routes(routes!(decisions::decide))
+        .routes(routes!(decisions::get))
+        .routes(routes!(decisions::explain))
+        .routes(routes!(customers::get))
+        .routes(routes!(customers::link))
+        .routes(routes!(customers::unlink))
+        .routes(routes!(segments::list))
+        .routes(routes!(segments::members))
+        .routes(routes!(segments::count))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::retry))
+        .routes(routes!(scenes::list));
+    (open, keyed)
+}
+
+/// The description of the API, as `luopan openapi` prints it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (open, keyed) = routes();
+    open.merge(keyed).into_openapi()
+}
+
+/// The description as JSON text, ending with a line break.
+#[must_use]
+pub fn openapi_json() -> String {
+    // The description holds only text and lists; writing it cannot fail.
+    openapi().to_pretty_json().unwrap_or_default() + "\n"
+}
+
+/// The whole service.
+pub fn router(app: Arc<App>) -> Router {
+    let (open, keyed) = routes();
+    let (open, _) = open.split_for_parts();
+    let (keyed, _) = keyed.split_for_parts();
+    let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), auth::door));
+    open.merge(keyed)
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .with_state(app)
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    let path = crate::incoming::cut(uri.path(), 200);
+    *Problem::new(
+        "unknown_route",
+        format!("there is nothing at `{path}`; GET /openapi.json lists what there is"),
+    )
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    *Problem::new(
+        "method_not_allowed",
+        format!(
+            "`{}` is not allowed at `{}`; GET /openapi.json lists what is",
+            request.method(),
+            crate::incoming::cut(request.uri().path(), 200)
+        ),
+    )
+}
+
+/// Lets a request go when its limit allows, turns a panic into an answer, and notes how long it took.
+async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    struct Flight<'a>(&'a AtomicUsize);
+    impl Drop for Flight<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let before = app.in_flight.fetch_add(1, Ordering::Relaxed);
+    let _flight = Flight(&app.in_flight);
+    if before >= REQUESTS_MAX {
+        return Problem::limit(
+            "too_many_requests",
+            format!("{REQUESTS_MAX} requests are worked on now; try again in a moment"),
+            REQUESTS_MAX as u64,
+        )
+        .into_response();
+    }
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| {
+        tracing::error!(
+            route = route.as_ref().map(MatchedPath::as_str),
+            "a request ended with a panic"
+        );
+        Problem::internal("working on the request stopped").into_response()
+    });
+    let took = started.elapsed();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    app.metrics.request(method.as_str(), route, status, took);
+    tracing::debug!(%method, route, status, took_us = took.as_micros() as u64, "request");
+    response
+}

@@ -1,0 +1,242 @@
+//! Rows through a scene's mapping: each becomes an event for the engine, a catalogue item, or a bad row with its reason. The
+//! same file again gives the same event ids, so that importing it twice gives duplicates and nothing else.
+
+use super::rows::{BadRow, Row};
+use crate::incoming::cut;
+use luopan_engine::api::{EVENT_BYTES_MAX, Incoming, Raw};
+use luopan_kernel::event::CUSTOMER_TYPE;
+use luopan_kernel::id::hash128;
+use luopan_kernel::time::Micros;
+use luopan_kernel::value::Value;
+use luopan_scene::mapping::{Bound, Target};
+use luopan_scene::{MappedRow, Mapping, RowFault};
+use serde_json::json;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What a row became.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mapped {
+    /// An event, or attributes of a customer as an event.
+    Event(Box<Incoming<'static>>),
+    /// A catalogue item: key and values by attribute.
+    Item(String, Vec<(String, Raw<'static>)>),
+    /// The mapping passes over the row.
+    Skipped,
+}
+
+/// A mapping over the rows of one file.
+#[derive(Debug)]
+pub struct Mapper<'m> {
+    mapping: &'m Mapping,
+    /// Name of the file's content, for rows that have no id of their own and may truly repeat in another file.
+    file: u128,
+    bound: Option<(Arc<[String]>, Bound<'m>)>,
+    columns: Arc<[String]>,
+    loose: bool,
+}
+
+impl<'m> Mapper<'m> {
+    /// A mapper. `file`: a hash of the file's content. `loose`: rows name their own columns (lines of JSON), and a column
+    /// that is not there is missing.
+    #[must_use]
+    pub fn new(mapping: &'m Mapping, file: u128, loose: bool) -> Self {
+        let columns = mapping.columns().into_iter().map(str::to_owned).collect();
+        Self {
+            mapping,
+            file,
+            bound: None,
+            columns,
+            loose,
+        }
+    }
+
+    /// Finds the mapping's columns among `names`, when they are not found yet.
+    ///
+    /// # Errors
+    /// Each column that is not there, with the nearest one that is.
+    fn bind(&mut self, names: &Arc<[String]>) -> Result<&Bound<'m>, Vec<RowFault>> {
+        let known = self
+            .bound
+            .as_ref()
+            .is_some_and(|(n, _)| Arc::ptr_eq(n, names));
+        if !known {
+            let bound = self.mapping.bind(names)?;
+            self.bound = Some((names.clone(), bound));
+        }
+        match &self.bound {
+            Some((_, bound)) => Ok(bound),
+            None => Err(Vec::new()),
+        }
+    }
+
+    /// Applies the mapping to a row.
+    ///
+    /// # Errors
+    /// The row with the reason why it does not fit. A file whose header lacks a column is told by its first row.
+    pub fn row(&mut self, row: &Row) -> Result<Mapped, Box<BadRow>> {
+        let mapped = self.mapped(row)?;
+        self.shaped(mapped, row).map_err(|reason| bad(row, &reason))
+    }
+
+    /// What the mapping makes of a row, not yet shaped for intake.
+    ///
+    /// # Errors
+    /// As [`Mapper::row`].
+    pub fn mapped(&mut self, row: &Row) -> Result<MappedRow, Box<BadRow>> {
+        let bad = |reason: String| bad(row, &reason);
+        let mut cells = Vec::with_capacity(row.values.len());
+        let names = if self.loose {
+            for name in self.columns.iter() {
+                cells.push(cell(name, row.get(name)).map_err(&bad)?);
+            }
+            self.columns.clone()
+        } else {
+            for (name, value) in row.names.iter().zip(&row.values) {
+                cells.push(match cell(name, Some(value)) {
+                    Err(reason) if self.columns.contains(name) => return Err(bad(reason)),
+                    Err(_) => Value::Missing,
+                    Ok(value) => value,
+                });
+            }
+            row.names.clone()
+        };
+        let bound = match self.bind(&names) {
+            Ok(bound) => bound,
+            Err(faults) => {
+                return Err(bad(faults
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; ")));
+            }
+        };
+        bound
+            .row(row.number, &cells)
+            .map_err(|fault| bad(fault.to_string()))
+    }
+
+    fn shaped(&self, mapped: MappedRow, row: &Row) -> Result<Mapped, String> {
+        Ok(match mapped {
+            MappedRow::Skipped => Mapped::Skipped,
+            MappedRow::Customer { id, attributes } => {
+                // The same attributes may truly come back after others did, so the file is part of the id.
+                let content = format!("{:032x}/{}/{id}/{attributes:?}", self.file, row.number);
+                let event_id = format!("row-{:032x}", hash128(content.as_bytes()));
+                Mapped::Event(Box::new(event(
+                    id,
+                    event_id,
+                    CUSTOMER_TYPE.to_owned(),
+                    None,
+                    attributes,
+                )))
+            }
+            MappedRow::Event {
+                id,
+                event_id,
+                event: kind,
+                occurred_at,
+                properties,
+            } => {
+                // Two rows with the same content are two events: the row's number tells them apart.
+                let event_id = match self.mapping.event_id {
+                    Some(_) => event_id,
+                    None => format!("{event_id}-{}", row.number),
+                };
+                Mapped::Event(Box::new(event(id, event_id, kind, occurred_at, properties)))
+            }
+            MappedRow::Product { item, .. } => {
+                let Target::Products { attributes, .. } = &self.mapping.target else {
+                    return Err("the mapping is not one of products".to_owned());
+                };
+                let values = attributes
+                    .iter()
+                    .cloned()
+                    .zip(item.values.into_iter().map(raw))
+                    .collect();
+                Mapped::Item(item.key, values)
+            }
+            MappedRow::Campaign { .. } => {
+                return Err("a campaign is replayed with `luopan campaign replay`".to_owned());
+            }
+        })
+    }
+}
+
+/// A row that does not fit, with its reason.
+pub(crate) fn bad(row: &Row, reason: &str) -> Box<BadRow> {
+    Box::new(BadRow {
+        raw: text(row),
+        code: "malformed_row",
+        reason: format!("row {}: {reason}", row.number),
+    })
+}
+
+pub(crate) fn raw(value: Value<'static>) -> Raw<'static> {
+    match value {
+        Value::Missing => Raw::Null,
+        Value::Bool(v) => Raw::Bool(v),
+        Value::Int(v) => Raw::Int(v),
+        Value::Number(v) => Raw::Number(v),
+        Value::Text(v) => Raw::Text(v),
+        Value::Time(v) => Raw::Int(v.0),
+    }
+}
+
+fn cell(name: &str, value: Option<&Raw<'static>>) -> Result<Value<'static>, String> {
+    Ok(match value {
+        None | Some(Raw::Null) => Value::Missing,
+        Some(Raw::Bool(v)) => Value::Bool(*v),
+        Some(Raw::Int(v)) => Value::Int(*v),
+        Some(Raw::Number(v)) => Value::Number(*v),
+        Some(Raw::Text(v)) => Value::Text(v.clone()),
+        Some(Raw::Compound(what)) => {
+            return Err(format!(
+                "column `{name}` holds an {what}; write a boolean, a number or text"
+            ));
+        }
+    })
+}
+
+/// The event, with itself as JSON for quarantine, so that it can be tried again from there.
+pub(crate) fn event(
+    customer: String,
+    id: String,
+    kind: String,
+    occurred_at: Option<Micros>,
+    properties: Vec<(String, Value<'static>)>,
+) -> Incoming<'static> {
+    let properties: Vec<(Cow<'static, str>, Raw<'static>)> = properties
+        .into_iter()
+        .map(|(name, value)| (Cow::Owned(name), raw(value)))
+        .collect();
+    let shown: serde_json::Map<String, serde_json::Value> = properties
+        .iter()
+        .map(|(name, value)| (name.to_string(), crate::asked::raw_json(value)))
+        .collect();
+    let mut whole = json!({ "id": id, "customer": customer, "type": kind, "properties": shown });
+    if let Some(at) = occurred_at {
+        whole["occurred_at"] = at.0.into();
+    }
+    Incoming {
+        id: Cow::Owned(id),
+        customer: Cow::Owned(customer),
+        kind: Cow::Owned(kind),
+        occurred_at,
+        properties,
+        context: Vec::new(),
+        corrects: None,
+        raw: Cow::Owned(whole.to_string()),
+    }
+}
+
+/// A row as JSON, for people to look at in quarantine.
+fn text(row: &Row) -> String {
+    let map: serde_json::Map<String, serde_json::Value> = row
+        .names
+        .iter()
+        .zip(&row.values)
+        .map(|(n, v)| (n.clone(), crate::asked::raw_json(v)))
+        .collect();
+    cut(&serde_json::Value::Object(map).to_string(), EVENT_BYTES_MAX).to_owned()
+}

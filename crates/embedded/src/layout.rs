@@ -1,4 +1,4 @@
-//! How the fjall databases are laid out: keyspaces and their options, chosen by measurement (`docs/decisions`, and
+//! How the fjall databases are laid out: keyspaces and their options, chosen by measurement (`docs/decisions/0002-values-apart-from-keys.md`, and
 //! `examples/bare_loop.rs`, which measures them).
 //!
 //! Options are stored with a keyspace when it is made; a change here reaches new folders only.

@@ -14,15 +14,20 @@ mod fault;
 mod load;
 pub mod mapping;
 mod node;
+mod rule;
+pub mod schema;
 mod shape;
 mod tables;
 pub mod unit;
+mod words;
 
 pub use compile::DEDUP_HORIZON_DEFAULT_US;
 pub use draft::{Checked, Draft};
 pub use fault::{Code, Fault, nearest};
 pub use load::{Error as LoadError, load_folder};
 pub use mapping::{MappedRow, Mapping, RowFault};
+pub use rule::{Place, rule};
+pub use words::{Language, words, words_of_event};
 
 /// Reads, checks and compiles the files of a pack: pairs of the path within the pack and the text.
 ///

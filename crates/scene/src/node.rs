@@ -189,7 +189,11 @@ pub(crate) fn place_within(source: &str, node: &Node, offset: usize) -> At {
         Some(here)
     };
     match style {
-        Style::Block => while step(&mut chars).is_some_and(|(c, ..)| c != '\n') {},
+        // A block is told of from its header or from its first line.
+        Style::Block if matches!(chars.peek(), Some('|' | '>')) => {
+            while step(&mut chars).is_some_and(|(c, ..)| c != '\n') {}
+        }
+        Style::Block => {}
         Style::Quoted => {
             step(&mut chars);
         }
@@ -423,8 +427,8 @@ mod tests {
     #[test]
     fn places_inside_scalars_are_found_whatever_the_style() {
         check("a: 1\nrule: x > bad", "rule", "bad", 2, 11);
-        check("rule: \"x == \\\"q\\\" && bad\"", "rule", "bad", 1, 21);
-        check("rule: 'x == ''q'' && bad'", "rule", "bad", 1, 21);
+        check("rule: \"x == \\\"q\\\" && bad\"", "rule", "bad", 1, 22);
+        check("rule: 'x == ''q'' && bad'", "rule", "bad", 1, 22);
         check("rule: |-\n  x > 1 &&\n  bad\n", "rule", "bad", 3, 3);
         check("rule: >\n  x > 1 &&\n  bad\n", "rule", "bad", 3, 3);
         check("规则: 1\nrule: '中文' == bad", "rule", "bad", 2, 12);

@@ -147,10 +147,10 @@ pub(crate) fn is_name(name: &str) -> bool {
         && !RESERVED.contains(&name)
 }
 
-/// Words that CEL keeps for itself, and the prefixes of slots.
-const RESERVED: [&str; 24] = [
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 21] = [
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while", "env", "request", "item",
+    "loop", "package", "namespace", "return", "var", "void", "while",
 ];
 
 fn is_loose_name(name: &str) -> bool {

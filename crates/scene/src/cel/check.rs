@@ -7,7 +7,7 @@ use super::ty::Ty;
 use super::{CelFault, Typed, dotted};
 use crate::fault::{Code, listed, nearest, shown};
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, Expr as Ast, SourceInfo, operators};
+use cel::common::ast::{CallExpr, Expr as Ast, LiteralValue, SourceInfo, operators};
 use luopan_kernel::plan::{BinaryOp, Expr, Function, UnaryOp};
 use luopan_kernel::value::Value;
 
@@ -70,6 +70,14 @@ impl Checker<'_> {
 
     pub(super) fn check(&mut self, ast: &IdedExpr) -> Option<Typed> {
         match &ast.expr {
+            // Decisions tell of silence in a field that is called `null`; there is no null value it could be confused with.
+            Ast::Literal(LiteralValue::Null) if self.scope.get("null").is_some() => {
+                let (slot, ty) = self.scope.get("null")?.clone();
+                Some(Typed {
+                    expr: Expr::Slot(slot),
+                    ty,
+                })
+            }
             Ast::Literal(value) => match literal::literal(value) {
                 Ok((value, ty)) => Some(Typed {
                     expr: Expr::Const(value),

@@ -8,7 +8,8 @@ mod literal;
 pub(crate) mod scope;
 mod ty;
 
-pub(crate) use scope::{Place, Scope};
+pub use scope::Place;
+pub(crate) use scope::Scope;
 pub(crate) use ty::Ty;
 
 use crate::fault::Code;

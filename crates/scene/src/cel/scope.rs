@@ -9,14 +9,14 @@ use luopan_kernel::rule::visit_slots;
 use luopan_kernel::value::ValueType;
 use std::collections::BTreeMap;
 
-/// Where an expression stands.
+/// Where an expression stands, which says what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub enum Place {
     /// A derived tag, eligibility: customer, environment, request.
     Customer,
     /// A segment: customer only.
     Segment,
-    /// Suitability, exclusion, score, cost: the item of a catalogue too.
+    /// Suitability, exclusion, score, cost: the item of the numbered catalogue too.
     Item(u16),
 }
 
@@ -121,22 +121,6 @@ impl<'a> Scope<'a> {
     /// All names that may be read.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.names.keys().map(String::as_str)
-    }
-
-    /// The type of a slot of this scope.
-    pub(crate) fn ty(&self, slot: SlotId) -> Option<&Ty> {
-        self.names
-            .values()
-            .find(|(id, _)| *id == slot)
-            .map(|(_, ty)| ty)
-    }
-
-    /// The name of a slot of this scope.
-    pub(crate) fn name(&self, slot: SlotId) -> Option<&str> {
-        self.names
-            .iter()
-            .find(|(_, (id, _))| *id == slot)
-            .map(|(name, _)| name.as_str())
     }
 
     /// True for the time since something, in a segment.

@@ -37,6 +37,10 @@ impl<'d> Compiler<'d, '_> {
                 break;
             }
             if let Some(rule) = self.rule(&key.text, node, Place::Segment) {
+                let at = node.get("rule").map_or(node.at, |n| n.at);
+                for found in crate::rule::foreseen(&self.plan, &rule) {
+                    self.report.at(at, Code::NotHere, found, "");
+                }
                 self.plan.segments.push(SegmentPlan {
                     name: key.text.clone(),
                     rule,

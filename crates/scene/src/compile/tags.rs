@@ -384,6 +384,7 @@ impl<'d> Compiler<'d, '_> {
             ("is_weekend".into(), ValueType::Boolean, EnvironmentTag::IsWeekend),
             ("day_of_month".into(), ValueType::Integer, EnvironmentTag::DayOfMonth),
             ("month".into(), ValueType::Integer, EnvironmentTag::Month),
+            ("now".into(), ValueType::Time, EnvironmentTag::Now),
         ];
         for (i, (key, node)) in self.section("calendars").iter().enumerate() {
             if i == CALENDARS_MAX {

@@ -1,0 +1,383 @@
+//! The loop of the demo: let simulated time pass, send what customers did through intake, decide for those who came, put
+//! the choices to them, send receipts. Everything goes through the engine as any application's would; the demo adds
+//! nothing that the engine does not see, and what it measures it measures from answers.
+
+use super::clock::DemoEnv;
+use super::pack::SCENE;
+use super::score::{Arm, Figures, Score};
+use crate::problem::{Problem, Result};
+use luopan_engine::Engine;
+use luopan_engine::api::{DecideRequest, Incoming, PositionToken, Raw, SegmentCount, Stats};
+use luopan_kernel::event::{Origin, RECEIPT_TYPE};
+use luopan_kernel::id::DecisionId;
+use luopan_kernel::plan::{EventSchema, RewardPlan, ScenePlan, Scorer, SlotId};
+use luopan_kernel::rule::{Lookup, eval, truth};
+use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
+use luopan_kernel::value::Value;
+use luopan_simulator::{Population, SimEvent, customer_name};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Events handed to the engine in one call.
+const EVENTS_PER_CALL: usize = 2_000;
+/// Decisions asked for in one call.
+const DECISIONS_PER_CALL: usize = 256;
+/// Entries not yet folded at which simulated time stands still until the fold has caught up.
+const FOLD_LAG_MAX: u64 = 20_000;
+/// Longest stretch of simulated time in one turn.
+const TURN_US_MAX: i64 = 2 * HOUR_US;
+/// Wait for the last entries to be folded, in this environment's time, which passes faster than the fold works.
+const SETTLE_US: i64 = 30 * SECOND_US;
+/// Longest such wait in real time.
+const SETTLE_MAX: Duration = Duration::from_secs(120);
+
+/// What the demo shows.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Snapshot {
+    /// Simulated time.
+    pub(crate) now: Micros,
+    /// Simulated days since the start.
+    pub(crate) days: f64,
+    /// Simulated hours in the last real second.
+    pub(crate) hours_per_second: f64,
+    /// Events accepted.
+    pub(crate) events: u64,
+    /// Events a real second, lately.
+    pub(crate) events_per_second: f64,
+    /// Inputs quarantined.
+    pub(crate) quarantined: u64,
+    /// Decisions made.
+    pub(crate) decisions: u64,
+    /// Decisions a real second, lately.
+    pub(crate) decisions_per_second: f64,
+    /// Figures of the learned policy.
+    pub(crate) learned: Figures,
+    /// Figures of the random policy.
+    pub(crate) random: Figures,
+    /// Reward of a decision by simulated day, learned policy.
+    #[serde(skip)]
+    pub(crate) learned_series: Vec<(f64, f64)>,
+    /// And random policy.
+    #[serde(skip)]
+    pub(crate) random_series: Vec<(f64, f64)>,
+    /// Budgets in their present period: name, spent, limit.
+    pub(crate) budgets: Vec<(String, i64, i64)>,
+    /// Segments and their sizes.
+    pub(crate) segments: Vec<SegmentCount>,
+    /// Models and the samples behind them.
+    pub(crate) models: Vec<(String, u64)>,
+    /// Log entries not yet folded.
+    pub(crate) fold_lag: u64,
+    /// Partitions that stopped, with the reason.
+    pub(crate) halted: Vec<(u16, String)>,
+    /// The newest decision that reached somebody.
+    pub(crate) decision: Option<DecisionId>,
+    /// The customer of it.
+    pub(crate) customer: Option<String>,
+}
+
+/// The fields of a simulated event, for the scene's reward.
+struct Fields<'e>(&'e EventSchema, &'e SimEvent);
+
+impl Lookup for Fields<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        match self.0.fields.get(usize::from(id.0)) {
+            Some(field) => self.1.property(&field.name),
+            None => &Value::Missing,
+        }
+    }
+}
+
+/// The reward that the learned policy's model learns: what the score counts.
+#[derive(Debug)]
+struct Valued {
+    schema: EventSchema,
+    reward: RewardPlan,
+}
+
+impl Valued {
+    fn of(plan: &ScenePlan) -> Result<Self> {
+        let missing = |what: &str| Problem::internal(format!("the scene inside the program has no {what}"));
+        let policy = plan.policies.iter().find(|p| p.name == Arm::Learned.policy());
+        let policy = policy.ok_or_else(|| missing("policy `learned`"))?;
+        let Scorer::Model(model) = &policy.scorer else { return Err(missing("model behind policy `learned`")) };
+        let model = plan.models.iter().find(|m| m.name == *model).ok_or_else(|| missing("such model"))?;
+        let reward = plan.rewards.get(usize::from(model.reward)).ok_or_else(|| missing("such reward"))?;
+        let schema = plan.events.get(usize::from(reward.event)).ok_or_else(|| missing("such event"))?;
+        Ok(Self { schema: schema.clone(), reward: reward.clone() })
+    }
+
+    /// What the event is worth to its decision, if the reward is declared over it.
+    fn value(&self, event: &SimEvent) -> Option<f64> {
+        if event.kind != self.schema.name {
+            return None;
+        }
+        let fields = Fields(&self.schema, event);
+        if !self.reward.filter.as_ref().is_none_or(|f| truth(f, &fields).is_true()) {
+            return None;
+        }
+        eval(&self.reward.value, &fields).as_number()
+    }
+}
+
+/// The demo while it runs.
+pub(crate) struct Drive {
+    engine: Arc<Engine>,
+    env: Arc<DemoEnv>,
+    world: Population,
+    score: Score,
+    valued: Valued,
+    limits: Vec<(String, i64)>,
+    names: Vec<String>,
+    start: Micros,
+    end: Micros,
+    /// Simulated microseconds in a real one.
+    pace: f64,
+    receipts: Vec<(u32, DecisionId)>,
+    turns: u64,
+    decisions: u64,
+    last: Option<(DecisionId, u32)>,
+    rates: Rates,
+}
+
+/// What was counted when, for figures a second.
+#[derive(Debug)]
+struct Rates {
+    at: Instant,
+    now: Micros,
+    events: u64,
+    decisions: u64,
+}
+
+fn raw(value: &Value<'static>) -> Raw<'static> {
+    match value {
+        Value::Missing => Raw::Null,
+        Value::Bool(v) => Raw::Bool(*v),
+        Value::Int(v) => Raw::Int(*v),
+        Value::Number(v) => Raw::Number(*v),
+        Value::Text(v) => Raw::Text(v.clone()),
+        Value::Time(v) => Raw::Int(v.0),
+    }
+}
+
+fn decision_of(event: &SimEvent) -> Option<DecisionId> {
+    match event.property("decision_id") {
+        Value::Text(id) => id.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Drive {
+    /// A world of `customers` people over an engine that has the scene. Simulated time runs from `start` to `end`.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        env: Arc<DemoEnv>,
+        plan: &ScenePlan,
+        (seed, customers): (u64, u32),
+        (start, end): (Micros, Micros),
+        pace: f64,
+    ) -> Result<Self> {
+        let world = Population::new(seed, customers, start);
+        let names: Vec<String> = (0..world.len()).map(customer_name).collect();
+        let valued = Valued::of(plan)?;
+        let score = Score::new(start, valued.reward.window_us, names.iter().map(String::as_str));
+        Ok(Self {
+            limits: plan.budgets.iter().map(|b| (b.name.clone(), b.limit)).collect(),
+            rates: Rates { at: Instant::now(), now: start, events: 0, decisions: 0 },
+            receipts: Vec::new(),
+            turns: 0,
+            decisions: 0,
+            last: None,
+            engine,
+            env,
+            world,
+            score,
+            valued,
+            names,
+            start,
+            end,
+            pace,
+        })
+    }
+
+    /// Brings the customers in, as an import would, and waits until they are known.
+    pub(crate) async fn import(&mut self) -> Result<()> {
+        let customers = self.world.step(self.start);
+        self.send(customers).await?;
+        self.settle().await
+    }
+
+    /// True when simulated time has caught up with its end.
+    pub(crate) fn ended(&self) -> bool {
+        self.world.now() >= self.end
+    }
+
+    /// One turn: as much simulated time as `real` is worth, unless the fold is behind.
+    pub(crate) async fn turn(&mut self, real: Duration) -> Result<()> {
+        let stats = self.engine.stats().await?;
+        if let Some((partition, reason)) = stats.halted.first() {
+            return Err(Problem::new("partition_halted", format!("partition {partition} stopped: {reason}")));
+        }
+        if stats.fold_lag > FOLD_LAG_MAX {
+            return Ok(());
+        }
+        let us = ((real.as_micros() as f64 * self.pace) as i64).min(TURN_US_MAX);
+        let until = self.world.now().plus(us).min(self.end);
+        self.env.advance(until);
+        let events = self.world.step(until);
+        let came: Vec<u32> = events.iter().filter(|e| e.kind == "login").map(|e| e.customer).collect();
+        self.count(&events);
+        self.send(events).await?;
+        self.decide(&came).await?;
+        self.turns += 1;
+        if self.turns.is_multiple_of(256) {
+            self.score.prune(until);
+        }
+        Ok(())
+    }
+
+    /// Notes what the events say about earlier decisions.
+    fn count(&mut self, events: &[SimEvent]) {
+        for event in events {
+            if let (Some(decision), Some(value)) = (decision_of(event), self.valued.value(event)) {
+                self.score.rewarded(decision, value, event.at);
+            }
+            match event.kind {
+                "dismissed" => self.score.dismissed(event.customer),
+                "unsubscribed" => self.score.unsubscribed(event.customer),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands events, and receipts of the last contacts, to intake.
+    async fn send(&mut self, events: Vec<SimEvent>) -> Result<()> {
+        let now = self.world.now();
+        let receipts = std::mem::take(&mut self.receipts);
+        let mut inputs: Vec<Incoming<'_>> = Vec::with_capacity(receipts.len() + events.len());
+        for (customer, decision) in &receipts {
+            inputs.push(Incoming {
+                id: Cow::Owned(format!("receipt-{decision}")),
+                customer: Cow::Borrowed(&self.names[*customer as usize]),
+                kind: Cow::Borrowed(RECEIPT_TYPE),
+                occurred_at: Some(now),
+                properties: vec![
+                    (Cow::Borrowed("decision_id"), Raw::Text(Cow::Owned(decision.to_string()))),
+                    (Cow::Borrowed("status"), Raw::Text(Cow::Borrowed("delivered"))),
+                ],
+                context: Vec::new(),
+                corrects: None,
+                raw: Cow::Owned(format!("receipt of {decision}")),
+            });
+        }
+        for event in &events {
+            let kind = Cow::Borrowed(event.kind);
+            inputs.push(Incoming {
+                id: Cow::Owned(event.id()),
+                customer: Cow::Borrowed(&self.names[event.customer as usize]),
+                kind,
+                occurred_at: Some(event.at),
+                properties: event.properties.iter().map(|(n, v)| (Cow::Borrowed(*n), raw(v))).collect(),
+                context: Vec::new(),
+                corrects: None,
+                raw: Cow::Owned(format!("{} {:?}", event.kind, event.properties)),
+            });
+        }
+        let mut inputs = inputs.into_iter().map(Ok).peekable();
+        while inputs.peek().is_some() {
+            let batch: Vec<_> = inputs.by_ref().take(EVENTS_PER_CALL).collect();
+            self.engine.ingest(SCENE, Origin::Simulated, &batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides for customers who came and puts the choices to them.
+    async fn decide(&mut self, came: &[u32]) -> Result<()> {
+        let at = self.world.now();
+        for some in came.chunks(DECISIONS_PER_CALL) {
+            let requests: Vec<DecideRequest> = (some.iter())
+                .map(|customer| DecideRequest {
+                    scene: SCENE.into(),
+                    policy: self.score.arm(*customer).policy().into(),
+                    customer: self.names[*customer as usize].clone(),
+                    idempotency_key: None,
+                    body_hash: [0; 32],
+                    context: Vec::new(),
+                    at_least: PositionToken::default(),
+                    wait_us: 0,
+                    origin: Origin::Simulated,
+                    slots: None,
+                })
+                .collect();
+            for (customer, answer) in some.iter().zip(self.engine.decide_many(&requests).await) {
+                let record = answer?.record;
+                let id = record.request.decision;
+                let chosen = record.decision.choices.first().filter(|_| !record.decision.null);
+                self.decisions += 1;
+                self.score.decided(*customer, id, chosen.is_some(), at);
+                if let Some(choice) = chosen {
+                    let offered = self.world.contact(*customer, Some(&choice.item), &id.to_string(), at);
+                    offered.map_err(|e| Problem::internal(e.to_string()))?;
+                    self.receipts.push((*customer, id));
+                    self.last = Some((id, *customer));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything sent is folded.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        self.send(Vec::new()).await?;
+        let started = Instant::now();
+        loop {
+            match self.engine.settle(SETTLE_US).await {
+                Ok(()) => return Ok(()),
+                Err(e) if started.elapsed() > SETTLE_MAX => return Err(e.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// What there is to show now.
+    pub(crate) async fn snapshot(&mut self) -> Result<Snapshot> {
+        let stats: Stats = self.engine.stats().await?;
+        let segments = self.engine.segments(SCENE).await?;
+        let now = self.world.now();
+        let seconds = self.rates.at.elapsed().as_secs_f64().max(1e-3);
+        let rates = Rates {
+            at: Instant::now(),
+            now,
+            events: stats.events_accepted,
+            decisions: self.decisions,
+        };
+        let before = std::mem::replace(&mut self.rates, rates);
+        let limit = |name: &str| {
+            let known = self.limits.iter().find(|(n, _)| name.split(['/', ':', '@']).any(|part| part == n));
+            known.map_or(0, |(_, limit)| *limit)
+        };
+        Ok(Snapshot {
+            now,
+            days: now.since(self.start) as f64 / (24 * HOUR_US) as f64,
+            hours_per_second: now.since(before.now) as f64 / HOUR_US as f64 / seconds,
+            events: stats.events_accepted,
+            events_per_second: (stats.events_accepted - before.events) as f64 / seconds,
+            quarantined: stats.events_quarantined,
+            decisions: self.decisions,
+            decisions_per_second: (self.decisions - before.decisions) as f64 / seconds,
+            learned: self.score.figures(Arm::Learned),
+            random: self.score.figures(Arm::Random),
+            learned_series: self.score.series(Arm::Learned),
+            random_series: self.score.series(Arm::Random),
+            budgets: stats.budgets.iter().map(|(n, spent)| (n.clone(), *spent, limit(n))).collect(),
+            segments,
+            models: stats.models,
+            fold_lag: stats.fold_lag,
+            halted: stats.halted,
+            decision: self.last.map(|(id, _)| id),
+            customer: self.last.map(|(_, c)| self.names[c as usize].clone()),
+        })
+    }
+}

@@ -96,6 +96,7 @@ pub const ALL: &[Code] = &[
     code("too_many_properties", 422, "too many properties"),
     code("too_many_requests", 429, "too many requests at once"),
     code("too_old", 422, "the event is older than the horizon"),
+    code("unknown_action", 422, "there is no such action"),
     code("unknown_catalogue", 404, "there is no such catalogue"),
     code("unknown_context", 422, "the request field is not declared"),
     code("unknown_customer", 404, "there is no such customer"),

@@ -1,1 +1,21 @@
-//! The one binary `luopan`.
+//! The server: the outermost room. It knows HTTP, files, the command line, the clock and which backends are used; every
+//! document that leaves or enters the program is shaped here. It must never decide anything about customers: it asks the
+//! engine.
+
+pub mod answer;
+pub mod asked;
+pub mod campaign;
+pub mod cli;
+pub mod codes;
+pub mod data;
+mod demo;
+pub mod env;
+pub mod http;
+pub mod import;
+pub mod incoming;
+pub mod keys;
+pub mod limits;
+pub mod metrics;
+pub mod problem;
+pub mod question;
+pub mod time;

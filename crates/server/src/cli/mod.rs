@@ -1,6 +1,7 @@
 //! The command line: arguments in, words or JSON out, one file a command. Answers go to standard output, everything else to
 //! standard error; a refusal is one clear sentence, or a problem document with `--format json`.
 
+mod campaign;
 mod decide;
 mod demo;
 mod explain;
@@ -62,6 +63,9 @@ enum Command {
     Scene(scene::Scene),
     /// Import files of events, customers or products
     Import(import::Import),
+    /// Replay logged campaigns
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// Show what is known of a customer
     Profile(profile::Profile),
     /// Decide for a customer
@@ -90,6 +94,7 @@ impl Command {
             Self::Serve(c) => serve::run(common, c).await,
             Self::Scene(c) => scene::run(common, c).await,
             Self::Import(c) => import::run(common, c).await,
+            Self::Campaign(c) => campaign::run(common, c).await,
             Self::Profile(c) => profile::run(common, c).await,
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
@@ -144,8 +149,12 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     } else {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        output::error(Format::Json, &Problem::new("command_line", first.trim_start_matches("error: ")));
+        let said = text.split("\n\nUsage").next().unwrap_or_default();
+        let words: Vec<&str> = said.split_whitespace().skip_while(|w| *w == "error:").collect();
+        output::error(
+            Format::Json,
+            &Problem::new("command_line", words.join(" ")),
+        );
     }
     if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
 }
@@ -154,7 +163,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn log_to_stderr(format: Format) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("LUOPAN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,luopan=info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second initialisation (in tests) leaves the first in place.
     let _ = match format {
         Format::Text => subscriber.try_init(),

@@ -107,7 +107,7 @@ impl From<luopan_store::Error> for Box<Problem> {
             luopan_store::Error::InUse(_) => Problem::new(
                 "data_in_use",
                 format!(
-                    "{error}; stop the server that runs on it, or ask that server over HTTP, or name another folder with --data"
+                    "{error}; a server that runs on it answers the same over HTTP"
                 ),
             ),
             _ => Problem::new("data_unusable", error.to_string()),

@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, scene: Scene) -> Result<Said> {
 /// Reads and compiles a pack, or says everything that is wrong with it.
 pub(super) fn checked(path: &Path) -> Result<(Checked, Vec<(String, String)>)> {
     let files = luopan_scene::load_folder(path)
-        .map_err(|e| Problem::new("file_unreadable", format!("{}: {e}", path.display())))?;
+        .map_err(|e| Problem::new("file_unreadable", e.to_string()))?;
     match luopan_scene::compile(files.clone()) {
         Ok(checked) => Ok((checked, files)),
         Err(faults) => Err(faulty(path, &faults)),

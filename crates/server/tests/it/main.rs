@@ -1,0 +1,11 @@
+//! The server held to its word: the real engine over a temporary folder, asked over HTTP and from the command line.
+
+mod access;
+mod bad_input;
+mod command_line;
+mod decisions;
+mod events;
+mod files;
+mod health;
+mod pages;
+mod server;

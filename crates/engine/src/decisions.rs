@@ -836,16 +836,30 @@ pub(crate) fn learned_features(
             values[usize::from(id.0)] = value.clone();
         }
     }
-    let customer = CustomerSlots { values };
-    let catalogue = inner.catalogues.get(record.scene, policy.catalogue)?;
     let slots = ItemSlots::new(&newest.plan, policy.catalogue);
-    let (key, item): (Value<'_>, Vec<Value<'static>>) = match record.decision.choices.first() {
+    let key = match record.decision.choices.first() {
         Some(c) => {
-            let row = catalogue.row(&c.item)?;
-            (Value::text(c.item.as_str()), catalogue.values(row).to_vec())
+            // The item as it was when it was chosen, whatever the catalogue says now.
+            for (name, value) in &c.reads {
+                if let Some(id) = newest.plan.slot(name) {
+                    values[usize::from(id.0)] = value.clone();
+                }
+            }
+            Value::text(c.item.as_str())
         }
-        None => (Value::text(policy.null_action.name.as_str()), Vec::new()),
+        None => Value::text(policy.null_action.name.as_str()),
     };
+    let attributes = newest.plan.catalogues.get(usize::from(policy.catalogue))?.attributes.len();
+    let mut item = vec![Value::Missing; attributes];
+    for (slot, value) in newest.plan.slots.iter().zip(&values) {
+        if let SlotSource::Item(c, a) = slot.source
+            && c == policy.catalogue
+            && let Some(place) = item.get_mut(usize::from(a))
+        {
+            *place = value.clone();
+        }
+    }
+    let customer = CustomerSlots { values };
     let lookup = ItemLookup {
         customer: &customer,
         slots: &slots,

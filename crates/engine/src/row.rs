@@ -24,6 +24,9 @@ pub(crate) struct Pending {
     pub(crate) sum: Option<f64>,
 }
 
+/// Log time of a row that was made for a link and has seen no entry of its own.
+pub(crate) const NEVER: Micros = Micros(i64::MIN);
+
 /// Money held for a send that is neither confirmed nor failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
@@ -82,6 +85,11 @@ impl CustomerRow {
             recent: Vec::new(),
             timer_at: None,
         }
+    }
+
+    /// True while no entry of this identifier was folded: the row only carries the membership of those linked to it.
+    pub(crate) fn has_seen_nothing(&self) -> bool {
+        self.profile.first_seen_at == NEVER
     }
 
     /// The earliest time at which something of this row comes due.

@@ -9,7 +9,7 @@ use crate::decisions::budget_names;
 use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
 use crate::fold::finish::{Counts, Finished, membership, settle_row};
 use crate::fold::rebuild::fold_log;
-use crate::row::{ContactEntry, ContactsRow, CustomerRow};
+use crate::row::{ContactEntry, ContactsRow, CustomerRow, NEVER};
 use crate::rows::{self, IdentityRow};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Origin, decode_message};
@@ -87,6 +87,9 @@ async fn replay(
             break;
         }
         for message in &messages {
+            if message.first >= until {
+                break;
+            }
             let start = std::time::Instant::now();
             let entries =
                 decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
@@ -141,6 +144,7 @@ async fn replay(
             }
             next = message.end();
         }
+        next = next.max(messages.last().map_or(next, luopan_store::LogMessage::end));
     }
     compare(inner, partition, &running, rows, all).await?;
     all.running.insert(partition, running);
@@ -301,7 +305,8 @@ async fn compare(
     Ok(())
 }
 
-/// Rows that are compared elsewhere: those of linked identifiers, and spilled event ids past their expiry.
+/// Rows that are compared elsewhere or say nothing: those of linked identifiers, those made for a link that is gone, and
+/// spilled event ids past their expiry.
 fn set_aside(
     inner: &Inner,
     table: Table,
@@ -309,6 +314,9 @@ fn set_aside(
     value: &[u8],
     last: &BTreeMap<SceneNo, Micros>,
 ) -> bool {
+    if table == Table::Profile && CustomerRow::decode(value).is_ok_and(|r| r.has_seen_nothing() && r.profile.segments.indexes.is_empty()) {
+        return true;
+    }
     let id = match table {
         Table::Profile => rows::parse_scene_and_id(key).map(|(_, i)| i),
         Table::Timer => rows::parse_timer(key).map(|(_, _, i)| i),
@@ -344,29 +352,10 @@ async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Re
         if linked.contains_key(&name) {
             continue;
         }
-        // The canonical identifier has seen no event itself: its row was made when it was linked.
-        let seen: Vec<Micros> = (inner.identity.identifiers(*customer).iter())
-            .filter_map(|i| {
-                linked
-                    .get(&(*scene_no, *i))
-                    .map(|r| r.profile.first_seen_at)
-            })
-            .collect();
-        let stored = inner
-            .state
-            .get(&[rows::profile(*scene_no, *customer)])
-            .await?
-            .pop()
-            .flatten();
-        let at = stored
-            .as_ref()
-            .and_then(|v| CustomerRow::decode(v).ok())
-            .map(|r| r.profile.first_seen_at);
-        if let Some(at) = at.or_else(|| seen.iter().min().copied()) {
-            linked.insert(
-                name,
-                CustomerRow::new(Profile::new(*customer, scene.fold.layout(), at)),
-            );
+        // The canonical identifier has seen no entry itself: its row was made when it was linked.
+        let others = inner.identity.identifiers(*customer);
+        if others.len() > 1 {
+            linked.insert(name, CustomerRow::new(Profile::new(*customer, scene.fold.layout(), NEVER)));
         }
     }
     let names: Vec<RowName> = linked.keys().copied().collect();
@@ -376,7 +365,8 @@ async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Re
             continue;
         };
         let canonical = inner.identity.customer(name.1) == name.1;
-        let (members, flip) = if canonical {
+        let alone = inner.identity.is_single(name.1) && linked.get(&name).is_some_and(CustomerRow::has_seen_nothing);
+        let (members, flip) = if canonical && !alone {
             let profiles: Vec<&Profile> = (inner.identity.identifiers(name.1).iter())
                 .filter_map(|i| linked.get(&(name.0, *i)).map(|r| &r.profile))
                 .collect();

@@ -125,6 +125,9 @@ impl Rows {
             row: CustomerRow::new(Profile::new(name.1, scene.fold.layout(), log_time)),
             touched: false,
         });
+        if slot.row.has_seen_nothing() {
+            slot.row.profile.first_seen_at = log_time;
+        }
         if !slot.touched {
             slot.touched = true;
             self.order.push(name);
@@ -152,11 +155,8 @@ pub(crate) fn step(
             identifier,
             at,
         } => {
-            let name = (*scene, *identifier);
-            if let Some(runtime) = running.scenes.get(scene)
-                && rows.slots.contains_key(&name)
-            {
-                let row = rows.touch(name, runtime, *at);
+            if let Some(runtime) = running.scenes.get(scene) {
+                let row = rows.touch((*scene, *identifier), runtime, *at);
                 advance(&runtime.fold, &mut row.profile, *at);
                 let now = row.profile.last_log_time;
                 come_due(runtime, row, effects, now);

@@ -54,7 +54,6 @@ pub(crate) async fn rebuild(
     };
     drop_members(inner, partition, new.no, &mut out).await?;
     for (id, row) in &mut stored {
-        row.profile.last_log_time = row.profile.last_log_time.max(row.profile.first_seen_at);
         let (members, flip) = joined(&inner.identity, new, *id, row);
         settle_row(&mut out, new, (new.no, *id), row, &[], members, flip);
         if !inner.identity.is_single(*id) {

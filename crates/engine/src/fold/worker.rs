@@ -6,7 +6,7 @@ use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, s
 use super::finish::{Counts, Finished, finish, membership, segment_nos, settle_row};
 use super::rebuild;
 use crate::counters::Counters;
-use crate::row::{CustomerRow, describe};
+use crate::row::{CustomerRow, NEVER, describe};
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, decode_message};
@@ -603,7 +603,9 @@ async fn look_again(
 ) -> luopan_store::Result<()> {
     let id = name.1.partition();
     let partition = open(inner, partitions, id).await?;
-    let Some(scene) = partition.running.scenes.get(&name.0).cloned() else {
+    // A partition that has not come to the scene yet will look at everything again when it does.
+    let running = partition.running.scenes.get(&name.0).cloned();
+    let Some(scene) = running.or_else(|| inner.scenes.newest_of(name.0)) else {
         return Ok(());
     };
     loop {
@@ -642,22 +644,17 @@ async fn look_again(
         }
         let own = match &values[1] {
             Some(v) => Some(CustomerRow::decode(v).map_err(|e| unreadable(name, &e))?),
-            None if canonical && !profiles.is_empty() => {
-                Some(CustomerRow::new(luopan_kernel::profile::Profile::new(
-                    name.1,
-                    scene.fold.layout(),
-                    profiles
-                        .iter()
-                        .map(|p| p.first_seen_at)
-                        .min()
-                        .unwrap_or_default(),
-                )))
-            }
+            None if canonical && !profiles.is_empty() => Some(CustomerRow::new(luopan_kernel::profile::Profile::new(
+                name.1,
+                scene.fold.layout(),
+                NEVER,
+            ))),
             None => None,
         };
         if let Some(mut row) = own {
             let before = segment_nos(&scene, &row.profile.segments);
-            let (members, flip) = if canonical {
+            let alone = linked.len() <= 1 && row.has_seen_nothing();
+            let (members, flip) = if canonical && !alone {
                 membership(&scene, &profiles.iter().collect::<Vec<_>>())
             } else {
                 (luopan_kernel::profile::Members::default(), None)

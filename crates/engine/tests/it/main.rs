@@ -7,4 +7,5 @@ mod replay;
 mod scene_change;
 mod support;
 mod time;
+mod unanswered;
 mod whole_loop;

@@ -14,18 +14,18 @@ use std::time::Duration;
 
 /// A clock that stands until the test moves it; sleeping waits a real millisecond and looks again.
 #[derive(Debug)]
-pub struct TestEnv {
+pub(crate) struct TestEnv {
     now: AtomicI64,
     ids: AtomicU64,
 }
 
-pub const START: Micros = Micros(1_767_225_600_000_000); // 2026-01-01T00:00:00Z
+pub(crate) const START: Micros = Micros(1_767_225_600_000_000); // 2026-01-01T00:00:00Z
 
 impl TestEnv {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { now: AtomicI64::new(START.0), ids: AtomicU64::new(1) })
     }
-    pub fn pass(&self, us: i64) {
+    pub(crate) fn pass(&self, us: i64) {
         self.now.fetch_add(us, Ordering::SeqCst);
     }
 }
@@ -57,7 +57,7 @@ impl Env for TestEnv {
     }
 }
 
-pub const SHOP: &str = r#"
+pub(crate) const SHOP: &str = r#"
 scene: shop
 zone: UTC
 dedup_horizon: 7d
@@ -126,7 +126,7 @@ policies:
     valid_for: 1h
 "#;
 
-pub fn plan(yaml: &str) -> ScenePlan {
+pub(crate) fn plan(yaml: &str) -> ScenePlan {
     match luopan_scene::compile(vec![("scene.yaml".into(), yaml.to_owned())]) {
         Ok(checked) => checked.plan,
         Err(faults) => panic!("{}", faults.iter().map(|f| format!("{f:?}\n")).collect::<String>()),
@@ -134,15 +134,15 @@ pub fn plan(yaml: &str) -> ScenePlan {
 }
 
 /// A running engine over stores that outlive it.
-pub struct World {
-    pub env: Arc<TestEnv>,
-    pub stores: Stores,
-    pub engine: Arc<Engine>,
+pub(crate) struct World {
+    pub(crate) env: Arc<TestEnv>,
+    pub(crate) stores: Stores,
+    pub(crate) engine: Arc<Engine>,
     next: AtomicU64,
 }
 
 impl World {
-    pub async fn new(yaml: &str) -> Self {
+    pub(crate) async fn new(yaml: &str) -> Self {
         let env = TestEnv::new();
         let stores = memory::stores();
         let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await.unwrap();
@@ -152,13 +152,13 @@ impl World {
     }
 
     /// Another engine over the same stores, as after a restart.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.engine.stop().await;
         self.engine = Engine::open(self.stores.clone(), self.env.clone(), Limits::default()).await.unwrap();
         self.engine.start().await.unwrap();
     }
 
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         for _ in 0..2_000 {
             if self.engine.settle(0).await.is_ok() {
                 return;
@@ -168,18 +168,18 @@ impl World {
         panic!("the engine does not come to rest: {:?}", self.engine.settle(0).await);
     }
 
-    pub async fn ingest(&self, inputs: &[Input<'_>]) -> IngestReceipt {
+    pub(crate) async fn ingest(&self, inputs: &[Input<'_>]) -> IngestReceipt {
         self.engine.ingest("shop", Origin::Live, inputs).await.unwrap()
     }
 
     /// Sends one event now and waits until it is folded.
-    pub async fn event(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> IngestReceipt {
+    pub(crate) async fn event(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> IngestReceipt {
         let receipt = self.ingest(&[Ok(self.incoming(customer, kind, properties))]).await;
         self.settle().await;
         receipt
     }
 
-    pub fn incoming(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> Incoming<'static> {
+    pub(crate) fn incoming(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> Incoming<'static> {
         let n = self.next.fetch_add(1, Ordering::SeqCst);
         Incoming {
             id: Cow::Owned(format!("e{n}")),
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    pub fn request(&self, policy: &str, customer: &str) -> DecideRequest {
+    pub(crate) fn request(&self, policy: &str, customer: &str) -> DecideRequest {
         DecideRequest {
             scene: "shop".into(),
             policy: policy.into(),
@@ -208,21 +208,21 @@ impl World {
         }
     }
 
-    pub async fn decide(&self, policy: &str, customer: &str) -> Result<DecisionAnswer, Refusal> {
+    pub(crate) async fn decide(&self, policy: &str, customer: &str) -> Result<DecisionAnswer, Refusal> {
         self.engine.decide(self.request(policy, customer)).await
     }
 
-    pub async fn segments(&self) -> Vec<(String, u64)> {
+    pub(crate) async fn segments(&self) -> Vec<(String, u64)> {
         self.engine.segments("shop").await.unwrap().into_iter().map(|s| (s.name, s.members)).collect()
     }
 
-    pub async fn tag(&self, customer: &str, tag: &str) -> luopan_kernel::value::Value<'static> {
+    pub(crate) async fn tag(&self, customer: &str, tag: &str) -> luopan_kernel::value::Value<'static> {
         let view = self.engine.customer("shop", customer).await.unwrap();
         view.tags.into_iter().find(|(n, _)| n == tag).unwrap().1
     }
 
     /// Replays everything and asserts that nothing differs.
-    pub async fn verify(&self) -> luopan_engine::api::VerifyReport {
+    pub(crate) async fn verify(&self) -> luopan_engine::api::VerifyReport {
         self.settle().await;
         let report = self.engine.verify().await.unwrap();
         assert_eq!(report.differences, Vec::<String>::new());

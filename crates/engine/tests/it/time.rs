@@ -1,1 +1,56 @@
-//! pending
+//! What changes because time passes: segments flip, holds are voided, windows move, without an event.
+
+use crate::support::{SHOP, World};
+use luopan_engine::api::Raw;
+use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US};
+use std::time::Duration;
+
+async fn until(w: &World, what: &str, mut reached: impl AsyncFnMut(&World) -> bool) {
+    for _ in 0..600 {
+        if reached(w).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_visit_for_ten_days_flips_without_an_event() {
+    let w = World::new(SHOP).await;
+    w.event("ann", "visit", &[]).await;
+    w.event("ann", "visit", &[]).await;
+    assert_eq!(w.segments().await[..2], [("active".into(), 1), ("silent".into(), 0)]);
+    w.env.pass(10 * DAY_US + HOUR_US);
+    until(&w, "silent", async |w| w.segments().await[..2] == [("active".into(), 0), ("silent".into(), 1)]).await;
+    w.event("ann", "visit", &[]).await;
+    assert_eq!(w.segments().await[1], ("silent".into(), 0));
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_expires_gives_its_money_back_and_a_confirmed_one_does_not() {
+    let w = World::new(SHOP).await;
+    for name in ["ann", "bob", "cyd"] {
+        w.event(name, "luopan.customer", &[("age", Raw::Int(30)), ("consent", Raw::Bool(true))]).await;
+    }
+    let mut ids = Vec::new();
+    for name in ["ann", "bob", "cyd"] {
+        ids.push(w.decide("capped", name).await.unwrap().record.request.decision.to_string());
+    }
+    w.settle().await;
+    let spent = async |w: &World| {
+        let budgets = w.engine.stats().await.unwrap().budgets;
+        budgets.into_iter().find(|(n, _)| n == "shop/points/total").unwrap().1
+    };
+    assert_eq!(spent(&w).await, 3);
+    let receipt = |id: &str, status: &'static str| {
+        [("decision_id", Raw::Text(id.to_owned().into())), ("status", Raw::Text(status.into()))]
+    };
+    w.event("ann", "luopan.receipt", &receipt(&ids[0], "delivered")).await;
+    w.event("bob", "luopan.receipt", &receipt(&ids[1], "failed")).await;
+    assert_eq!(spent(&w).await, 2, "what failed is given back");
+    w.env.pass(HOUR_US + MINUTE_US);
+    until(&w, "the expired hold is voided", async |w| spent(w).await == 1).await;
+    w.verify().await;
+}

@@ -21,7 +21,10 @@ async fn once_around() {
     let stats = w.engine.stats().await.unwrap();
     assert_eq!((stats.rewards, stats.samples), (1, 1));
     assert_eq!(stats.models[0].1, 1);
-    assert_eq!(w.segments().await, vec![("active".into(), 1), ("buyers".into(), 1), ("silent".into(), 0)]);
+    assert_eq!(
+        w.segments().await,
+        vec![("active".into(), 1), ("silent".into(), 0), ("buyers".into(), 1)]
+    );
     let explained = w.engine.explain(id).await.unwrap();
     assert_eq!(explained.not_recomputed, None);
     assert_eq!(explained.differences, Vec::<String>::new());

@@ -141,10 +141,27 @@ impl Draft {
     /// Puts the entries of `root` into their sections and reports names declared twice.
     fn gather<'d>(&self, root: &'d Node, sections: &mut Sections<'d>, report: &mut Reporter<'_>) {
         const NAMED: [&str; 13] = [
-            "customer", "events", "tags", "derived", "request", "calendars", "catalogues", "segments", "rules", "rewards",
-            "models", "budgets", "policies",
+            "customer",
+            "events",
+            "tags",
+            "derived",
+            "request",
+            "calendars",
+            "catalogues",
+            "segments",
+            "rules",
+            "rewards",
+            "models",
+            "budgets",
+            "policies",
         ];
-        const SINGLE: [&str; 5] = ["scene", "description", "zone", "zone_attribute", "dedup_horizon"];
+        const SINGLE: [&str; 5] = [
+            "scene",
+            "description",
+            "zone",
+            "zone_attribute",
+            "dedup_horizon",
+        ];
         for entry in root.entries() {
             if entry.1.is_null() {
                 continue;
@@ -177,7 +194,12 @@ fn twice(report: &mut Reporter<'_>, name: &str, first: At, second: At) {
     report.at(
         second,
         Code::DuplicateName,
-        format!("`{}` is declared already in {path}:{}:{}", shown(name), first.line, first.column),
+        format!(
+            "`{}` is declared already in {path}:{}:{}",
+            shown(name),
+            first.line,
+            first.column
+        ),
         "keep one of them, or give this one another name",
     );
 }
@@ -185,7 +207,8 @@ fn twice(report: &mut Reporter<'_>, name: &str, first: At, second: At) {
 /// Faults in the order of files and places, each once.
 pub(crate) fn finished(mut faults: Vec<Fault>) -> Vec<Fault> {
     faults.sort_by(|a, b| {
-        (&a.file, a.line, a.column, a.code, &a.found).cmp(&(&b.file, b.line, b.column, b.code, &b.found))
+        (&a.file, a.line, a.column, a.code, &a.found)
+            .cmp(&(&b.file, b.line, b.column, b.code, &b.found))
     });
     faults.dedup();
     faults

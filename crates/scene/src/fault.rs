@@ -118,12 +118,7 @@ pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let allowed = (wanted.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|k| {
-            (
-                strsim::damerau_levenshtein(&wanted, &k.to_lowercase()),
-                k,
-            )
-        })
+        .map(|k| (strsim::damerau_levenshtein(&wanted, &k.to_lowercase()), k))
         .filter(|(d, _)| *d <= allowed)
         .min_by(|a, b| a.cmp(b))
         .map(|(_, k)| k.to_owned())

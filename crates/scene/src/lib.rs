@@ -42,8 +42,8 @@ pub fn compile(files: Vec<(String, String)>) -> Result<Checked, Vec<Fault>> {
 pub mod limits {
     pub use crate::cel::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX};
     pub use crate::compile::{
-        ATTRIBUTES_MAX, BUDGETS_MAX, CALENDAR_DAYS_MAX, CALENDARS_MAX, CATALOGUES_MAX, MODELS_MAX, POLICIES_MAX,
-        POLICY_PARTS_MAX, REWARDS_MAX, SLOTS_MAX,
+        ATTRIBUTES_MAX, BUDGETS_MAX, CALENDAR_DAYS_MAX, CALENDARS_MAX, CATALOGUES_MAX, MODELS_MAX,
+        POLICIES_MAX, POLICY_PARTS_MAX, REWARDS_MAX, SLOTS_MAX,
     };
     pub use crate::draft::{FILE_BYTES_MAX, FILES_MAX};
     pub use crate::load::FOLDERS_DEEP_MAX;

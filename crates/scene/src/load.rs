@@ -57,7 +57,9 @@ pub fn load_folder(path: &Path) -> Result<Vec<(String, String)>, Error> {
         move |source| Error::Io { path, source }
     };
     if path.is_file() {
-        let name = path.file_name().map_or_else(|| "scene.yaml".into(), |n| n.to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .map_or_else(|| "scene.yaml".into(), |n| n.to_string_lossy().into_owned());
         out.push((name, read(path)?));
         return Ok(out);
     }
@@ -66,7 +68,9 @@ pub fn load_folder(path: &Path) -> Result<Vec<(String, String)>, Error> {
     while let Some((folder, prefix, depth)) = folders.pop() {
         folders_seen += 1;
         if depth > FOLDERS_DEEP_MAX || folders_seen > FILES_MAX {
-            return Err(Error::TooMany { path: path.to_owned() });
+            return Err(Error::TooMany {
+                path: path.to_owned(),
+            });
         }
         for entry in std::fs::read_dir(&folder).map_err(io(&folder))? {
             let entry = entry.map_err(io(&folder))?;
@@ -80,14 +84,18 @@ pub fn load_folder(path: &Path) -> Result<Vec<(String, String)>, Error> {
                 folders.push((entry.path(), format!("{inner}/"), depth + 1));
             } else if name.ends_with(".yaml") || name.ends_with(".yml") {
                 if out.len() == FILES_MAX {
-                    return Err(Error::TooMany { path: path.to_owned() });
+                    return Err(Error::TooMany {
+                        path: path.to_owned(),
+                    });
                 }
                 out.push((inner, read(&entry.path())?));
             }
         }
     }
     if out.is_empty() {
-        return Err(Error::Empty { path: path.to_owned() });
+        return Err(Error::Empty {
+            path: path.to_owned(),
+        });
     }
     out.sort();
     Ok(out)
@@ -106,5 +114,7 @@ fn read(path: &Path) -> Result<String, Error> {
         });
     }
     let bytes = std::fs::read(path).map_err(io)?;
-    String::from_utf8(bytes).map_err(|_| Error::NotUtf8 { path: path.to_owned() })
+    String::from_utf8(bytes).map_err(|_| Error::NotUtf8 {
+        path: path.to_owned(),
+    })
 }

@@ -387,10 +387,7 @@ pub(crate) fn parse(file: u16, path: &str, source: &str, faults: &mut Vec<Fault>
                 }
                 None => {
                     if let Data::Scalar { text, .. } = done.data {
-                        *pending = Some(Key {
-                            text,
-                            at: done.at,
-                        });
+                        *pending = Some(Key { text, at: done.at });
                     } else {
                         faults.push(fault(
                             done.at,
@@ -431,7 +428,7 @@ mod tests {
         check("rule: 'x == ''q'' && bad'", "rule", "bad", 1, 22);
         check("rule: |-\n  x > 1 &&\n  bad\n", "rule", "bad", 3, 3);
         check("rule: >\n  x > 1 &&\n  bad\n", "rule", "bad", 3, 3);
-        check("规则: 1\nrule: '中文' == bad", "rule", "bad", 2, 12);
+        check("规则: 1\nrule: \"'中文' == bad\"", "rule", "bad", 2, 16);
     }
 
     #[test]

@@ -13,7 +13,12 @@ pub use crate::cel::Place;
 ///
 /// # Errors
 /// Every fault.
-pub fn rule(plan: &ScenePlan, place: Place, name: &str, source: &str) -> Result<NamedRule, Vec<Fault>> {
+pub fn rule(
+    plan: &ScenePlan,
+    place: Place,
+    name: &str,
+    source: &str,
+) -> Result<NamedRule, Vec<Fault>> {
     let files = vec![(name.to_owned(), source.to_owned())];
     let mut report = Reporter {
         files: &files,
@@ -49,7 +54,10 @@ pub fn rule(plan: &ScenePlan, place: Place, name: &str, source: &str) -> Result<
         Ok(typed) => report.at(
             at(0),
             crate::fault::Code::ExpressionType,
-            format!("this gives {}, and a condition is needed here", typed.ty.word()),
+            format!(
+                "this gives {}, and a condition is needed here",
+                typed.ty.word()
+            ),
             "compare it with something, so that it is true or false",
         ),
         Err(faults) => {
@@ -70,7 +78,10 @@ pub(crate) fn foreseen(plan: &ScenePlan, rule: &NamedRule) -> Vec<String> {
         }],
         ..plan.clone()
     };
-    SegmentSet::faults(&alone).iter().map(ToString::to_string).collect()
+    SegmentSet::faults(&alone)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn floor_boundary(text: &str, offset: usize) -> usize {

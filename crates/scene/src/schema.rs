@@ -21,7 +21,10 @@ fn document(kind: &'static Kind, title: &str) -> Value {
     let mut definitions = Map::new();
     let root = schema(kind, &mut definitions);
     let mut out = Map::new();
-    out.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    out.insert(
+        "$schema".into(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
     out.insert("title".into(), json!(title));
     if let Value::Object(root) = root {
         out.extend(root);
@@ -50,7 +53,10 @@ fn schema(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Currency => {
             let mut all: Vec<&str> = unit::currencies().collect();
             all.sort_unstable();
-            definitions.insert("currency".into(), json!({"enum": all, "description": "iso 4217 code"}));
+            definitions.insert(
+                "currency".into(),
+                json!({"enum": all, "description": "iso 4217 code"}),
+            );
             json!({"$ref": "#/$defs/currency"})
         }
         Kind::Zone => json!({"type": "string", "description": "iana zone such as Asia/Shanghai"}),
@@ -60,13 +66,19 @@ fn schema(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
             "description": "cel expression (docs/scene.md says which part of cel)",
         }),
         Kind::Scalar => scalar(),
-        Kind::Decimal => json!({"type": ["string", "number"], "pattern": "^[+-]?[0-9]*([.][0-9]*)?$"}),
+        Kind::Decimal => {
+            json!({"type": ["string", "number"], "pattern": "^[+-]?[0-9]*([.][0-9]*)?$"})
+        }
         Kind::Choice(words) => {
             let each: Vec<Value> = words
                 .iter()
                 .map(|(word, doc)| {
                     // A bare `true` is a boolean to an editor.
-                    let constant = if *word == "true" { json!(true) } else { json!(word) };
+                    let constant = if *word == "true" {
+                        json!(true)
+                    } else {
+                        json!(word)
+                    };
                     if doc.is_empty() {
                         json!({"const": constant})
                     } else {
@@ -82,13 +94,18 @@ fn schema(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
             "minItems": least,
             "maxItems": ENTRIES_MAX,
         }),
-        Kind::Map(inner) => map(schema(inner, definitions), json!({"pattern": NAME, "maxLength": NAME_BYTES_MAX})),
-        Kind::LooseMap(inner) => {
-            map(schema(inner, definitions), json!({"pattern": LOOSE_NAME, "maxLength": NAME_BYTES_MAX}))
-        }
-        Kind::TextMap(inner) => {
-            map(schema(inner, definitions), json!({"minLength": 1, "maxLength": FOREIGN_ID_BYTES_MAX}))
-        }
+        Kind::Map(inner) => map(
+            schema(inner, definitions),
+            json!({"pattern": NAME, "maxLength": NAME_BYTES_MAX}),
+        ),
+        Kind::LooseMap(inner) => map(
+            schema(inner, definitions),
+            json!({"pattern": LOOSE_NAME, "maxLength": NAME_BYTES_MAX}),
+        ),
+        Kind::TextMap(inner) => map(
+            schema(inner, definitions),
+            json!({"minLength": 1, "maxLength": FOREIGN_ID_BYTES_MAX}),
+        ),
         Kind::Object(shape) => reference(shape, definitions),
         Kind::Tagged(shapes) => {
             let each: Vec<Value> = shapes.iter().map(|s| reference(s, definitions)).collect();
@@ -128,7 +145,12 @@ fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Val
             described.insert("description".into(), json!(key.doc));
             properties.insert(key.name.into(), Value::Object(described));
         }
-        let required: Vec<&str> = shape.keys.iter().filter(|k| k.required).map(|k| k.name).collect();
+        let required: Vec<&str> = shape
+            .keys
+            .iter()
+            .filter(|k| k.required)
+            .map(|k| k.name)
+            .collect();
         let mut object = json!({
             "type": "object",
             "description": shape.doc,
@@ -138,7 +160,10 @@ fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Val
         if let Value::Object(object) = &mut object {
             match shape.unless {
                 Some(key) => {
-                    object.insert("anyOf".into(), json!([{"required": [key]}, {"required": required}]));
+                    object.insert(
+                        "anyOf".into(),
+                        json!([{"required": [key]}, {"required": required}]),
+                    );
                 }
                 None if !required.is_empty() => {
                     object.insert("required".into(), json!(required));
@@ -165,7 +190,12 @@ mod tests {
     fn json(node: &Node) -> Value {
         match &node.data {
             Data::List(nodes) => Value::Array(nodes.iter().map(json).collect()),
-            Data::Map(entries) => Value::Object(entries.iter().map(|(k, v)| (k.text.clone(), json(v))).collect()),
+            Data::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(k, v)| (k.text.clone(), json(v)))
+                    .collect(),
+            ),
             Data::Scalar { text, .. } => {
                 if node.is_null() {
                     Value::Null
@@ -192,14 +222,24 @@ mod tests {
     /// The schema files of `docs/` are what the tables say; `LUOPAN_BLESS=1` writes them anew.
     #[test]
     fn the_published_schemas_are_up_to_date() {
-        for (name, schema) in [("scene.schema.json", pack()), ("mapping.schema.json", mapping())] {
+        for (name, schema) in [
+            ("scene.schema.json", pack()),
+            ("mapping.schema.json", mapping()),
+        ] {
             let path = root().join("docs").join(name);
             if std::env::var_os("LUOPAN_BLESS").is_some() {
                 let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
                 std::fs::write(&path, text).unwrap();
             }
-            let found: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_default()).unwrap_or_default();
-            assert_eq!(found, schema, "{} is old; run this test with LUOPAN_BLESS=1", path.display());
+            let found: Value =
+                serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_default())
+                    .unwrap_or_default();
+            assert_eq!(
+                found,
+                schema,
+                "{} is old; run this test with LUOPAN_BLESS=1",
+                path.display()
+            );
         }
     }
 
@@ -214,7 +254,11 @@ mod tests {
                 continue;
             }
             for (path, text) in crate::load_folder(&folder).unwrap() {
-                let validator = if path.starts_with("mappings/") { &mapping } else { &pack };
+                let validator = if path.starts_with("mappings/") {
+                    &mapping
+                } else {
+                    &pack
+                };
                 let faults: Vec<String> = validator
                     .iter_errors(&written(&text))
                     .map(|e| format!("{}: {e}", e.instance_path()))
@@ -243,7 +287,10 @@ mod tests {
             "models: {m: {kind: logistic, scope: shared, reward: r, catalogue: c, features: [{bins: age}]}}",
         ] {
             assert!(!pack.is_valid(&written(wrong)), "the schema takes {wrong}");
-            assert!(crate::compile(vec![("scene.yaml".into(), wrong.into())]).is_err(), "the checker takes {wrong}");
+            assert!(
+                crate::compile(vec![("scene.yaml".into(), wrong.into())]).is_err(),
+                "the checker takes {wrong}"
+            );
         }
     }
 }

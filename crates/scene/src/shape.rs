@@ -85,7 +85,13 @@ pub(crate) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    pub(crate) fn at(&mut self, at: At, code: Code, found: impl Into<String>, write: impl Into<String>) {
+    pub(crate) fn at(
+        &mut self,
+        at: At,
+        code: Code,
+        found: impl Into<String>,
+        write: impl Into<String>,
+    ) {
         self.near(at, code, found, write, None);
     }
 
@@ -149,8 +155,27 @@ pub(crate) fn is_name(name: &str) -> bool {
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 21] = [
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 fn is_loose_name(name: &str) -> bool {
@@ -175,7 +200,8 @@ pub(crate) fn check(node: &Node, kind: &'static Kind, report: &mut Reporter<'_>)
             write,
         );
     };
-    let unit_of = |report: &mut Reporter<'_>, result: Result<i64, String>, code: Code| match result {
+    let unit_of = |report: &mut Reporter<'_>, result: Result<i64, String>, code: Code| match result
+    {
         Ok(value) => Some(value),
         Err(write) => {
             report.at(
@@ -260,12 +286,20 @@ pub(crate) fn check(node: &Node, kind: &'static Kind, report: &mut Reporter<'_>)
             );
         }
         Kind::Day => {
-            unit_of(report, unit::day(node.scalar().unwrap_or_default()), Code::WrongType);
+            unit_of(
+                report,
+                unit::day(node.scalar().unwrap_or_default()),
+                Code::WrongType,
+            );
         }
         Kind::Currency => match node.text() {
             None => wrong(report, "write an iso 4217 code such as `CNY`".into()),
             Some(text) if unit::minor_digits(text).is_none() => {
-                let near = nearest(text, unit::currencies());
+                // What people write for the yuan.
+                let near = match text {
+                    "RMB" | "CNH" | "元" | "¥" | "￥" => Some("CNY".to_owned()),
+                    _ => nearest(text, unit::currencies()),
+                };
                 report.near(
                     node.at,
                     Code::UnknownUnit,
@@ -397,9 +431,8 @@ pub(crate) fn check(node: &Node, kind: &'static Kind, report: &mut Reporter<'_>)
             match (found, entries.first()) {
                 (Some(shape), _) => check_object(node, shape, report),
                 (None, first) => {
-                    let (at, near) = first.map_or((node.at, None), |(k, _)| {
-                        (k.at, nearest(&k.text, tags()))
-                    });
+                    let (at, near) =
+                        first.map_or((node.at, None), |(k, _)| (k.at, nearest(&k.text, tags())));
                     report.near(
                         at,
                         Code::MissingKey,
@@ -486,7 +519,10 @@ fn described(kind: &Kind) -> String {
     match kind {
         Kind::List(..) => "a list".into(),
         Kind::Map(_) | Kind::LooseMap(_) | Kind::TextMap(_) | Kind::Tagged(_) => "a map".into(),
-        Kind::Object(s) => format!("a map with the keys {}", listed(s.keys.iter().map(|k| k.name))),
+        Kind::Object(s) => format!(
+            "a map with the keys {}",
+            listed(s.keys.iter().map(|k| k.name))
+        ),
         Kind::Cel => "a cel expression".into(),
         Kind::Choice(words) => format!("one of {}", listed(words.iter().map(|w| w.0))),
         _ => "one value".into(),
@@ -531,12 +567,17 @@ fn check_object(node: &Node, shape: &'static Shape, report: &mut Reporter<'_>) {
     }
 }
 
+fn article(name: &str) -> String {
+    let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u']) && !name.starts_with("use");
+    format!("{} {name}", if vowel { "an" } else { "a" })
+}
+
 fn unknown_key(key: &Key, shape: &Shape, report: &mut Reporter<'_>) {
     let near = nearest(&key.text, shape.keys.iter().map(|k| k.name));
     report.near(
         key.at,
         Code::UnknownKey,
-        format!("a {} has no key `{}`", shape.name, shown(&key.text)),
+        format!("{} has no key `{}`", article(shape.name), shown(&key.text)),
         format!("its keys are {}", listed(shape.keys.iter().map(|k| k.name))),
         near,
     );

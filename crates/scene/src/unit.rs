@@ -120,11 +120,17 @@ pub fn minor_units(text: &str, digits: u32) -> Result<i64, String> {
     }
     let significant = fraction.trim_end_matches('0');
     if significant.len() > digits as usize {
-        return Err(format!("`{text}` has more decimal places than the currency; {}", help()));
+        return Err(format!(
+            "`{text}` has more decimal places than the currency; {}",
+            help()
+        ));
     }
     let mut joined = String::from(whole);
     joined.push_str(significant);
-    joined.extend(std::iter::repeat_n('0', digits as usize - significant.len()));
+    joined.extend(std::iter::repeat_n(
+        '0',
+        digits as usize - significant.len(),
+    ));
     let value: i64 = joined
         .parse()
         .or_else(|e| if joined.is_empty() { Ok(0) } else { Err(e) })
@@ -218,7 +224,18 @@ mod tests {
         assert_eq!(duration("30d"), Ok(30 * DAY_US));
         assert_eq!(duration("1d12h"), Ok(36 * HOUR_US));
         assert_eq!(duration("15m"), Ok(15 * MINUTE_US));
-        for wrong in ["", "30", "d", "3x", "1h1d", "1d1d", "9999999999999d", "-1d", "1 d", "天"] {
+        for wrong in [
+            "",
+            "30",
+            "d",
+            "3x",
+            "1h1d",
+            "1d1d",
+            "9999999999999d",
+            "-1d",
+            "1 d",
+            "天",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

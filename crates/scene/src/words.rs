@@ -59,7 +59,12 @@ pub fn words_of_event(schema: &EventSchema, expr: &Expr, language: Language) -> 
             .get(usize::from(id.0))
             .map_or_else(|| format!("#{}", id.0), |f| f.name.clone())
     };
-    let ty = |id: SlotId| schema.fields.get(usize::from(id.0)).map_or(Ty::Text, crate::cel::scope::field_ty);
+    let ty = |id: SlotId| {
+        schema
+            .fields
+            .get(usize::from(id.0))
+            .map_or(Ty::Text, crate::cel::scope::field_ty)
+    };
     Speaker {
         language,
         name: &name,
@@ -85,7 +90,9 @@ impl Speaker<'_> {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
-            let Some((place, next)) = after.split_once('}') else { break };
+            let Some((place, next)) = after.split_once('}') else {
+                break;
+            };
             let index = match place {
                 "a" => 0,
                 "b" => 1,
@@ -103,11 +110,16 @@ impl Speaker<'_> {
         match expr {
             Expr::Const(Value::Bool(true)) => self.say("always", &[]),
             Expr::Const(Value::Bool(false)) => self.say("never", &[]),
-            Expr::Slot(id) if (self.ty)(*id) == Ty::Boolean => self.say("holds", &[&(self.name)(*id)]),
+            Expr::Slot(id) if (self.ty)(*id) == Ty::Boolean => {
+                self.say("holds", &[&(self.name)(*id)])
+            }
             Expr::Unary(UnaryOp::Not, inner) => match &**inner {
                 Expr::Slot(id) => self.say("fails", &[&(self.name)(*id)]),
                 Expr::Call(Function::Known, args) => {
-                    let a = args.first().map(|a| self.value(a, None)).unwrap_or_default();
+                    let a = args
+                        .first()
+                        .map(|a| self.value(a, None))
+                        .unwrap_or_default();
                     self.say("unknown", &[&a])
                 }
                 Expr::In(x, list) => self.contained("not_in", x, list),
@@ -115,7 +127,9 @@ impl Speaker<'_> {
             },
             Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
                 let part = |x: &Expr| match x {
-                    Expr::Binary(inner @ (BinaryOp::And | BinaryOp::Or), ..) if inner != op => self.grouped(x),
+                    Expr::Binary(inner @ (BinaryOp::And | BinaryOp::Or), ..) if inner != op => {
+                        self.grouped(x)
+                    }
                     _ => self.condition(x),
                 };
                 let key = if *op == BinaryOp::And { "and" } else { "or" };
@@ -138,7 +152,11 @@ impl Speaker<'_> {
         let mut said = String::new();
         for value in list {
             let one = self.constant(value, ty.as_ref());
-            said = if said.is_empty() { one } else { self.say("list", &[&said, &one]) };
+            said = if said.is_empty() {
+                one
+            } else {
+                self.say("list", &[&said, &one])
+            };
         }
         self.say(key, &[&self.value(x, None), &said])
     }
@@ -171,7 +189,13 @@ impl Speaker<'_> {
                     (BinaryOp::Div, _) => "div",
                     (BinaryOp::Rem | BinaryOp::And | BinaryOp::Or, _) => "rem",
                 };
-                self.say(key, &[&self.operand(a, right.as_ref()), &self.operand(b, left.as_ref())])
+                self.say(
+                    key,
+                    &[
+                        &self.operand(a, right.as_ref()),
+                        &self.operand(b, left.as_ref()),
+                    ],
+                )
             }
             Expr::If(c, a, b) => {
                 let (left, right) = (self.kind(a), self.kind(b));
@@ -228,7 +252,9 @@ impl Speaker<'_> {
             Expr::Unary(UnaryOp::Negate, x) => self.kind(x),
             Expr::Unary(UnaryOp::Not, _) | Expr::In(..) => Some(Ty::Boolean),
             Expr::Binary(op, a, b) => match op {
-                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Rem => self.kind(a).or_else(|| self.kind(b)),
+                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Rem => {
+                    self.kind(a).or_else(|| self.kind(b))
+                }
                 BinaryOp::Mul | BinaryOp::Div => None,
                 _ => Some(Ty::Boolean),
             },
@@ -258,9 +284,8 @@ impl Speaker<'_> {
             (Value::Int(v), _) => v.to_string(),
             (Value::Number(v), _) => v.to_string(),
             (Value::Text(t), _) => self.say("text", &[t]),
-            (Value::Time(t), _) => {
-                jiff::Timestamp::from_microsecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string())
-            }
+            (Value::Time(t), _) => jiff::Timestamp::from_microsecond(t.0)
+                .map_or_else(|_| t.0.to_string(), |t| t.to_string()),
         }
     }
 

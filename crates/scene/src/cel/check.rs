@@ -1,6 +1,7 @@
 //! The type check: from the parser's tree to the kernel's typed expression. A part that is wrong is reported and the other
 //! parts are still looked at, so one reading tells all.
 
+use super::fit::{alike, arithmetic, made, sign, to_number};
 use super::literal;
 use super::scope::Scope;
 use super::ty::Ty;
@@ -13,7 +14,18 @@ use luopan_kernel::value::Value;
 
 /// Functions of the subset, as they are called.
 const FUNCTIONS: [&str; 12] = [
-    "known", "orElse", "startsWith", "endsWith", "contains", "size", "min", "max", "abs", "double", "duration", "timestamp",
+    "known",
+    "orElse",
+    "startsWith",
+    "endsWith",
+    "contains",
+    "size",
+    "min",
+    "max",
+    "abs",
+    "double",
+    "duration",
+    "timestamp",
 ];
 
 pub(super) struct Checker<'a> {
@@ -24,12 +36,25 @@ pub(super) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn report(&mut self, at: &IdedExpr, code: Code, found: impl Into<String>, write: impl Into<String>) {
+    fn report(
+        &mut self,
+        at: &IdedExpr,
+        code: Code,
+        found: impl Into<String>,
+        write: impl Into<String>,
+    ) {
         let offset = self.start(at);
         self.push(offset, code, found.into(), write.into(), None);
     }
 
-    fn push(&mut self, offset: usize, code: Code, found: String, write: String, nearest: Option<String>) {
+    fn push(
+        &mut self,
+        offset: usize,
+        code: Code,
+        found: String,
+        write: String,
+        nearest: Option<String>,
+    ) {
         self.faults.push(CelFault {
             offset,
             code,
@@ -41,12 +66,17 @@ impl Checker<'_> {
 
     /// Where the leftmost part of `ast` begins, in bytes of the source.
     fn start(&self, ast: &IdedExpr) -> usize {
-        let own = self.info.offset_for(ast.id).map(|(s, _)| s as usize);
+        let own = self
+            .info
+            .offset_for(ast.id)
+            .map(|(s, _)| self.word_before(s as usize));
         let left = match &ast.expr {
             Ast::Select(select) => Some(&*select.operand),
             Ast::Call(call) => match (&call.target, call.args.first()) {
                 (Some(target), _) => Some(&**target),
-                (None, Some(first)) if call.func_name.starts_with('_') || call.func_name == operators::IN => {
+                (None, Some(first))
+                    if call.func_name.starts_with('_') || call.func_name == operators::IN =>
+                {
                     Some(first)
                 }
                 _ => None,
@@ -54,7 +84,28 @@ impl Checker<'_> {
             _ => None,
         };
         let left = left.map(|l| self.start(l));
-        own.into_iter().chain(left).min().unwrap_or(0).min(self.source.len())
+        own.into_iter()
+            .chain(left)
+            .min()
+            .unwrap_or(0)
+            .min(self.source.len())
+    }
+
+    /// The parser tells of a call where its bracket opens: the name before it is what the eye looks for.
+    fn word_before(&self, offset: usize) -> usize {
+        let (Some(before), Some(after)) = (self.source.get(..offset), self.source.get(offset..))
+        else {
+            return offset;
+        };
+        if !after.starts_with('(') {
+            return offset;
+        }
+        let name = before
+            .bytes()
+            .rev()
+            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            .count();
+        offset - name
     }
 
     /// What was written at `ast`, for a message: a name, or the type alone.
@@ -84,7 +135,12 @@ impl Checker<'_> {
                     ty,
                 }),
                 Err(write) => {
-                    self.report(ast, Code::ExpressionUnsupported, "a value that rules do not have", write);
+                    self.report(
+                        ast,
+                        Code::ExpressionUnsupported,
+                        "a value that rules do not have",
+                        write,
+                    );
                     None
                 }
             },
@@ -140,7 +196,12 @@ impl Checker<'_> {
                 None
             }
             Ast::Unspecified => {
-                self.report(ast, Code::ExpressionSyntax, "something is missing here", "write an expression");
+                self.report(
+                    ast,
+                    Code::ExpressionSyntax,
+                    "something is missing here",
+                    "write an expression",
+                );
                 None
             }
         }
@@ -226,19 +287,25 @@ impl Checker<'_> {
             return Some(());
         }
         let found = self.shown(ast, &typed.ty);
-        self.report(ast, Code::ExpressionType, found, "a condition is needed here: compare it with something");
+        self.report(
+            ast,
+            Code::ExpressionType,
+            found,
+            "a condition is needed here: compare it with something",
+        );
         None
     }
 
     fn negate(&mut self, x: &IdedExpr) -> Option<Typed> {
         let inner = self.check(x)?;
         match (&inner.ty, inner.expr) {
-            (Ty::Integer | Ty::Money { exact: true, .. } | Ty::Duration, Expr::Const(Value::Int(v))) if v != i64::MIN => {
-                Some(Typed {
-                    expr: Expr::Const(Value::Int(-v)),
-                    ty: inner.ty,
-                })
-            }
+            (
+                Ty::Integer | Ty::Money { exact: true, .. } | Ty::Duration,
+                Expr::Const(Value::Int(v)),
+            ) if v != i64::MIN => Some(Typed {
+                expr: Expr::Const(Value::Int(-v)),
+                ty: inner.ty,
+            }),
             (Ty::Number, Expr::Const(Value::Number(v))) => Some(Typed {
                 expr: Expr::Const(Value::Number(-v)),
                 ty: Ty::Number,
@@ -249,13 +316,24 @@ impl Checker<'_> {
             }),
             (ty, _) => {
                 let found = self.shown(x, ty);
-                self.report(x, Code::ExpressionType, found, "`-` needs a number, money or a duration");
+                self.report(
+                    x,
+                    Code::ExpressionType,
+                    found,
+                    "`-` needs a number, money or a duration",
+                );
                 None
             }
         }
     }
 
-    fn binary(&mut self, ast: &IdedExpr, op: BinaryOp, a: &IdedExpr, b: &IdedExpr) -> Option<Typed> {
+    fn binary(
+        &mut self,
+        ast: &IdedExpr,
+        op: BinaryOp,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Option<Typed> {
         let (left, right) = (self.check(a), self.check(b));
         let (left, right) = (left?, right?);
         match op {
@@ -264,16 +342,31 @@ impl Checker<'_> {
                 one.and(two)?;
                 Some(made(op, left.expr, right.expr, Ty::Boolean))
             }
-            BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+            BinaryOp::Eq
+            | BinaryOp::Ne
+            | BinaryOp::Lt
+            | BinaryOp::Le
+            | BinaryOp::Gt
+            | BinaryOp::Ge => {
                 let ordered = !matches!(op, BinaryOp::Eq | BinaryOp::Ne);
                 if ordered && left.ty == Ty::Boolean && right.ty == Ty::Boolean {
-                    self.report(ast, Code::ExpressionType, "booleans have no order", "use `==`, `!=`, or the condition itself");
+                    self.report(
+                        ast,
+                        Code::ExpressionType,
+                        "booleans have no order",
+                        "use `==`, `!=`, or the condition itself",
+                    );
                     return None;
                 }
                 self.recency(ast, &left, &right)?;
                 let (words, fix) = self.unlike(a, &left, b, &right);
                 let Some((l, r, _)) = alike(left, right) else {
-                    self.report(ast, Code::ExpressionType, format!("unlike things are compared: {words}"), fix);
+                    self.report(
+                        ast,
+                        Code::ExpressionType,
+                        format!("unlike things are compared: {words}"),
+                        fix,
+                    );
                     return None;
                 };
                 Some(made(op, l, r, Ty::Boolean))
@@ -283,7 +376,12 @@ impl Checker<'_> {
                 match arithmetic(op, left, right) {
                     Ok(typed) => Some(typed),
                     Err(write) => {
-                        self.report(ast, Code::ExpressionType, format!("`{}` does not fit: {words}", sign(op)), write);
+                        self.report(
+                            ast,
+                            Code::ExpressionType,
+                            format!("`{}` does not fit: {words}", sign(op)),
+                            write,
+                        );
                         None
                     }
                 }
@@ -314,22 +412,40 @@ impl Checker<'_> {
     }
 
     fn unlike(&self, a: &IdedExpr, left: &Typed, b: &IdedExpr, right: &Typed) -> (String, String) {
-        let words = format!("{} and {}", self.shown(a, &left.ty), self.shown(b, &right.ty));
+        let words = format!(
+            "{} and {}",
+            self.shown(a, &left.ty),
+            self.shown(b, &right.ty)
+        );
         let fix = match (&left.ty, &right.ty) {
-            (Ty::Boolean, _) | (_, Ty::Boolean) => "a boolean is a condition by itself: write it, or `!` before it",
+            (Ty::Boolean, _) | (_, Ty::Boolean) => {
+                "a boolean is a condition by itself: write it, or `!` before it"
+            }
             (Ty::Money { currency: a, .. }, Ty::Money { currency: b, .. }) if a != b => {
                 "amounts of different currencies are not comparable; bring them to one"
             }
-            (Ty::Money { .. }, _) | (_, Ty::Money { .. }) => "write an amount as `money(\"12.50\", \"CNY\")`",
-            (Ty::Duration, _) | (_, Ty::Duration) => "write a length of time as `duration(\"30d\")`",
-            (Ty::Time, _) | (_, Ty::Time) => "write a time as `timestamp(\"2026-11-23T09:30:00+08:00\")`",
+            (Ty::Money { .. }, _) | (_, Ty::Money { .. }) => {
+                "write an amount as `money(\"12.50\", \"CNY\")`"
+            }
+            (Ty::Duration, _) | (_, Ty::Duration) => {
+                "write a length of time as `duration(\"30d\")`"
+            }
+            (Ty::Time, _) | (_, Ty::Time) => {
+                "write a time as `timestamp(\"2026-11-23T09:30:00+08:00\")`"
+            }
             (Ty::Text, _) | (_, Ty::Text) => "write text in quotes, and numbers without",
             _ => "compare like with like",
         };
         (words, fix.to_owned())
     }
 
-    fn conditional(&mut self, ast: &IdedExpr, c: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Option<Typed> {
+    fn conditional(
+        &mut self,
+        ast: &IdedExpr,
+        c: &IdedExpr,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Option<Typed> {
         let condition = self.check(c);
         let (left, right) = (self.check(a), self.check(b));
         let condition = condition?;
@@ -337,7 +453,12 @@ impl Checker<'_> {
         let (left, right) = (left?, right?);
         let (words, fix) = self.unlike(a, &left, b, &right);
         let Some((l, r, ty)) = alike(left, right) else {
-            self.report(ast, Code::ExpressionType, format!("`? :` gives unlike things: {words}"), fix);
+            self.report(
+                ast,
+                Code::ExpressionType,
+                format!("`? :` gives unlike things: {words}"),
+                fix,
+            );
             return None;
         };
         Some(Typed {
@@ -357,8 +478,16 @@ impl Checker<'_> {
             );
             return None;
         };
-        if inner.as_ref().is_some_and(|t| matches!(&t.expr, Expr::Slot(s) if self.scope.is_recency(*s))) {
-            self.report(x, Code::NotHere, "a segment compares the time since something with `in`", "write `recency_tag > duration(\"30d\")`");
+        if inner
+            .as_ref()
+            .is_some_and(|t| matches!(&t.expr, Expr::Slot(s) if self.scope.is_recency(*s)))
+        {
+            self.report(
+                x,
+                Code::NotHere,
+                "a segment compares the time since something with `in`",
+                "write `recency_tag > duration(\"30d\")`",
+            );
             return None;
         }
         let checked: Vec<Option<Typed>> = elements.elements.iter().map(|e| self.check(e)).collect();
@@ -368,7 +497,12 @@ impl Checker<'_> {
         for (element, typed) in elements.elements.iter().zip(checked) {
             let typed = typed?;
             let Expr::Const(value) = typed.expr else {
-                self.report(element, Code::ExpressionUnsupported, "a list holds constants only", "write `x == a || x == b`");
+                self.report(
+                    element,
+                    Code::ExpressionUnsupported,
+                    "a list holds constants only",
+                    "write `x == a || x == b`",
+                );
                 sound = false;
                 continue;
             };
@@ -392,7 +526,12 @@ impl Checker<'_> {
             match alike(inner.clone(), constant) {
                 Some((_, Expr::Const(value), _)) => values.push(value),
                 _ => {
-                    self.report(element, Code::ExpressionType, format!("unlike things are compared: {words}"), fix);
+                    self.report(
+                        element,
+                        Code::ExpressionType,
+                        format!("unlike things are compared: {words}"),
+                        fix,
+                    );
                     sound = false;
                 }
             }
@@ -403,7 +542,13 @@ impl Checker<'_> {
         })
     }
 
-    fn function(&mut self, ast: &IdedExpr, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Option<Typed> {
+    fn function(
+        &mut self,
+        ast: &IdedExpr,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Option<Typed> {
         if literal::MAKERS.contains(&name) && target.is_none() {
             return match literal::made(name, args) {
                 Ok((value, ty)) => Some(Typed {
@@ -411,7 +556,12 @@ impl Checker<'_> {
                     ty,
                 }),
                 Err(write) => {
-                    self.report(ast, Code::ExpressionType, format!("`{name}` is not written like this"), write);
+                    self.report(
+                        ast,
+                        Code::ExpressionType,
+                        format!("`{name}` is not written like this"),
+                        write,
+                    );
                     None
                 }
             };
@@ -439,7 +589,12 @@ impl Checker<'_> {
         if function != Function::Known {
             for (a, t) in all.iter().zip(&typed) {
                 if matches!(&t.expr, Expr::Slot(s) if self.scope.is_recency(*s)) {
-                    self.report(a, Code::NotHere, "a segment computes with the time since something", "write `recency_tag > duration(\"30d\")`");
+                    self.report(
+                        a,
+                        Code::NotHere,
+                        "a segment computes with the time since something",
+                        "write `recency_tag > duration(\"30d\")`",
+                    );
                     return None;
                 }
             }
@@ -458,13 +613,20 @@ impl Checker<'_> {
                 .all(|t| t.ty == Ty::Text)
                 .then_some(Ty::Boolean),
             Function::Size => (typed[0].ty == Ty::Text).then_some(Ty::Integer),
-            Function::ToNumber => matches!(typed[0].ty, Ty::Integer | Ty::Number | Ty::Money { .. } | Ty::Duration)
-                .then_some(Ty::Number),
-            Function::Abs => matches!(typed[0].ty, Ty::Integer | Ty::Number | Ty::Money { .. } | Ty::Duration)
-                .then(|| typed[0].ty.clone()),
+            Function::ToNumber => matches!(
+                typed[0].ty,
+                Ty::Integer | Ty::Number | Ty::Money { .. } | Ty::Duration
+            )
+            .then_some(Ty::Number),
+            Function::Abs => matches!(
+                typed[0].ty,
+                Ty::Integer | Ty::Number | Ty::Money { .. } | Ty::Duration
+            )
+            .then(|| typed[0].ty.clone()),
             Function::Min | Function::Max | Function::OrElse => {
-                let both = alike(typed[0].clone(), typed[1].clone())
-                    .filter(|(_, _, ty)| function == Function::OrElse || !matches!(ty, Ty::Boolean | Ty::Text));
+                let both = alike(typed[0].clone(), typed[1].clone()).filter(|(_, _, ty)| {
+                    function == Function::OrElse || !matches!(ty, Ty::Boolean | Ty::Text)
+                });
                 if let Some((a, b, ty)) = both {
                     return Some(Typed {
                         expr: Expr::Call(function, vec![a, b]),
@@ -478,9 +640,13 @@ impl Checker<'_> {
             let found = format!("`{name}` does not fit: {}", words(self));
             let write = match function {
                 Function::Size => "`size` counts the characters of a text",
-                Function::ToNumber => "`double` takes an integer, money (its minor units) or a duration (its microseconds)",
+                Function::ToNumber => {
+                    "`double` takes an integer, money (its minor units) or a duration (its microseconds)"
+                }
                 Function::Abs => "`abs` takes a number, money or a duration",
-                Function::Min | Function::Max => "write two of one type: numbers, money of one currency, durations or times",
+                Function::Min | Function::Max => {
+                    "write two of one type: numbers, money of one currency, durations or times"
+                }
                 Function::OrElse => "both must be of one type",
                 _ => "both must be text",
             };
@@ -506,10 +672,14 @@ impl Checker<'_> {
                     _ => format!("write `{name}(x)`"),
                 },
             )
-        } else if matches!(name, "matches" | "all" | "exists" | "exists_one" | "map" | "filter" | "has") {
+        } else if matches!(
+            name,
+            "matches" | "all" | "exists" | "exists_one" | "map" | "filter" | "has"
+        ) {
             (
                 format!("`{name}` is not part of the subset: no regular expressions and no macros"),
-                "use `startsWith`, `endsWith`, `contains` or `in`; for `has` write `known(x)`".to_owned(),
+                "use `startsWith`, `endsWith`, `contains` or `in`; for `has` write `known(x)`"
+                    .to_owned(),
             )
         } else {
             (
@@ -523,145 +693,5 @@ impl Checker<'_> {
             nearest(name, FUNCTIONS.into_iter().chain(["money"]))
         };
         self.push(offset, Code::ExpressionUnsupported, found, write, near);
-    }
-}
-
-fn made(op: BinaryOp, a: Expr, b: Expr, ty: Ty) -> Typed {
-    Typed {
-        expr: Expr::Binary(op, Box::new(a), Box::new(b)),
-        ty,
-    }
-}
-
-fn sign(op: BinaryOp) -> &'static str {
-    match op {
-        BinaryOp::And => "&&",
-        BinaryOp::Or => "||",
-        BinaryOp::Eq => "==",
-        BinaryOp::Ne => "!=",
-        BinaryOp::Lt => "<",
-        BinaryOp::Le => "<=",
-        BinaryOp::Gt => ">",
-        BinaryOp::Ge => ">=",
-        BinaryOp::Add => "+",
-        BinaryOp::Sub => "-",
-        BinaryOp::Mul => "*",
-        BinaryOp::Div => "/",
-        BinaryOp::Rem => "%",
-    }
-}
-
-/// The same value as a number: a constant at once, anything else by [`Function::ToNumber`].
-fn to_number(typed: Typed, ty: Ty) -> Typed {
-    let expr = match typed.expr {
-        Expr::Const(Value::Int(v)) => Expr::Const(Value::Number(v as f64)),
-        other if typed.ty.value_type() == luopan_kernel::value::ValueType::Number => other,
-        other => Expr::Call(Function::ToNumber, vec![other]),
-    };
-    Typed { expr, ty }
-}
-
-fn rough(currency: Option<String>) -> Ty {
-    Ty::Money {
-        currency,
-        exact: false,
-    }
-}
-
-/// Money of one currency: the currency of both, or of the one that has any.
-fn one_currency(a: &Option<String>, b: &Option<String>) -> Option<Option<String>> {
-    match (a, b) {
-        (Some(x), Some(y)) if x != y => None,
-        (Some(x), _) | (None, Some(x)) => Some(Some(x.clone())),
-        (None, None) => Some(None),
-    }
-}
-
-/// Two values brought to one type, as for a comparison; none when they are unlike.
-fn alike(a: Typed, b: Typed) -> Option<(Expr, Expr, Ty)> {
-    match (&a.ty, &b.ty) {
-        (x, y) if x == y => {
-            let ty = x.clone();
-            Some((a.expr, b.expr, ty))
-        }
-        (Ty::Integer, Ty::Number) => Some((to_number(a, Ty::Number).expr, b.expr, Ty::Number)),
-        (Ty::Number, Ty::Integer) => Some((a.expr, to_number(b, Ty::Number).expr, Ty::Number)),
-        (
-            Ty::Money {
-                currency: x,
-                exact: p,
-            },
-            Ty::Money {
-                currency: y,
-                exact: q,
-            },
-        ) => {
-            let currency = one_currency(x, y)?;
-            if *p && *q {
-                let ty = Ty::Money {
-                    currency,
-                    exact: true,
-                };
-                return Some((a.expr, b.expr, ty));
-            }
-            let ty = rough(currency);
-            Some((to_number(a, ty.clone()).expr, to_number(b, ty.clone()).expr, ty))
-        }
-        _ => None,
-    }
-}
-
-/// Sums, differences, products, quotients and remainders: which types go together and what they give.
-fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, String> {
-    use BinaryOp::{Add, Div, Mul, Rem, Sub};
-    let no = |write: &str| Err(write.to_owned());
-    match (op, a.ty.clone(), b.ty.clone()) {
-        (_, Ty::Integer, Ty::Integer) => Ok(made(op, a.expr, b.expr, Ty::Integer)),
-        (Add | Sub | Mul | Div, Ty::Integer | Ty::Number, Ty::Integer | Ty::Number) => {
-            let (a, b) = (to_number(a, Ty::Number), to_number(b, Ty::Number));
-            Ok(made(op, a.expr, b.expr, Ty::Number))
-        }
-        (Add | Sub, Ty::Money { .. }, Ty::Money { .. }) => match alike(a, b) {
-            Some((a, b, ty)) => Ok(made(op, a, b, ty)),
-            None => no("amounts of different currencies are not added; bring them to one"),
-        },
-        // The ratio of two amounts, or of two lengths of time, is a number.
-        (Div, Ty::Money { .. }, Ty::Money { .. }) => match alike(a, b) {
-            Some((a, b, ty)) => {
-                let (a, b) = (
-                    to_number(Typed { expr: a, ty: ty.clone() }, Ty::Number),
-                    to_number(Typed { expr: b, ty }, Ty::Number),
-                );
-                Ok(made(op, a.expr, b.expr, Ty::Number))
-            }
-            None => no("amounts of different currencies are not divided; bring them to one"),
-        },
-        (Div, Ty::Duration, Ty::Duration) => {
-            let (a, b) = (to_number(a, Ty::Number), to_number(b, Ty::Number));
-            Ok(made(op, a.expr, b.expr, Ty::Number))
-        }
-        (Mul, money @ Ty::Money { exact: true, .. }, Ty::Integer) => Ok(made(op, a.expr, b.expr, money)),
-        (Mul, Ty::Integer, money @ Ty::Money { exact: true, .. }) => Ok(made(op, a.expr, b.expr, money)),
-        (Mul | Div, Ty::Money { currency, .. }, Ty::Integer | Ty::Number)
-        | (Mul, Ty::Integer | Ty::Number, Ty::Money { currency, .. }) => {
-            let (a, b) = (to_number(a, Ty::Number), to_number(b, Ty::Number));
-            Ok(made(op, a.expr, b.expr, rough(currency)))
-        }
-        (Add | Sub, Ty::Duration, Ty::Duration) => Ok(made(op, a.expr, b.expr, Ty::Duration)),
-        (Mul, Ty::Duration, Ty::Integer) | (Mul, Ty::Integer, Ty::Duration) | (Div, Ty::Duration, Ty::Integer) => {
-            Ok(made(op, a.expr, b.expr, Ty::Duration))
-        }
-        (Sub, Ty::Time, Ty::Time) => Ok(made(op, a.expr, b.expr, Ty::Duration)),
-        (Add | Sub, Ty::Time, Ty::Duration) | (Add, Ty::Duration, Ty::Time) => {
-            Ok(made(op, a.expr, b.expr, Ty::Time))
-        }
-        (Rem, ..) => no("`%` takes two integers"),
-        (_, Ty::Money { .. }, _) | (_, _, Ty::Money { .. }) => {
-            no("money goes with money of the same currency, or is multiplied or divided by a number")
-        }
-        (_, Ty::Duration, _) | (_, _, Ty::Duration) | (_, Ty::Time, _) | (_, _, Ty::Time) => {
-            no("times and lengths of time go together: `t2 - t1`, `t + duration(\"1d\")`, `d * 2`, `d1 / d2`")
-        }
-        _ => no("numbers are needed here"),
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn literal(value: &LiteralValue) -> Result<(Value<'static>, Ty), Stri
         }
         LiteralValue::UInt(_) => Err("write the number without `u`".into()),
         LiteralValue::Bytes(_) => Err("there are no bytes here; write a text".into()),
-        LiteralValue::Null => Err("there is no null; ask `known(x)`, or write `x.orElse(value)`".into()),
+        LiteralValue::Null => {
+            Err("there is no null; ask `known(x)`, or write `x.orElse(value)`".into())
+        }
     }
 }
 
@@ -55,9 +57,7 @@ pub(super) fn made(name: &str, args: &[IdedExpr]) -> Result<(Value<'static>, Ty)
             Ok((Value::Int(us), Ty::Duration))
         }
         ("duration", _) => Err("write `duration(\"30d\")`".into()),
-        ("timestamp", Some([text])) => {
-            Ok((Value::Time(Micros(unit::timestamp(text)?)), Ty::Time))
-        }
+        ("timestamp", Some([text])) => Ok((Value::Time(Micros(unit::timestamp(text)?)), Ty::Time)),
         ("timestamp", _) => Err("write `timestamp(\"2026-11-23T09:30:00+08:00\")`".into()),
         ("money", Some([amount, currency])) => {
             let digits = unit::minor_digits(currency)

@@ -4,6 +4,7 @@
 //! It must never let through an expression whose operands do not fit, nor one larger than its named limits.
 
 mod check;
+mod fit;
 mod literal;
 pub(crate) mod scope;
 mod ty;
@@ -66,7 +67,12 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Typed, Vec<CelF
     Ok(typed)
 }
 
-fn fault(offset: usize, code: Code, found: impl Into<String>, write: impl Into<String>) -> CelFault {
+fn fault(
+    offset: usize,
+    code: Code,
+    found: impl Into<String>,
+    write: impl Into<String>,
+) -> CelFault {
     CelFault {
         offset,
         code,
@@ -117,14 +123,24 @@ fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<CelFault>> {
         // The first tells where the expression broke; the rest follow from it.
         faults.truncate(1);
         if faults.is_empty() {
-            faults.push(fault(0, Code::ExpressionSyntax, "this is not an expression", ""));
+            faults.push(fault(
+                0,
+                Code::ExpressionSyntax,
+                "this is not an expression",
+                "",
+            ));
         }
         faults
     })
 }
 
+/// The parser's message without the long list of what it would have taken.
 fn lower_first(text: &str) -> String {
     let text = text.strip_prefix("Syntax error: ").unwrap_or(text);
+    if text.contains("'<EOF>'") {
+        return "it ends too soon".into();
+    }
+    let text = text.split(" expecting {").next().unwrap_or(text);
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| {
         c.to_lowercase().collect::<String>() + chars.as_str()
@@ -135,11 +151,7 @@ fn lower_first(text: &str) -> String {
 fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
     let line = usize::try_from(line - 1).unwrap_or(0);
     let column = usize::try_from(column - 1).unwrap_or(0);
-    let start: usize = source
-        .split_inclusive('\n')
-        .take(line)
-        .map(str::len)
-        .sum();
+    let start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
     source[start.min(source.len())..]
         .char_indices()
         .nth(column)

@@ -61,19 +61,25 @@ impl<'a> Scope<'a> {
         for (i, slot) in plan.slots.iter().enumerate() {
             let id = SlotId(i as u16);
             let why = match (&slot.source, place) {
-                (SlotSource::Item(c, _) | SlotSource::ItemKey(c), Place::Item(here)) if *c == here => None,
+                (SlotSource::Item(c, _) | SlotSource::ItemKey(c), Place::Item(here))
+                    if *c == here =>
+                {
+                    None
+                }
                 (SlotSource::Item(..) | SlotSource::ItemKey(_), Place::Item(_)) => continue,
                 (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
                     Some("the item is read in suitability, exclusions, scores and costs only")
                 }
-                (_, Place::Segment) if !is_customers_own(plan, id) => {
-                    Some("a segment is kept up to date by events and time alone, so it reads tags only")
-                }
+                (_, Place::Segment) if !is_customers_own(plan, id) => Some(
+                    "a segment is kept up to date by events and time alone, so it reads tags only",
+                ),
                 _ => None,
             };
             match why {
                 None => {
-                    scope.names.insert(slot.name.clone(), (id, slot_ty(plan, id)));
+                    scope
+                        .names
+                        .insert(slot.name.clone(), (id, slot_ty(plan, id)));
                 }
                 Some(why) => {
                     scope.hidden.insert(slot.name.clone(), why.to_owned());
@@ -177,7 +183,9 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
             }
             Ty::of(slot.kind, currency.as_deref())
         }
-        SlotSource::Environment(_) | SlotSource::Request | SlotSource::ItemKey(_) => Ty::of(slot.kind, None),
+        SlotSource::Environment(_) | SlotSource::Request | SlotSource::ItemKey(_) => {
+            Ty::of(slot.kind, None)
+        }
         SlotSource::Item(c, a) => plan
             .catalogues
             .get(usize::from(*c))
@@ -188,7 +196,9 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
 
 /// True when the slot depends on events and time alone, not on the environment, a request or an item.
 fn is_customers_own(plan: &ScenePlan, id: SlotId) -> bool {
-    every_source(plan, id, &mut |s| matches!(s, SlotSource::Tag(_) | SlotSource::Derived(_)))
+    every_source(plan, id, &mut |s| {
+        matches!(s, SlotSource::Tag(_) | SlotSource::Derived(_))
+    })
 }
 
 /// True when the slot is a recency, or is derived from one.

@@ -15,11 +15,20 @@ impl Compiler<'_, '_> {
     pub(super) fn catalogues(&mut self) {
         for (key, node) in self.section("catalogues") {
             if self.plan.catalogues.len() == CATALOGUES_MAX {
-                self.report.at(key.at, Code::Limit, "more catalogues than are kept", format!("write at most {CATALOGUES_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more catalogues than are kept",
+                    format!("write at most {CATALOGUES_MAX}"),
+                );
                 break;
             }
             let number = self.plan.catalogues.len() as u16;
-            let entries: Vec<&(Key, Node)> = node.get("attributes").map_or(&[][..], Node::entries).iter().collect();
+            let entries: Vec<&(Key, Node)> = node
+                .get("attributes")
+                .map_or(&[][..], Node::entries)
+                .iter()
+                .collect();
             let owner = format!("catalogue {}", key.text);
             let attributes = self.fields(&owner, &entries);
             if attributes.len() > ATTRIBUTES_MAX {
@@ -41,10 +50,20 @@ impl Compiler<'_, '_> {
             }
             for (k, n) in &entries {
                 if k.text == "key" {
-                    self.report.at(k.at, Code::BadName, "`key` is the item's own key", "give the attribute another name; `item.key` is there already");
+                    self.report.at(
+                        k.at,
+                        Code::BadName,
+                        "`key` is the item's own key",
+                        "give the attribute another name; `item.key` is there already",
+                    );
                 }
                 if n.get("personal").and_then(Node::boolean) == Some(true) {
-                    self.report.at(k.at, Code::Conflict, format!("the item attribute `{}` is personal", k.text), "items are not persons; leave `personal` out");
+                    self.report.at(
+                        k.at,
+                        Code::Conflict,
+                        format!("the item attribute `{}` is personal", k.text),
+                        "items are not persons; leave `personal` out",
+                    );
                 }
             }
             let mut items = Vec::new();
@@ -59,12 +78,18 @@ impl Compiler<'_, '_> {
                         }
                         None if broken.contains(&name.text) => {}
                         None => {
-                            let near = nearest(&name.text, attributes.iter().map(|f| f.name.as_str()));
+                            let near =
+                                nearest(&name.text, attributes.iter().map(|f| f.name.as_str()));
                             self.report.near(
                                 name.at,
                                 Code::UnknownName,
                                 format!("`{}` has no attribute `{}`", key.text, shown(&name.text)),
-                                format!("declared are {}", crate::fault::listed(attributes.iter().map(|f| f.name.as_str()))),
+                                format!(
+                                    "declared are {}",
+                                    crate::fault::listed(
+                                        attributes.iter().map(|f| f.name.as_str())
+                                    )
+                                ),
                                 near,
                             );
                         }
@@ -76,7 +101,11 @@ impl Compiler<'_, '_> {
                         self.report.at(
                             item_key.at,
                             Code::MissingKey,
-                            format!("the item `{}` has no `{}`", shown(&item_key.text), field.name),
+                            format!(
+                                "the item `{}` has no `{}`",
+                                shown(&item_key.text),
+                                field.name
+                            ),
                             "write it: the catalogue declares it required",
                         );
                     }
@@ -114,11 +143,16 @@ impl Compiler<'_, '_> {
     /// Index of the catalogue that `node` names.
     pub(super) fn catalogue_index(&mut self, node: &Node) -> Option<u16> {
         let name = node.text()?;
-        let names: Vec<&str> = self.section("catalogues").iter().map(|(k, _)| k.text.as_str()).collect();
+        let names: Vec<&str> = self
+            .section("catalogues")
+            .iter()
+            .map(|(k, _)| k.text.as_str())
+            .collect();
         match names.iter().position(|n| *n == name) {
             Some(i) => (i < self.plan.catalogues.len()).then_some(i as u16),
             None => {
-                self.report.unknown(node.at, "catalogue", name, names.iter().copied());
+                self.report
+                    .unknown(node.at, "catalogue", name, names.iter().copied());
                 None
             }
         }

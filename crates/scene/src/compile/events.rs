@@ -49,7 +49,11 @@ impl<'d> Compiler<'d, '_> {
                 );
                 continue;
             }
-            let entries: Vec<&(Key, Node)> = node.get("fields").map_or(&[][..], Node::entries).iter().collect();
+            let entries: Vec<&(Key, Node)> = node
+                .get("fields")
+                .map_or(&[][..], Node::entries)
+                .iter()
+                .collect();
             let fields = self.fields(&key.text, &entries);
             if fields.len() > PROPERTIES_MAX {
                 self.report.at(
@@ -93,19 +97,34 @@ impl<'d> Compiler<'d, '_> {
         self.plan.events = events;
         if let Some(node) = self.zone_attribute() {
             let name = node.text().unwrap_or_default();
-            let known = self.plan.event(CUSTOMER_TYPE).map_or(&[][..], |e| e.fields.as_slice());
+            let known = self
+                .plan
+                .event(CUSTOMER_TYPE)
+                .map_or(&[][..], |e| e.fields.as_slice());
             match known.iter().find(|f| f.name == name) {
                 Some(f) if f.kind == ValueType::Text && !f.personal => {
                     self.plan.zone_attribute = Some(name.to_owned());
                 }
                 Some(f) => {
-                    let found = format!("`{name}` is {}{}", f.kind.word(), if f.personal { " and personal" } else { "" });
-                    self.report.at(node.at, Code::WrongType, found, "name an attribute of type text that holds an iana zone");
+                    let found = format!(
+                        "`{name}` is {}{}",
+                        f.kind.word(),
+                        if f.personal { " and personal" } else { "" }
+                    );
+                    self.report.at(
+                        node.at,
+                        Code::WrongType,
+                        found,
+                        "name an attribute of type text that holds an iana zone",
+                    );
                 }
-                None if self.broken_fields.contains(&(CUSTOMER_TYPE.to_owned(), name.to_owned())) => {}
+                None if self
+                    .broken_fields
+                    .contains(&(CUSTOMER_TYPE.to_owned(), name.to_owned())) => {}
                 None => {
                     let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).collect();
-                    self.report.unknown(node.at, "customer attribute", name, names.iter().copied());
+                    self.report
+                        .unknown(node.at, "customer attribute", name, names.iter().copied());
                 }
             }
         }
@@ -122,7 +141,8 @@ impl<'d> Compiler<'d, '_> {
             match self.field(key, node) {
                 Some(field) => fields.push(field),
                 None => {
-                    self.broken_fields.insert((owner.to_owned(), key.text.clone()));
+                    self.broken_fields
+                        .insert((owner.to_owned(), key.text.clone()));
                     if owner == CUSTOMER_TYPE {
                         self.broken.insert(key.text.clone());
                     }
@@ -178,7 +198,10 @@ impl<'d> Compiler<'d, '_> {
             personal: flag("personal"),
             currency,
             one_of,
-            not_a_feature: node.get("not_a_feature").and_then(Node::text).map(str::to_owned),
+            not_a_feature: node
+                .get("not_a_feature")
+                .and_then(Node::text)
+                .map(str::to_owned),
         })
     }
 }

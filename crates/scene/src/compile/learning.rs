@@ -6,7 +6,8 @@ use crate::fault::{Code, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::plan::model::DIMENSION_MAX;
 use luopan_kernel::plan::{
-    Combine, Feature, FeaturePlan, Join, ModelKind, ModelPlan, ModelScope, RewardPlan, SlotId, SlotSource,
+    Combine, Feature, FeaturePlan, Join, ModelKind, ModelPlan, ModelScope, RewardPlan, SlotId,
+    SlotSource,
 };
 use luopan_kernel::value::ValueType;
 
@@ -19,7 +20,12 @@ impl Compiler<'_, '_> {
     pub(super) fn rewards(&mut self) {
         for (key, node) in self.section("rewards") {
             if self.plan.rewards.len() == REWARDS_MAX {
-                self.report.at(key.at, Code::Limit, "more rewards than are kept", format!("write at most {REWARDS_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more rewards than are kept",
+                    format!("write at most {REWARDS_MAX}"),
+                );
                 break;
             }
             if let Some(reward) = self.reward(key, node) {
@@ -31,7 +37,9 @@ impl Compiler<'_, '_> {
     fn reward(&mut self, key: &Key, node: &Node) -> Option<RewardPlan> {
         let event = self.event_index(node.get("event")?)?;
         let scope = self.event_scope(event);
-        let filter = node.get("where").map(|n| self.expression(n, &scope, Want::Condition));
+        let filter = node
+            .get("where")
+            .map(|n| self.expression(n, &scope, Want::Condition));
         let value = self.expression(node.get("value")?, &scope, Want::Figure);
         let join_node = node.get("join")?;
         let join = match join_node.get("decision") {
@@ -42,7 +50,8 @@ impl Compiler<'_, '_> {
                     let f = &self.plan.events[usize::from(event)].fields[usize::from(i)];
                     if f.kind != ValueType::Text {
                         let found = format!("`{}` is {}", f.name, f.kind.word());
-                        self.report.at(n.at, Code::WrongType, found, "a decision's id is text");
+                        self.report
+                            .at(n.at, Code::WrongType, found, "a decision's id is text");
                     }
                 }
                 field.map(Join::Decision)
@@ -75,11 +84,16 @@ impl Compiler<'_, '_> {
     /// Index of the reward that `node` names.
     pub(super) fn reward_index(&mut self, node: &Node) -> Option<u16> {
         let name = node.text()?;
-        let names: Vec<&str> = self.section("rewards").iter().map(|(k, _)| k.text.as_str()).collect();
+        let names: Vec<&str> = self
+            .section("rewards")
+            .iter()
+            .map(|(k, _)| k.text.as_str())
+            .collect();
         match names.iter().position(|n| *n == name) {
             Some(i) => Some(i as u16),
             None => {
-                self.report.unknown(node.at, "reward", name, names.iter().copied());
+                self.report
+                    .unknown(node.at, "reward", name, names.iter().copied());
                 None
             }
         }
@@ -88,7 +102,12 @@ impl Compiler<'_, '_> {
     pub(super) fn models(&mut self) {
         for (key, node) in self.section("models") {
             if self.plan.models.len() == MODELS_MAX {
-                self.report.at(key.at, Code::Limit, "more models than are kept", format!("write at most {MODELS_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more models than are kept",
+                    format!("write at most {MODELS_MAX}"),
+                );
                 break;
             }
             if let Some(model) = self.model(key, node) {
@@ -123,7 +142,10 @@ impl Compiler<'_, '_> {
             dimension = dimension.saturating_add(width(&plan));
             features.push(Feature {
                 plan,
-                prior_variance: n.get("prior_variance").and_then(Node::number).unwrap_or(prior_variance),
+                prior_variance: n
+                    .get("prior_variance")
+                    .and_then(Node::number)
+                    .unwrap_or(prior_variance),
             });
         }
         if dimension > DIMENSION_MAX {
@@ -155,7 +177,12 @@ impl Compiler<'_, '_> {
             }
             _ => {
                 let at = node.get("reward_bounds").map_or(key.at, |n| n.at);
-                self.report.at(at, Code::OutOfRange, "bounds that are not two ascending numbers", "write `reward_bounds: [low, high]`");
+                self.report.at(
+                    at,
+                    Code::OutOfRange,
+                    "bounds that are not two ascending numbers",
+                    "write `reward_bounds: [low, high]`",
+                );
                 (0.0, 1.0)
             }
         };
@@ -163,7 +190,12 @@ impl Compiler<'_, '_> {
             && reward_bounds != (0.0, 1.0)
             && let Some(n) = node.get("reward_bounds")
         {
-            self.report.at(n.at, Code::Conflict, "a logistic model with other bounds than 0 and 1", "leave `reward_bounds` out, or make it linear");
+            self.report.at(
+                n.at,
+                Code::Conflict,
+                "a logistic model with other bounds than 0 and 1",
+                "leave `reward_bounds` out, or make it linear",
+            );
         }
         sound.then_some(ModelPlan {
             name: key.text.clone(),
@@ -179,7 +211,12 @@ impl Compiler<'_, '_> {
         })
     }
 
-    fn feature(&mut self, node: &Node, names: &Scope<'_>, scope: ModelScope) -> Option<FeaturePlan> {
+    fn feature(
+        &mut self,
+        node: &Node,
+        names: &Scope<'_>,
+        scope: ModelScope,
+    ) -> Option<FeaturePlan> {
         if node.text() == Some("intercept") || node.get("intercept").is_some() {
             return Some(FeaturePlan::Intercept);
         }
@@ -187,7 +224,12 @@ impl Compiler<'_, '_> {
         if let Some(n) = node.get("standard") {
             let (slot, ty) = self.feature_slot(n, names, scope)?;
             if ty == Ty::Text {
-                self.report.at(n.at, Code::WrongType, format!("`{}` is text", shown(n.scalar()?)), "use `one_hot` for text");
+                self.report.at(
+                    n.at,
+                    Code::WrongType,
+                    format!("`{}` is text", shown(n.scalar()?)),
+                    "use `one_hot` for text",
+                );
                 return None;
             }
             return Some(FeaturePlan::Standard {
@@ -232,7 +274,12 @@ impl Compiler<'_, '_> {
             }
             let mut seen = std::collections::BTreeSet::new();
             if let Some(twice) = categories.iter().find(|c| !seen.insert(c.as_str())) {
-                self.report.at(node.at, Code::DuplicateName, format!("the category `{}` stands twice", shown(twice)), "keep one of them");
+                self.report.at(
+                    node.at,
+                    Code::DuplicateName,
+                    format!("the category `{}` stands twice", shown(twice)),
+                    "keep one of them",
+                );
                 return None;
             }
             return Some(FeaturePlan::OneHot {
@@ -245,13 +292,27 @@ impl Compiler<'_, '_> {
         if let Some(n) = node.get("bins") {
             let (slot, ty) = self.feature_slot(n, names, scope)?;
             if matches!(ty, Ty::Text | Ty::Boolean) {
-                self.report.at(n.at, Code::WrongType, format!("`{}` is {}", shown(n.scalar()?), ty.word()), "use `one_hot`");
+                self.report.at(
+                    n.at,
+                    Code::WrongType,
+                    format!("`{}` is {}", shown(n.scalar()?), ty.word()),
+                    "use `one_hot`",
+                );
                 return None;
             }
             let edges_node = node.get("edges")?;
-            let edges: Vec<f64> = edges_node.elements().iter().filter_map(Node::number).collect();
+            let edges: Vec<f64> = edges_node
+                .elements()
+                .iter()
+                .filter_map(Node::number)
+                .collect();
             if edges.windows(2).any(|w| w[0] >= w[1]) {
-                self.report.at(edges_node.at, Code::OutOfRange, "edges that do not ascend", "write them from small to large, each once");
+                self.report.at(
+                    edges_node.at,
+                    Code::OutOfRange,
+                    "edges that do not ascend",
+                    "write them from small to large, each once",
+                );
                 return None;
             }
             return Some(FeaturePlan::Bins {
@@ -262,12 +323,25 @@ impl Compiler<'_, '_> {
         }
         let pair = node.get("cross")?;
         let [left, right] = pair.elements() else {
-            self.report.at(pair.at, Code::OutOfRange, format!("a cross of {}", pair.elements().len()), "cross two features; cross the cross with a third");
+            // Fewer than two were reported with the shape.
+            if pair.elements().len() > 2 {
+                self.report.at(
+                    pair.at,
+                    Code::OutOfRange,
+                    format!("a cross of {}", pair.elements().len()),
+                    "cross two features; cross the cross with a third",
+                );
+            }
             return None;
         };
         for n in [left, right] {
             if let Some(p) = n.get("prior_variance") {
-                self.report.at(p.at, Code::Conflict, "a prior within a cross", "write `prior_variance` beside `cross`");
+                self.report.at(
+                    p.at,
+                    Code::Conflict,
+                    "a prior within a cross",
+                    "write `prior_variance` beside `cross`",
+                );
             }
         }
         let left = self.feature(left, names, scope);
@@ -279,13 +353,21 @@ impl Compiler<'_, '_> {
     }
 
     /// The slot of a feature, refused where it may not be one.
-    fn feature_slot(&mut self, node: &Node, names: &Scope<'_>, scope: ModelScope) -> Option<(SlotId, Ty)> {
+    fn feature_slot(
+        &mut self,
+        node: &Node,
+        names: &Scope<'_>,
+        scope: ModelScope,
+    ) -> Option<(SlotId, Ty)> {
         let typed = self.expression(node, names, Want::Anything)?;
         let luopan_kernel::plan::Expr::Slot(slot) = typed.expr else {
             self.report.at(
                 node.at,
                 Code::WrongType,
-                format!("`{}` is an expression", shown(node.scalar().unwrap_or_default())),
+                format!(
+                    "`{}` is an expression",
+                    shown(node.scalar().unwrap_or_default())
+                ),
                 "name a tag; give the expression a name under `derived`",
             );
             return None;
@@ -295,7 +377,10 @@ impl Compiler<'_, '_> {
             self.report.at(
                 node.at,
                 Code::NotAFeature,
-                format!("`{}` may not be a feature: {why}", shown(node.scalar().unwrap_or_default())),
+                format!(
+                    "`{}` may not be a feature: {why}",
+                    shown(node.scalar().unwrap_or_default())
+                ),
                 "leave this feature out",
             );
             return None;
@@ -308,7 +393,10 @@ impl Compiler<'_, '_> {
             self.report.at(
                 node.at,
                 Code::Conflict,
-                format!("`{}` is the item's, and the model has weights for each item", shown(node.scalar().unwrap_or_default())),
+                format!(
+                    "`{}` is the item's, and the model has weights for each item",
+                    shown(node.scalar().unwrap_or_default())
+                ),
                 "leave it out, or write `scope: shared`",
             );
             return None;

@@ -59,7 +59,11 @@ pub(crate) struct Compiler<'d, 'r> {
 }
 
 /// Compiles the sections. The plan means something only when there are no faults.
-pub(crate) fn scene<'r>(sections: &Sections<'_>, draft: &Draft, report: Reporter<'r>) -> (ScenePlan, Reporter<'r>) {
+pub(crate) fn scene<'r>(
+    sections: &Sections<'_>,
+    draft: &Draft,
+    report: Reporter<'r>,
+) -> (ScenePlan, Reporter<'r>) {
     let mut compiler = Compiler {
         plan: ScenePlan {
             format: PLAN_FORMAT,
@@ -127,7 +131,12 @@ impl<'d> Compiler<'d, '_> {
                     line: 1,
                     column: 1,
                 };
-                self.report.at(at, Code::MissingKey, "no file names the scene", "write `scene: name` in `scene.yaml`");
+                self.report.at(
+                    at,
+                    Code::MissingKey,
+                    "no file names the scene",
+                    "write `scene: name` in `scene.yaml`",
+                );
             }
         }
         if let Some(text) = self.single("description").and_then(Node::scalar) {
@@ -177,13 +186,23 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// Compiles the CEL in `node`; faults are reported at their own column within it.
-    pub(crate) fn expression(&mut self, node: &Node, scope: &Scope<'_>, want: Want) -> Option<Typed> {
+    pub(crate) fn expression(
+        &mut self,
+        node: &Node,
+        scope: &Scope<'_>,
+        want: Want,
+    ) -> Option<Typed> {
         expression(&mut self.report, node, scope, want)
     }
 }
 
 /// Compiles the CEL in `node`; faults are reported at their own column within it.
-pub(crate) fn expression(report: &mut Reporter<'_>, node: &Node, scope: &Scope<'_>, want: Want) -> Option<Typed> {
+pub(crate) fn expression(
+    report: &mut Reporter<'_>,
+    node: &Node,
+    scope: &Scope<'_>,
+    want: Want,
+) -> Option<Typed> {
     let source = node.scalar().filter(|t| !t.trim().is_empty())?;
     let typed = match cel::compile(source, scope) {
         Ok(typed) => typed,
@@ -204,20 +223,33 @@ pub(crate) fn expression(report: &mut Reporter<'_>, node: &Node, scope: &Scope<'
     };
     let fits = match want {
         Want::Condition => typed.ty == Ty::Boolean,
-        Want::Figure => matches!(typed.ty, Ty::Boolean | Ty::Integer | Ty::Number | Ty::Money { .. }),
+        Want::Figure => matches!(
+            typed.ty,
+            Ty::Boolean | Ty::Integer | Ty::Number | Ty::Money { .. }
+        ),
         Want::Anything => true,
     };
     if fits {
         return Some(typed);
     }
     let (needed, write) = match want {
-        Want::Condition => ("a condition", "compare it with something, so that it is true or false"),
-        _ => ("a number, integer, money or boolean", "write an expression that gives one"),
+        Want::Condition => (
+            "a condition",
+            "compare it with something, so that it is true or false",
+        ),
+        _ => (
+            "a number, integer, money or boolean",
+            "write an expression that gives one",
+        ),
     };
     report.at(
         node.at,
         Code::ExpressionType,
-        format!("`{}` gives {}, and {needed} is needed here", shown(source), typed.ty.word()),
+        format!(
+            "`{}` gives {}, and {needed} is needed here",
+            shown(source),
+            typed.ty.word()
+        ),
         write,
     );
     None

@@ -5,11 +5,11 @@ use crate::cel::{Place, Ty};
 use crate::fault::{Code, shown};
 use crate::node::{Data, Key, Node};
 use crate::shape::check;
-use crate::tables::{WHOLE_POLICY, POLICY_MUSTS};
+use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
 use crate::unit;
 use luopan_kernel::plan::{
-    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, Expr, NamedRule, NullAction, PolicyPlan, QuietHours,
-    SEGMENTS_MAX, Scorer, SegmentPlan, SlotId,
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, Expr, NamedRule,
+    NullAction, PolicyPlan, QuietHours, SEGMENTS_MAX, Scorer, SegmentPlan, SlotId,
 };
 use luopan_kernel::time::HOUR_US;
 
@@ -27,13 +27,23 @@ impl<'d> Compiler<'d, '_> {
         if self.plan.slots.len() > SLOTS_MAX {
             let at = self.section("catalogues").first().map(|(k, _)| k.at);
             if let Some(at) = at {
-                self.report.at(at, Code::Limit, format!("the scene has {} slots", self.plan.slots.len()), format!("declare at most {SLOTS_MAX} tags and attributes"));
+                self.report.at(
+                    at,
+                    Code::Limit,
+                    format!("the scene has {} slots", self.plan.slots.len()),
+                    format!("declare at most {SLOTS_MAX} tags and attributes"),
+                );
             }
         }
         let section = self.section("segments");
         for (i, (key, node)) in section.iter().enumerate() {
             if i == SEGMENTS_MAX {
-                self.report.at(key.at, Code::Limit, format!("{} segments", section.len()), format!("write at most {SEGMENTS_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    format!("{} segments", section.len()),
+                    format!("write at most {SEGMENTS_MAX}"),
+                );
                 break;
             }
             if let Some(rule) = self.rule(&key.text, node, Place::Segment) {
@@ -65,7 +75,12 @@ impl<'d> Compiler<'d, '_> {
     pub(super) fn budgets(&mut self) {
         for (key, node) in self.section("budgets") {
             if self.plan.budgets.len() == BUDGETS_MAX {
-                self.report.at(key.at, Code::Limit, "more budgets than are kept", format!("write at most {BUDGETS_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more budgets than are kept",
+                    format!("write at most {BUDGETS_MAX}"),
+                );
                 break;
             }
             if let Some(budget) = self.budget(key, node) {
@@ -84,11 +99,21 @@ impl<'d> Compiler<'d, '_> {
                 match unit::minor_units(amount.scalar()?, digits) {
                     Ok(v) if v >= 0 => (v, Some(currency.to_owned())),
                     Ok(_) => {
-                        self.report.at(amount.at, Code::OutOfRange, "a budget below zero", "write an amount of zero or more");
+                        self.report.at(
+                            amount.at,
+                            Code::OutOfRange,
+                            "a budget below zero",
+                            "write an amount of zero or more",
+                        );
                         return None;
                     }
                     Err(write) => {
-                        self.report.at(amount.at, Code::WrongType, format!("here stands {}", amount.described()), write);
+                        self.report.at(
+                            amount.at,
+                            Code::WrongType,
+                            format!("here stands {}", amount.described()),
+                            write,
+                        );
                         return None;
                     }
                 }
@@ -115,10 +140,17 @@ impl<'d> Compiler<'d, '_> {
         let mut used = std::collections::BTreeSet::new();
         for (i, (key, _)) in self.section("policies").iter().enumerate() {
             if i == POLICIES_MAX {
-                self.report.at(key.at, Code::Limit, "more policies than are kept", format!("write at most {POLICIES_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more policies than are kept",
+                    format!("write at most {POLICIES_MAX}"),
+                );
                 break;
             }
-            let Some(node) = self.inherited(i) else { continue };
+            let Some(node) = self.inherited(i) else {
+                continue;
+            };
             if node.get("like").is_some() {
                 // What is written and what is inherited together must be whole.
                 let mut whole = node.clone();
@@ -138,7 +170,11 @@ impl<'d> Compiler<'d, '_> {
         }
         for (key, node) in self.section("rules") {
             if !used.contains(&key.text) {
-                let place = if self.plan.catalogues.len() == 1 { Place::Item(0) } else { Place::Customer };
+                let place = if self.plan.catalogues.len() == 1 {
+                    Place::Item(0)
+                } else {
+                    Place::Customer
+                };
                 self.rule(&key.text, node, place);
             }
         }
@@ -155,11 +191,17 @@ impl<'d> Compiler<'d, '_> {
             let name = like.text()?;
             let Some((parent_key, parent)) = section.iter().find(|(k, _)| k.text == name) else {
                 let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
-                self.report.unknown(like.at, "policy", name, names.iter().copied());
+                self.report
+                    .unknown(like.at, "policy", name, names.iter().copied());
                 return None;
             };
             if seen.contains(&parent_key.text.as_str()) {
-                self.report.at(like.at, Code::Cycle, format!("`{}` is like itself", key.text), "let one policy be written out");
+                self.report.at(
+                    like.at,
+                    Code::Cycle,
+                    format!("`{}` is like itself", key.text),
+                    "let one policy be written out",
+                );
                 return None;
             }
             seen.push(&parent_key.text);
@@ -175,7 +217,12 @@ impl<'d> Compiler<'d, '_> {
         Some(merged)
     }
 
-    fn policy(&mut self, key: &Key, node: &Node, used: &mut std::collections::BTreeSet<String>) -> Option<PolicyPlan> {
+    fn policy(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        used: &mut std::collections::BTreeSet<String>,
+    ) -> Option<PolicyPlan> {
         let catalogue = self.catalogue_index(node.get("catalogue")?);
         let item = catalogue.map(Place::Item);
         let eligibility = self.rules(node, "eligibility", Some(Place::Customer), used);
@@ -198,9 +245,17 @@ impl<'d> Compiler<'d, '_> {
         let null = node.get("null_action")?;
         let null_name = null.get("name")?.text()?.to_owned();
         if let Some(c) = catalogue
-            && self.plan.catalogues[usize::from(c)].items.iter().any(|i| i.key == null_name)
+            && self.plan.catalogues[usize::from(c)]
+                .items
+                .iter()
+                .any(|i| i.key == null_name)
         {
-            self.report.at(null.at, Code::DuplicateName, format!("`{null_name}` is an item too"), "give silence a name of its own");
+            self.report.at(
+                null.at,
+                Code::DuplicateName,
+                format!("`{null_name}` is an item too"),
+                "give silence a name of its own",
+            );
         }
         let slots = node.get("slots").and_then(Node::integer).unwrap_or(1);
         let caps = self.caps(node);
@@ -209,15 +264,28 @@ impl<'d> Compiler<'d, '_> {
             let minute = |k: &str| unit::clock(n.get(k)?.scalar()?).ok();
             let (from_minute, to_minute) = (minute("from")?, minute("to")?);
             if from_minute == to_minute {
-                self.report.at(n.at, Code::OutOfRange, "quiet hours that begin and end at the same minute", "leave them out, or write different times");
+                self.report.at(
+                    n.at,
+                    Code::OutOfRange,
+                    "quiet hours that begin and end at the same minute",
+                    "leave them out, or write different times",
+                );
             }
-            Some(QuietHours { from_minute, to_minute })
+            Some(QuietHours {
+                from_minute,
+                to_minute,
+            })
         });
         let mut rewards = Vec::new();
         for n in node.get("rewards").map_or(&[][..], Node::elements) {
             if let Some(i) = self.reward_index(n) {
                 if rewards.contains(&i) {
-                    self.report.at(n.at, Code::DuplicateName, format!("`{}` stands twice", n.scalar().unwrap_or_default()), "keep one of them");
+                    self.report.at(
+                        n.at,
+                        Code::DuplicateName,
+                        format!("`{}` stands twice", n.scalar().unwrap_or_default()),
+                        "keep one of them",
+                    );
                 }
                 rewards.push(i);
             }
@@ -226,11 +294,17 @@ impl<'d> Compiler<'d, '_> {
             && let Some(model) = self.plan.models.iter().find(|m| m.name == *name)
             && !rewards.contains(&model.reward)
         {
-            let reward = self.section("rewards").get(usize::from(model.reward)).map_or("", |(k, _)| k.text.as_str());
+            let reward = self
+                .section("rewards")
+                .get(usize::from(model.reward))
+                .map_or("", |(k, _)| k.text.as_str());
             self.report.at(
                 key.at,
                 Code::Conflict,
-                format!("`{}` is scored by `{name}` and does not wait for its reward `{reward}`", key.text),
+                format!(
+                    "`{}` is scored by `{name}` and does not wait for its reward `{reward}`",
+                    key.text
+                ),
                 format!("write `rewards: [{reward}]`, or the model never learns"),
             );
         }
@@ -260,7 +334,13 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// The rules of one list of a policy.
-    fn rules(&mut self, node: &Node, list: &str, place: Option<Place>, used: &mut std::collections::BTreeSet<String>) -> Vec<NamedRule> {
+    fn rules(
+        &mut self,
+        node: &Node,
+        list: &str,
+        place: Option<Place>,
+        used: &mut std::collections::BTreeSet<String>,
+    ) -> Vec<NamedRule> {
         let Some(list) = node.get(list) else {
             return Vec::new();
         };
@@ -270,18 +350,24 @@ impl<'d> Compiler<'d, '_> {
             let (name, rule) = match n.get("use") {
                 None => (n.get("name").and_then(Node::text), n),
                 Some(name_node) => {
-                    let Some(name) = name_node.text() else { continue };
+                    let Some(name) = name_node.text() else {
+                        continue;
+                    };
                     let section = self.section("rules");
                     let Some((key, rule)) = section.iter().find(|(k, _)| k.text == name) else {
-                        let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
-                        self.report.unknown(name_node.at, "rule", name, names.iter().copied());
+                        let names: Vec<&str> =
+                            section.iter().map(|(k, _)| k.text.as_str()).collect();
+                        self.report
+                            .unknown(name_node.at, "rule", name, names.iter().copied());
                         continue;
                     };
                     used.insert(key.text.clone());
                     (Some(key.text.as_str()), rule)
                 }
             };
-            let (Some(name), Some(place)) = (name, place) else { continue };
+            let (Some(name), Some(place)) = (name, place) else {
+                continue;
+            };
             if let Some(rule) = self.rule(name, rule, place) {
                 out.push(rule);
             }
@@ -320,29 +406,44 @@ impl<'d> Compiler<'d, '_> {
         match typed.expr {
             Expr::Slot(slot) => Some(slot),
             _ => {
-                self.report.at(node.at, Code::WrongType, "consent is an expression", "name a boolean tag");
+                self.report.at(
+                    node.at,
+                    Code::WrongType,
+                    "consent is an expression",
+                    "name a boolean tag",
+                );
                 None
             }
         }
     }
 
-    fn scorer(&mut self, node: &Node, catalogue: Option<u16>, item: Option<Place>) -> Option<Scorer> {
+    fn scorer(
+        &mut self,
+        node: &Node,
+        catalogue: Option<u16>,
+        item: Option<Place>,
+    ) -> Option<Scorer> {
         let score = node.get("score")?;
         let Some(model) = score.get("model") else {
             let scope = self.scope(item?);
-            return self.expression(score, &scope, Want::Figure).map(|t| Scorer::Expression(t.expr));
+            return self
+                .expression(score, &scope, Want::Figure)
+                .map(|t| Scorer::Expression(t.expr));
         };
         let name = model.text()?;
         let section = self.section("models");
         let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
         if !names.contains(&name) {
-            self.report.unknown(model.at, "model", name, names.iter().copied());
+            self.report
+                .unknown(model.at, "model", name, names.iter().copied());
             return None;
         }
         if let (Some(c), Some(plan)) = (catalogue, self.plan.models.iter().find(|m| m.name == name))
             && plan.catalogue != c
         {
-            let scored = self.plan.catalogues[usize::from(plan.catalogue)].name.clone();
+            let scored = self.plan.catalogues[usize::from(plan.catalogue)]
+                .name
+                .clone();
             let own = self.plan.catalogues[usize::from(c)].name.clone();
             self.report.at(
                 model.at,
@@ -361,7 +462,9 @@ impl<'d> Compiler<'d, '_> {
             _ => {}
         }
         if let Some(n) = node.get("epsilon_greedy") {
-            return Some(Exploration::EpsilonGreedy { epsilon: n.number()? });
+            return Some(Exploration::EpsilonGreedy {
+                epsilon: n.number()?,
+            });
         }
         if let Some(n) = node.get("softmax") {
             return Some(Exploration::Softmax {
@@ -408,7 +511,12 @@ impl<'d> Compiler<'d, '_> {
             };
             let Some(cap) = cap() else { continue };
             if out.iter().any(|c| c.name == cap.name) {
-                self.report.at(n.at, Code::DuplicateName, format!("two caps are called `{}`", shown(&cap.name)), "give one of them another name");
+                self.report.at(
+                    n.at,
+                    Code::DuplicateName,
+                    format!("two caps are called `{}`", shown(&cap.name)),
+                    "give one of them another name",
+                );
             }
             out.push(cap);
         }
@@ -422,31 +530,49 @@ impl<'d> Compiler<'d, '_> {
         self.bounded(list);
         let mut out = Vec::new();
         for n in list.elements() {
-            let (Some(budget), Some(cost)) = (n.get("budget"), n.get("cost")) else { continue };
+            let (Some(budget), Some(cost)) = (n.get("budget"), n.get("cost")) else {
+                continue;
+            };
             let Some(name) = budget.text() else { continue };
             let section = self.section("budgets");
             let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
             let index = names.iter().position(|b| *b == name);
             if index.is_none() {
-                self.report.unknown(budget.at, "budget", name, names.iter().copied());
+                self.report
+                    .unknown(budget.at, "budget", name, names.iter().copied());
             }
             let Some(place) = item else { continue };
             let scope = self.scope(place);
-            let Some(typed) = self.expression(cost, &scope, Want::Figure) else { continue };
+            let Some(typed) = self.expression(cost, &scope, Want::Figure) else {
+                continue;
+            };
             let plan = self.plan.budgets.iter().find(|b| b.name == name);
             let wanted = plan.map(|b| b.currency.clone());
             let fits = match (&typed.ty, &wanted) {
                 (_, None) => true,
                 (Ty::Integer, Some(None)) => true,
-                (Ty::Money { currency, exact: true }, Some(Some(c))) => currency.as_ref().is_none_or(|x| x == c),
+                (
+                    Ty::Money {
+                        currency,
+                        exact: true,
+                    },
+                    Some(Some(c)),
+                ) => currency.as_ref().is_none_or(|x| x == c),
                 _ => false,
             };
             if !fits {
                 let write = match wanted.flatten() {
-                    Some(c) => format!("the budget is in {c}: write an amount such as `money(\"0.05\", \"{c}\")`"),
+                    Some(c) => format!(
+                        "the budget is in {c}: write an amount such as `money(\"0.05\", \"{c}\")`"
+                    ),
                     None => "the budget counts things: write an integer such as `1`".to_owned(),
                 };
-                self.report.at(cost.at, Code::ExpressionType, format!("the cost is {}", typed.ty.word()), write);
+                self.report.at(
+                    cost.at,
+                    Code::ExpressionType,
+                    format!("the cost is {}", typed.ty.word()),
+                    write,
+                );
                 continue;
             }
             if let Some(index) = index {

@@ -9,7 +9,8 @@ use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::id::hash64;
 use luopan_kernel::plan::tag::TILES_MAX;
 use luopan_kernel::plan::{
-    Aggregate, Calendar, EnvironmentTag, Expr, Field, Measure, SlotId, SlotPlan, SlotSource, TAGS_MAX, TagPlan, Window,
+    Aggregate, Calendar, EnvironmentTag, Expr, Field, Measure, SlotId, SlotPlan, SlotSource,
+    TAGS_MAX, TagPlan, Window,
 };
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
 use luopan_kernel::value::{Value, ValueType};
@@ -109,10 +110,18 @@ impl<'d> Compiler<'d, '_> {
     fn tag(&mut self, key: &Key, node: &Node) -> Option<TagPlan> {
         let event_node = node.get("event")?;
         let event = self.event_index(event_node)?;
-        let word = node.get("aggregate").and_then(Node::text).unwrap_or_default();
+        let word = node
+            .get("aggregate")
+            .and_then(Node::text)
+            .unwrap_or_default();
         let measure = self.measure(node, event);
         let of = measure.as_ref()?.of;
-        let field: Option<Field> = of.and_then(|i| self.plan.events[usize::from(event)].fields.get(usize::from(i)).cloned());
+        let field: Option<Field> = of.and_then(|i| {
+            self.plan.events[usize::from(event)]
+                .fields
+                .get(usize::from(i))
+                .cloned()
+        });
         let unfit = |this: &mut Self, needs: &str| {
             let found = match &field {
                 Some(f) => format!("`{word}` of `{}`, which is {}", f.name, f.kind.word()),
@@ -124,18 +133,26 @@ impl<'d> Compiler<'d, '_> {
         let kind = field.as_ref().map(|f| f.kind);
         let summed = |kind: ValueType| match kind {
             ValueType::Boolean => Some(ValueType::Integer),
-            ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration => Some(kind),
+            ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration => {
+                Some(kind)
+            }
             ValueType::Text | ValueType::Time => None,
         };
         let (aggregate, result) = match (word, kind) {
             ("count", None) => (Aggregate::Count, ValueType::Integer),
             ("count", Some(_)) => {
-                unfit(self, "leave `of` out; to count the events that have it write `where: known(field)`");
+                unfit(
+                    self,
+                    "leave `of` out; to count the events that have it write `where: known(field)`",
+                );
                 return None;
             }
             ("recency", None) => (Aggregate::Recency, ValueType::Duration),
             ("recency", Some(_)) => {
-                unfit(self, "leave `of` out: recency is the time since the latest event");
+                unfit(
+                    self,
+                    "leave `of` out: recency is the time since the latest event",
+                );
                 return None;
             }
             ("sum", Some(kind)) => match summed(kind) {
@@ -148,7 +165,10 @@ impl<'d> Compiler<'d, '_> {
             ("mean", Some(kind)) => match summed(kind) {
                 Some(_) => (Aggregate::Mean, ValueType::Number),
                 None => {
-                    unfit(self, "average a number, integer, money, duration or boolean");
+                    unfit(
+                        self,
+                        "average a number, integer, money, duration or boolean",
+                    );
                     return None;
                 }
             },
@@ -157,14 +177,24 @@ impl<'d> Compiler<'d, '_> {
                     unfit(self, "name a field that has an order");
                     return None;
                 }
-                (if word == "min" { Aggregate::Min } else { Aggregate::Max }, kind)
+                (
+                    if word == "min" {
+                        Aggregate::Min
+                    } else {
+                        Aggregate::Max
+                    },
+                    kind,
+                )
             }
             ("last", Some(kind)) => (Aggregate::Last, kind),
             ("first", Some(kind)) => (Aggregate::First, kind),
             ("distinct", Some(_)) => (Aggregate::Distinct, ValueType::Integer),
             ("ewma", kind) => {
                 if kind.is_some_and(|k| summed(k).is_none()) {
-                    unfit(self, "average a number, integer, money, duration or boolean");
+                    unfit(
+                        self,
+                        "average a number, integer, money, duration or boolean",
+                    );
                     return None;
                 }
                 let Some(half_life_us) = node.get("half_life").and_then(duration) else {
@@ -177,14 +207,22 @@ impl<'d> Compiler<'d, '_> {
                     return None;
                 };
                 if half_life_us < SECOND_US {
-                    self.report.at(key.at, Code::OutOfRange, "a half life below a second", "write at least `1s`");
+                    self.report.at(
+                        key.at,
+                        Code::OutOfRange,
+                        "a half life below a second",
+                        "write at least `1s`",
+                    );
                     return None;
                 }
                 (Aggregate::Ewma { half_life_us }, ValueType::Number)
             }
             ("ratio", kind) => {
                 if kind.is_some_and(|k| summed(k).is_none()) {
-                    unfit(self, "divide sums of a number, integer, money, duration or boolean");
+                    unfit(
+                        self,
+                        "divide sums of a number, integer, money, duration or boolean",
+                    );
                     return None;
                 }
                 let Some(below) = node.get("denominator") else {
@@ -209,7 +247,12 @@ impl<'d> Compiler<'d, '_> {
         };
         for (extra, belongs) in [("half_life", "ewma"), ("denominator", "ratio")] {
             if let (Some(n), true) = (node.get(extra), word != belongs) {
-                self.report.at(n.at, Code::Conflict, format!("`{extra}` of a {word}"), format!("only {belongs} has `{extra}`"));
+                self.report.at(
+                    n.at,
+                    Code::Conflict,
+                    format!("`{extra}` of a {word}"),
+                    format!("only {belongs} has `{extra}`"),
+                );
             }
         }
         let window = self.window(node, word)?;
@@ -232,17 +275,33 @@ impl<'d> Compiler<'d, '_> {
                 _ => Value::Missing,
             },
         };
+        let measure = measure?;
+        let mut not_a_feature = self.why_not_a_feature(event, &measure);
+        if let Aggregate::Ratio { denominator } = &aggregate {
+            not_a_feature = not_a_feature.or_else(|| self.why_not_a_feature(event, denominator));
+        }
         Some(TagPlan {
             id: 0,
             name: key.text.clone(),
             kind: result,
             event,
-            measure: measure?,
+            measure,
             aggregate,
             window,
             default,
-            not_a_feature: field.and_then(|f| f.not_a_feature),
+            not_a_feature,
         })
+    }
+
+    /// Why what is measured may not be a feature: the reason of the field that is aggregated or of one that the filter reads.
+    fn why_not_a_feature(&self, event: u16, measure: &Measure) -> Option<String> {
+        let fields = &self.plan.events.get(usize::from(event))?.fields;
+        let mut read: Vec<u16> = measure.of.into_iter().collect();
+        if let Some(filter) = &measure.filter {
+            luopan_kernel::rule::visit_slots(filter, &mut |slot| read.push(slot.0));
+        }
+        read.iter()
+            .find_map(|i| fields.get(usize::from(*i))?.not_a_feature.clone())
     }
 
     /// Index of the event type that `node` names.
@@ -252,7 +311,12 @@ impl<'d> Compiler<'d, '_> {
             return Some(i as u16);
         }
         let names: Vec<String> = self.plan.events.iter().map(|e| e.name.clone()).collect();
-        self.report.unknown(node.at, "type of event", name, names.iter().map(String::as_str));
+        self.report.unknown(
+            node.at,
+            "type of event",
+            name,
+            names.iter().map(String::as_str),
+        );
         None
     }
 
@@ -260,7 +324,10 @@ impl<'d> Compiler<'d, '_> {
     pub(super) fn field_index(&mut self, event: u16, node: &Node) -> Option<u16> {
         let name = node.text()?;
         let schema = &self.plan.events[usize::from(event)];
-        if self.broken_fields.contains(&(schema.name.clone(), name.to_owned())) {
+        if self
+            .broken_fields
+            .contains(&(schema.name.clone(), name.to_owned()))
+        {
             return None;
         }
         match schema.field(name) {
@@ -277,7 +344,8 @@ impl<'d> Compiler<'d, '_> {
             None => {
                 let names: Vec<String> = schema.fields.iter().map(|f| f.name.clone()).collect();
                 let what = format!("field of `{}`", schema.name);
-                self.report.unknown(node.at, &what, name, names.iter().map(String::as_str));
+                self.report
+                    .unknown(node.at, &what, name, names.iter().map(String::as_str));
                 None
             }
         }
@@ -304,7 +372,12 @@ impl<'d> Compiler<'d, '_> {
         let tile = node.get("tile");
         let Some(at) = window.filter(|w| w.text() != Some("lifetime")) else {
             if let Some(tile) = tile {
-                self.report.at(tile.at, Code::Conflict, "a tile without a window", "leave `tile` out, or write `window: 30d`");
+                self.report.at(
+                    tile.at,
+                    Code::Conflict,
+                    "a tile without a window",
+                    "leave `tile` out, or write `window: 30d`",
+                );
             }
             return Some(Window::Lifetime);
         };
@@ -314,7 +387,11 @@ impl<'d> Compiler<'d, '_> {
                 at.at,
                 Code::Conflict,
                 format!("{aggregate} in a window"),
-                if aggregate == "ewma" { "leave `window` out: `half_life` says how fast events lose weight" } else { "leave `window` out: recency looks at the latest event of all" },
+                if aggregate == "ewma" {
+                    "leave `window` out: `half_life` says how fast events lose weight"
+                } else {
+                    "leave `window` out: recency looks at the latest event of all"
+                },
             );
             return None;
         }
@@ -326,14 +403,21 @@ impl<'d> Compiler<'d, '_> {
                     self.report.at(
                         n.at,
                         Code::OutOfRange,
-                        format!("a window of {} in tiles of {}", unit::duration_text(window_us), unit::duration_text(us)),
+                        format!(
+                            "a window of {} in tiles of {}",
+                            unit::duration_text(window_us),
+                            unit::duration_text(us)
+                        ),
                         format!("a window is 1 to {TILES_MAX} whole tiles of at least a second"),
                     );
                     return None;
                 }
                 us
             }
-            None => match TILES.into_iter().find(|t| window_us % t == 0 && window_us / t <= most) {
+            None => match TILES
+                .into_iter()
+                .find(|t| window_us % t == 0 && window_us / t <= most)
+            {
                 Some(us) => us,
                 None => {
                     self.report.at(
@@ -369,33 +453,66 @@ impl<'d> Compiler<'d, '_> {
             })
         };
         let aggregate = match &tag.aggregate {
-            Aggregate::Ratio { denominator } => serde_json::json!({ "ratio": measure(denominator) }),
+            Aggregate::Ratio { denominator } => {
+                serde_json::json!({ "ratio": measure(denominator) })
+            }
             other => serde_json::to_value(other).unwrap_or_default(),
         };
-        let definition = serde_json::json!([event.name, measure(&tag.measure), aggregate, tag.window, tag.kind]);
+        let definition = serde_json::json!([
+            event.name,
+            measure(&tag.measure),
+            aggregate,
+            tag.window,
+            tag.kind
+        ]);
         hash64(definition.to_string().as_bytes())
     }
 
     pub(super) fn environment(&mut self) {
         let mut slots: Vec<(String, ValueType, EnvironmentTag)> = vec![
             ("hour".into(), ValueType::Integer, EnvironmentTag::Hour),
-            ("minute_of_day".into(), ValueType::Integer, EnvironmentTag::MinuteOfDay),
-            ("weekday".into(), ValueType::Integer, EnvironmentTag::Weekday),
-            ("is_weekend".into(), ValueType::Boolean, EnvironmentTag::IsWeekend),
-            ("day_of_month".into(), ValueType::Integer, EnvironmentTag::DayOfMonth),
+            (
+                "minute_of_day".into(),
+                ValueType::Integer,
+                EnvironmentTag::MinuteOfDay,
+            ),
+            (
+                "weekday".into(),
+                ValueType::Integer,
+                EnvironmentTag::Weekday,
+            ),
+            (
+                "is_weekend".into(),
+                ValueType::Boolean,
+                EnvironmentTag::IsWeekend,
+            ),
+            (
+                "day_of_month".into(),
+                ValueType::Integer,
+                EnvironmentTag::DayOfMonth,
+            ),
             ("month".into(), ValueType::Integer, EnvironmentTag::Month),
             ("now".into(), ValueType::Time, EnvironmentTag::Now),
         ];
         for (i, (key, node)) in self.section("calendars").iter().enumerate() {
             if i == CALENDARS_MAX {
-                self.report.at(key.at, Code::Limit, "more calendars than are kept", format!("write at most {CALENDARS_MAX}"));
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more calendars than are kept",
+                    format!("write at most {CALENDARS_MAX}"),
+                );
                 break;
             }
             let number = i as u16;
             if let Some(calendar) = self.calendar(key, node) {
                 self.plan.calendars.push(calendar);
             }
-            slots.push((format!("trading_day_{}", key.text), ValueType::Boolean, EnvironmentTag::IsTradingDay(number)));
+            slots.push((
+                format!("trading_day_{}", key.text),
+                ValueType::Boolean,
+                EnvironmentTag::IsTradingDay(number),
+            ));
             slots.push((
                 format!("days_to_trading_day_{}", key.text),
                 ValueType::Integer,
@@ -436,7 +553,10 @@ impl<'d> Compiler<'d, '_> {
                     self.report.at(
                         n.at,
                         Code::OutOfRange,
-                        format!("{} lies outside the calendar", n.scalar().unwrap_or_default()),
+                        format!(
+                            "{} lies outside the calendar",
+                            n.scalar().unwrap_or_default()
+                        ),
                         "move it within `from` and `to`, or widen them",
                     );
                 }
@@ -452,14 +572,20 @@ impl<'d> Compiler<'d, '_> {
             self.report.at(
                 key.at,
                 Code::Conflict,
-                format!("the calendar `{}` has {} of `days` and `weekdays`", key.text, if weekdays.is_empty() { "none" } else { "both" }),
+                format!(
+                    "the calendar `{}` has {} of `days` and `weekdays`",
+                    key.text,
+                    if weekdays.is_empty() { "none" } else { "both" }
+                ),
                 "write `days: [...]`, or `weekdays: [1, 2, 3, 4, 5]` with `closed` and `open`",
             );
             return None;
         }
         let mut days: BTreeSet<i64> = list("days").into_iter().map(|(d, _)| d).collect();
         // 1970-01-01 was a Thursday, ISO weekday 4.
-        days.extend((from_day..=to_day).filter(|d| weekdays.contains(&((d + 3).rem_euclid(7) + 1))));
+        days.extend(
+            (from_day..=to_day).filter(|d| weekdays.contains(&((d + 3).rem_euclid(7) + 1))),
+        );
         for (d, _) in list("closed") {
             days.remove(&d);
         }
@@ -480,7 +606,10 @@ impl<'d> Compiler<'d, '_> {
                 continue;
             };
             let slot = SlotId(self.plan.slots.len() as u16);
-            let why = node.get("not_a_feature").and_then(Node::text).map(str::to_owned);
+            let why = node
+                .get("not_a_feature")
+                .and_then(Node::text)
+                .map(str::to_owned);
             if let Some(why) = &why {
                 self.not_a_feature.insert(slot, why.clone());
             }
@@ -514,7 +643,11 @@ impl<'d> Compiler<'d, '_> {
             .iter()
             .map(|(key, node)| (key, node.get("value").unwrap_or(node)))
             .collect();
-        let position: BTreeMap<&str, usize> = declared.iter().enumerate().map(|(i, (k, _))| (k.text.as_str(), i)).collect();
+        let position: BTreeMap<&str, usize> = declared
+            .iter()
+            .enumerate()
+            .map(|(i, (k, _))| (k.text.as_str(), i))
+            .collect();
         let reads: Vec<Vec<usize>> = declared
             .iter()
             .map(|(_, node)| {
@@ -544,7 +677,10 @@ impl<'d> Compiler<'d, '_> {
                             self.report.at(
                                 key.at,
                                 Code::Cycle,
-                                format!("`{}` and `{}` are derived from each other", key.text, declared[r].0.text),
+                                format!(
+                                    "`{}` and `{}` are derived from each other",
+                                    key.text, declared[r].0.text
+                                ),
                                 "let one of them read tags only",
                             );
                             self.broken.insert(key.text.clone());
@@ -561,7 +697,8 @@ impl<'d> Compiler<'d, '_> {
         }
         for i in order {
             let (key, node) = declared[i];
-            if self.plan.slots.iter().any(|s| s.name == key.text) || self.broken.contains(&key.text) {
+            if self.plan.slots.iter().any(|s| s.name == key.text) || self.broken.contains(&key.text)
+            {
                 if !self.broken.contains(&key.text) {
                     self.report.at(
                         key.at,
@@ -581,7 +718,10 @@ impl<'d> Compiler<'d, '_> {
                 self.report.at(
                     node.at,
                     Code::ExpressionType,
-                    format!("`{}` is an amount that is not whole minor units", shown(&key.text)),
+                    format!(
+                        "`{}` is an amount that is not whole minor units",
+                        shown(&key.text)
+                    ),
                     "write `double(…)` around it for a number of minor units",
                 );
                 self.broken.insert(key.text.clone());

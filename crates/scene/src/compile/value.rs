@@ -9,32 +9,58 @@ use luopan_kernel::time::Micros;
 use luopan_kernel::value::{NUMBER_MAX, TEXT_BYTES_MAX, Value, ValueType};
 
 /// The value of `node` for a field; null is missing. None (with a fault) when it does not fit.
-pub(crate) fn scalar(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Value<'static>> {
+pub(crate) fn scalar(
+    node: &Node,
+    field: &Field,
+    report: &mut Reporter<'_>,
+) -> Option<Value<'static>> {
     if node.is_null() {
         return Some(Value::Missing);
     }
     let text = node.scalar()?;
     let wrong = |write: String| Err((Code::WrongType, write, None));
     let result = match field.kind {
-        ValueType::Boolean => node.boolean().map_or_else(|| wrong("write `true` or `false`".into()), |b| Ok(Value::Bool(b))),
-        ValueType::Integer => node.integer().map_or_else(|| wrong("write a whole number".into()), |v| Ok(Value::Int(v))),
+        ValueType::Boolean => node.boolean().map_or_else(
+            || wrong("write `true` or `false`".into()),
+            |b| Ok(Value::Bool(b)),
+        ),
+        ValueType::Integer => node.integer().map_or_else(
+            || wrong("write a whole number".into()),
+            |v| Ok(Value::Int(v)),
+        ),
         ValueType::Number => match node.number() {
             Some(v) if v.abs() <= NUMBER_MAX => Ok(Value::Number(v)),
-            Some(_) => Err((Code::OutOfRange, format!("write a number within ±{NUMBER_MAX:e}"), None)),
+            Some(_) => Err((
+                Code::OutOfRange,
+                format!("write a number within ±{NUMBER_MAX:e}"),
+                None,
+            )),
             None => wrong("write a number".into()),
         },
         ValueType::Money => {
-            let digits = field.currency.as_deref().and_then(unit::minor_digits).unwrap_or(2);
+            let digits = field
+                .currency
+                .as_deref()
+                .and_then(unit::minor_digits)
+                .unwrap_or(2);
             unit::minor_units(text, digits).map_or_else(wrong, |v| Ok(Value::Int(v)))
         }
-        ValueType::Text if text.len() > TEXT_BYTES_MAX => {
-            Err((Code::Limit, format!("write at most {TEXT_BYTES_MAX} bytes"), None))
-        }
-        ValueType::Text if !field.one_of.is_empty() && !field.one_of.iter().any(|w| w == text) => Err((
-            Code::OutOfRange,
-            format!("`{}` is one of {}", field.name, crate::fault::listed(field.one_of.iter().map(String::as_str))),
-            nearest(text, field.one_of.iter().map(String::as_str)),
+        ValueType::Text if text.len() > TEXT_BYTES_MAX => Err((
+            Code::Limit,
+            format!("write at most {TEXT_BYTES_MAX} bytes"),
+            None,
         )),
+        ValueType::Text if !field.one_of.is_empty() && !field.one_of.iter().any(|w| w == text) => {
+            Err((
+                Code::OutOfRange,
+                format!(
+                    "`{}` is one of {}",
+                    field.name,
+                    crate::fault::listed(field.one_of.iter().map(String::as_str))
+                ),
+                nearest(text, field.one_of.iter().map(String::as_str)),
+            ))
+        }
         ValueType::Text => Ok(Value::text(text.to_owned())),
         ValueType::Time => unit::timestamp(text).map_or_else(wrong, |v| Ok(Value::Time(Micros(v)))),
         ValueType::Duration => unit::duration(text).map_or_else(wrong, |v| Ok(Value::Int(v))),
@@ -45,7 +71,12 @@ pub(crate) fn scalar(node: &Node, field: &Field, report: &mut Reporter<'_>) -> O
             report.near(
                 node.at,
                 code,
-                format!("`{}` of `{}` is not {}", shown(text), field.name, article(field.kind)),
+                format!(
+                    "`{}` of `{}` is not {}",
+                    shown(text),
+                    field.name,
+                    article(field.kind)
+                ),
                 write,
                 near,
             );

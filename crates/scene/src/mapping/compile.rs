@@ -1,6 +1,9 @@
 //! Checking a mapping against its scene: every field exists, every conversion fits its type, and what a target needs is there.
 
-use super::{Column, Encoding, FieldSource, FileFormat, Format, Mapping, Outcome, Part, Source, Target, Unit, When};
+use super::{
+    Column, Encoding, FieldSource, FileFormat, Format, Mapping, Outcome, Part, Source, Target,
+    Unit, When,
+};
 use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use crate::shape::Reporter;
@@ -18,18 +21,29 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
         "events" => {
             let node = needed(root, "event", into, report)?;
             let schema = event(node, plan, report)?;
-            Target::Events { event: schema.to_owned() }
+            Target::Events {
+                event: schema.to_owned(),
+            }
         }
         "products" => {
             let node = needed(root, "catalogue", into, report)?;
             let name = node.text()?;
             let Some(catalogue) = plan.catalogues.iter().find(|c| c.name == name) else {
-                report.unknown(node.at, "catalogue", name, plan.catalogues.iter().map(|c| c.name.as_str()));
+                report.unknown(
+                    node.at,
+                    "catalogue",
+                    name,
+                    plan.catalogues.iter().map(|c| c.name.as_str()),
+                );
                 return None;
             };
             Target::Products {
                 catalogue: name.to_owned(),
-                attributes: catalogue.attributes.iter().map(|a| a.name.clone()).collect(),
+                attributes: catalogue
+                    .attributes
+                    .iter()
+                    .map(|a| a.name.clone())
+                    .collect(),
             }
         }
         "campaign" => Target::Campaign {
@@ -38,7 +52,12 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
                 Some(node) => {
                     let name = node.text()?;
                     if plan.policy(name).is_none() {
-                        report.unknown(node.at, "policy", name, plan.policies.iter().map(|p| p.name.as_str()));
+                        report.unknown(
+                            node.at,
+                            "policy",
+                            name,
+                            plan.policies.iter().map(|p| p.name.as_str()),
+                        );
                     }
                     Some(name.to_owned())
                 }
@@ -61,7 +80,10 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
                 node.at,
                 Code::Conflict,
                 format!("`{key}` of a mapping into {into}"),
-                format!("leave it out; it belongs to {}", listed(belongs.iter().copied())),
+                format!(
+                    "leave it out; it belongs to {}",
+                    listed(belongs.iter().copied())
+                ),
             );
         }
     }
@@ -69,15 +91,20 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
         Some(node) => source(node, &text("id"), report),
         None => {
             if into != "campaign" {
-                report.at(root.at, Code::MissingKey, "a mapping without `id`", "write `id: column`, the customer's (or item's) own id");
+                report.at(
+                    root.at,
+                    Code::MissingKey,
+                    "a mapping without `id`",
+                    "write `id: column`, the customer's (or item's) own id",
+                );
             }
             None
         }
     };
     let known: &[Field] = match &target {
-        Target::Customers | Target::Campaign { .. } => {
-            plan.event(CUSTOMER_TYPE).map_or(&[][..], |e| e.fields.as_slice())
-        }
+        Target::Customers | Target::Campaign { .. } => plan
+            .event(CUSTOMER_TYPE)
+            .map_or(&[][..], |e| e.fields.as_slice()),
         Target::Events { event } => plan.event(event).map_or(&[][..], |e| e.fields.as_slice()),
         Target::Products { catalogue, .. } => plan
             .catalogues
@@ -104,13 +131,27 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
         required(root, &fields, known, report);
     }
     let request = sources(root.get("request"), &context, "request field", report);
-    let action = root.get("action").and_then(|n| action(n, &target, plan, report));
+    let action = root
+        .get("action")
+        .and_then(|n| action(n, &target, plan, report));
     let mut outcomes = Vec::new();
     for node in root.get("outcomes").map_or(&[][..], Node::elements) {
-        let Some(name) = node.get("event").and_then(|n| event(n, plan, report)) else { continue };
+        let Some(name) = node.get("event").and_then(|n| event(n, plan, report)) else {
+            continue;
+        };
         let known = plan.event(name).map_or(&[][..], |e| e.fields.as_slice());
-        let fields = sources(node.get("fields"), known, &format!("field of `{name}`"), report);
-        let Some(after_us) = node.get("after").map_or(Some(HOUR_US), crate::compile::duration) else { continue };
+        let fields = sources(
+            node.get("fields"),
+            known,
+            &format!("field of `{name}`"),
+            report,
+        );
+        let Some(after_us) = node
+            .get("after")
+            .map_or(Some(HOUR_US), crate::compile::duration)
+        else {
+            continue;
+        };
         outcomes.push(Outcome {
             event: name.to_owned(),
             when: node.get("when").and_then(|n| when(n, report)),
@@ -124,8 +165,12 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
     };
     let mapping = Mapping {
         file: file(root.get("file")),
-        event_id: root.get("event_id").and_then(|n| source(n, &text("event_id"), report)),
-        occurred_at: root.get("occurred_at").and_then(|n| source(n, &time, report)),
+        event_id: root
+            .get("event_id")
+            .and_then(|n| source(n, &text("event_id"), report)),
+        occurred_at: root
+            .get("occurred_at")
+            .and_then(|n| source(n, &time, report)),
         when: root.get("when").and_then(|n| when(n, report)),
         id,
         fields,
@@ -150,10 +195,20 @@ fn text_field(name: &str) -> Field {
     }
 }
 
-fn needed<'n>(root: &'n Node, key: &str, into: &str, report: &mut Reporter<'_>) -> Option<&'n Node> {
+fn needed<'n>(
+    root: &'n Node,
+    key: &str,
+    into: &str,
+    report: &mut Reporter<'_>,
+) -> Option<&'n Node> {
     let found = root.get(key);
     if found.is_none() {
-        report.at(root.at, Code::MissingKey, format!("a mapping into {into} without `{key}`"), format!("write `{key}: name`"));
+        report.at(
+            root.at,
+            Code::MissingKey,
+            format!("a mapping into {into} without `{key}`"),
+            format!("write `{key}: name`"),
+        );
     }
     found
 }
@@ -163,22 +218,41 @@ fn event<'p>(node: &Node, plan: &'p ScenePlan, report: &mut Reporter<'_>) -> Opt
     match plan.event(name) {
         Some(schema) if !name.starts_with("luopan.") => Some(&schema.name),
         Some(_) => {
-            report.at(node.at, Code::NotHere, format!("`{name}` is written by luopan itself"), "name an event type of the scene");
+            report.at(
+                node.at,
+                Code::NotHere,
+                format!("`{name}` is written by luopan itself"),
+                "name an event type of the scene",
+            );
             None
         }
         None => {
-            let names = plan.events.iter().map(|e| e.name.as_str()).filter(|n| !n.starts_with("luopan."));
+            let names = plan
+                .events
+                .iter()
+                .map(|e| e.name.as_str())
+                .filter(|n| !n.starts_with("luopan."));
             report.unknown(node.at, "type of event", name, names);
             None
         }
     }
 }
 
-fn sources(node: Option<&Node>, known: &[Field], owner: &str, report: &mut Reporter<'_>) -> Vec<FieldSource> {
+fn sources(
+    node: Option<&Node>,
+    known: &[Field],
+    owner: &str,
+    report: &mut Reporter<'_>,
+) -> Vec<FieldSource> {
     let mut out = Vec::new();
     for (key, value) in node.map_or(&[][..], Node::entries) {
         let Some(field) = known.iter().find(|f| f.name == key.text) else {
-            report.unknown(key.at, owner, &key.text, known.iter().map(|f| f.name.as_str()));
+            report.unknown(
+                key.at,
+                owner,
+                &key.text,
+                known.iter().map(|f| f.name.as_str()),
+            );
             continue;
         };
         if let Some(source) = source(value, field, report) {
@@ -194,9 +268,19 @@ fn sources(node: Option<&Node>, known: &[Field], owner: &str, report: &mut Repor
 
 fn required(root: &Node, fields: &[FieldSource], known: &[Field], report: &mut Reporter<'_>) {
     for field in known.iter().filter(|f| f.required) {
-        if !fields.iter().any(|f| f.field.name == field.name) && root.get("fields").and_then(|n| n.get(&field.name)).is_none() {
+        if !fields.iter().any(|f| f.field.name == field.name)
+            && root
+                .get("fields")
+                .and_then(|n| n.get(&field.name))
+                .is_none()
+        {
             let at = root.get("fields").map_or(root.at, |n| n.at);
-            report.at(at, Code::MissingKey, format!("the required `{}` is not mapped", field.name), format!("write `{}: column`", field.name));
+            report.at(
+                at,
+                Code::MissingKey,
+                format!("the required `{}` is not mapped", field.name),
+                format!("write `{}: column`", field.name),
+            );
         }
     }
 }
@@ -214,52 +298,116 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
     }
     if let Some(template) = node.get("template") {
         if field.kind != ValueType::Text {
-            report.at(template.at, Code::WrongType, format!("a template for `{}`, which is {}", field.name, field.kind.word()), "templates make text; name a column");
+            report.at(
+                template.at,
+                Code::WrongType,
+                format!(
+                    "a template for `{}`, which is {}",
+                    field.name,
+                    field.kind.word()
+                ),
+                "templates make text; name a column",
+            );
             return None;
         }
         return parts(template.scalar()?, template, report).map(Source::Template);
     }
     let name = node.get("column")?.scalar()?;
-    let letter = |key: &str| node.get(key).and_then(Node::scalar).and_then(|t| t.chars().next());
+    let letter = |key: &str| {
+        node.get(key)
+            .and_then(Node::scalar)
+            .and_then(|t| t.chars().next())
+    };
     let mut map = std::collections::BTreeMap::new();
     for (Key { text, .. }, value) in node.get("map").map_or(&[][..], Node::entries) {
         let to = value.scalar().unwrap_or_default();
-        if field.kind == ValueType::Text && !field.one_of.is_empty() && !to.is_empty() && !field.one_of.iter().any(|w| w == to) {
+        if field.kind == ValueType::Text
+            && !field.one_of.is_empty()
+            && !to.is_empty()
+            && !field.one_of.iter().any(|w| w == to)
+        {
             let near = nearest(to, field.one_of.iter().map(String::as_str));
             report.near(
                 value.at,
                 Code::OutOfRange,
                 format!("`{}` is not a text that `{}` allows", shown(to), field.name),
-                format!("write one of {}", listed(field.one_of.iter().map(String::as_str))),
+                format!(
+                    "write one of {}",
+                    listed(field.one_of.iter().map(String::as_str))
+                ),
                 near,
             );
         }
-        map.insert(text.clone(), if value.is_null() { String::new() } else { to.to_owned() });
+        map.insert(
+            text.clone(),
+            if value.is_null() {
+                String::new()
+            } else {
+                to.to_owned()
+            },
+        );
     }
     let unit = node.get("unit").and_then(Node::text).and_then(unit_of);
     if let (Some(unit), Some(n)) = (unit, node.get("unit")) {
         let fits = match unit {
             Unit::Major | Unit::Minor => field.kind == ValueType::Money,
             Unit::Minutes | Unit::Hours => field.kind == ValueType::Duration,
-            Unit::Milliseconds | Unit::Seconds | Unit::Days => matches!(field.kind, ValueType::Duration | ValueType::Time),
+            Unit::Milliseconds | Unit::Seconds | Unit::Days => {
+                matches!(field.kind, ValueType::Duration | ValueType::Time)
+            }
         };
         if !fits {
-            report.at(n.at, Code::Conflict, format!("this unit for `{}`, which is {}", field.name, field.kind.word()), "leave `unit` out, or write one that fits");
+            report.at(
+                n.at,
+                Code::Conflict,
+                format!(
+                    "this unit for `{}`, which is {}",
+                    field.name,
+                    field.kind.word()
+                ),
+                "leave `unit` out, or write one that fits",
+            );
         }
     }
     for key in ["format", "zone"] {
         if let (Some(n), true) = (node.get(key), field.kind != ValueType::Time) {
-            report.at(n.at, Code::Conflict, format!("`{key}` for `{}`, which is {}", field.name, field.kind.word()), "only times have it");
+            report.at(
+                n.at,
+                Code::Conflict,
+                format!(
+                    "`{key}` for `{}`, which is {}",
+                    field.name,
+                    field.kind.word()
+                ),
+                "only times have it",
+            );
         }
     }
-    let numeric = matches!(field.kind, ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration);
+    let numeric = matches!(
+        field.kind,
+        ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration
+    );
     for key in ["decimal", "thousands"] {
         if let (Some(n), false) = (node.get(key), numeric) {
-            report.at(n.at, Code::Conflict, format!("`{key}` for `{}`, which is {}", field.name, field.kind.word()), "only numbers have it");
+            report.at(
+                n.at,
+                Code::Conflict,
+                format!(
+                    "`{key}` for `{}`, which is {}",
+                    field.name,
+                    field.kind.word()
+                ),
+                "only numbers have it",
+            );
         }
     }
     if letter("decimal").unwrap_or('.') == letter("thousands").unwrap_or('\0') {
-        report.at(node.at, Code::Conflict, "one sign separates decimals and thousands", "write two different ones");
+        report.at(
+            node.at,
+            Code::Conflict,
+            "one sign separates decimals and thousands",
+            "write two different ones",
+        );
     }
     Some(Source::Column(Column {
         column: name.to_owned(),
@@ -303,13 +451,22 @@ fn parts(text: &str, node: &Node, report: &mut Reporter<'_>) -> Option<Vec<Part>
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
             let Some((name, after)) = after.split_once('}') else {
-                report.at(node.at, Code::WrongType, "a `{` without its `}`", "write `{column}`, or `{{` for a brace");
+                report.at(
+                    node.at,
+                    Code::WrongType,
+                    "a `{` without its `}`",
+                    "write `{column}`, or `{{` for a brace",
+                );
                 return None;
             };
             if !literal.is_empty() {
                 out.push(Part::Text(std::mem::take(&mut literal)));
             }
-            out.push(if name == "row" { Part::Row } else { Part::Column(name.to_owned()) });
+            out.push(if name == "row" {
+                Part::Row
+            } else {
+                Part::Column(name.to_owned())
+            });
             rest = after;
         } else {
             literal.push(c);
@@ -333,7 +490,12 @@ fn when(node: &Node, report: &mut Reporter<'_>) -> Option<When> {
     one_of.extend(node.get("equals").and_then(Node::scalar).map(str::to_owned));
     let not = node.get("not").and_then(Node::scalar).map(str::to_owned);
     if one_of.is_empty() && not.is_none() {
-        report.at(node.at, Code::MissingKey, "a condition that says nothing", "write `equals`, `one_of` or `not`");
+        report.at(
+            node.at,
+            Code::MissingKey,
+            "a condition that says nothing",
+            "write `equals`, `one_of` or `not`",
+        );
     }
     Some(When {
         column: node.get("column")?.scalar()?.to_owned(),
@@ -342,10 +504,17 @@ fn when(node: &Node, report: &mut Reporter<'_>) -> Option<When> {
     })
 }
 
-fn action(node: &Node, target: &Target, plan: &ScenePlan, report: &mut Reporter<'_>) -> Option<Source> {
+fn action(
+    node: &Node,
+    target: &Target,
+    plan: &ScenePlan,
+    report: &mut Reporter<'_>,
+) -> Option<Source> {
     let field = text_field("action");
     let source = source(node, &field, report)?;
-    if let Target::Campaign { policy: Some(policy) } = target
+    if let Target::Campaign {
+        policy: Some(policy),
+    } = target
         && let Some(policy) = plan.policy(policy)
         && let Some(catalogue) = plan.catalogues.get(usize::from(policy.catalogue))
         && !catalogue.items.is_empty()

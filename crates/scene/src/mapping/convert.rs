@@ -16,13 +16,19 @@ pub(super) fn text<'c>(cell: &'c Value<'_>) -> Option<Cow<'c, str>> {
         Value::Number(v) => Some(Cow::Owned(v.to_string())),
         Value::Text(t) => Some(Cow::Borrowed(t.as_ref())),
         Value::Time(t) => Some(Cow::Owned(
-            jiff::Timestamp::from_microsecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string()),
+            jiff::Timestamp::from_microsecond(t.0)
+                .map_or_else(|_| t.0.to_string(), |t| t.to_string()),
         )),
     }
 }
 
 /// The value of a cell for a field.
-pub(super) fn convert(cell: &Value<'_>, column: &Column, field: &Field, zone: &str) -> Result<Value<'static>, String> {
+pub(super) fn convert(
+    cell: &Value<'_>,
+    column: &Column,
+    field: &Field,
+    zone: &str,
+) -> Result<Value<'static>, String> {
     if let (Value::Time(t), ValueType::Time) = (cell, field.kind) {
         return Ok(Value::Time(*t));
     }
@@ -58,15 +64,25 @@ pub(super) fn convert(cell: &Value<'_>, column: &Column, field: &Field, zone: &s
             let plain = plain(mapped, column)?;
             let digits = match column.unit {
                 Some(Unit::Minor) => 0,
-                _ => field.currency.as_deref().and_then(unit::minor_digits).unwrap_or(2),
+                _ => field
+                    .currency
+                    .as_deref()
+                    .and_then(unit::minor_digits)
+                    .unwrap_or(2),
             };
             unit::minor_units(&plain, digits).map(Value::Int)
         }
-        ValueType::Text if mapped.len() > TEXT_BYTES_MAX => Err(format!("write at most {TEXT_BYTES_MAX} bytes")),
-        ValueType::Text if !field.one_of.is_empty() && !field.one_of.iter().any(|w| w == mapped) => Err(format!(
-            "write one of {}, or name it under `map`",
-            crate::fault::listed(field.one_of.iter().map(String::as_str))
-        )),
+        ValueType::Text if mapped.len() > TEXT_BYTES_MAX => {
+            Err(format!("write at most {TEXT_BYTES_MAX} bytes"))
+        }
+        ValueType::Text
+            if !field.one_of.is_empty() && !field.one_of.iter().any(|w| w == mapped) =>
+        {
+            Err(format!(
+                "write one of {}, or name it under `map`",
+                crate::fault::listed(field.one_of.iter().map(String::as_str))
+            ))
+        }
         ValueType::Text => Ok(Value::text(mapped.to_owned())),
         ValueType::Time => time(mapped, column, zone).map(|t| Value::Time(Micros(t))),
         ValueType::Duration => match column.unit {
@@ -115,7 +131,8 @@ fn microseconds(unit: Unit) -> i64 {
 
 /// A decimal times a whole number of microseconds, exactly to the microsecond.
 fn scaled(text: &str, us: i64) -> Result<i64, String> {
-    let nano = unit::minor_units(text, 9).map_err(|_| "write a decimal with at most 9 places".to_owned())?;
+    let nano = unit::minor_units(text, 9)
+        .map_err(|_| "write a decimal with at most 9 places".to_owned())?;
     let exact = i128::from(nano) * i128::from(us);
     if exact % 1_000_000_000 != 0 {
         return Err("write it to the microsecond at most".into());
@@ -136,11 +153,14 @@ fn time(text: &str, column: &Column, zone: &str) -> Result<i64, String> {
     };
     match &column.format {
         Some(format) => {
-            let parsed = jiff::fmt::strtime::parse(format, text).map_err(|_| format!("write a time as `{format}`"))?;
+            let parsed = jiff::fmt::strtime::parse(format, text)
+                .map_err(|_| format!("write a time as `{format}`"))?;
             if let Ok(timestamp) = parsed.to_timestamp() {
                 return Ok(timestamp.as_microsecond());
             }
-            let date = parsed.to_date().map_err(|_| format!("write a time as `{format}`"))?;
+            let date = parsed
+                .to_date()
+                .map_err(|_| format!("write a time as `{format}`"))?;
             let clock = parsed.to_time().unwrap_or(jiff::civil::Time::midnight());
             local(date.to_datetime(clock))
         }
@@ -148,9 +168,9 @@ fn time(text: &str, column: &Column, zone: &str) -> Result<i64, String> {
             if let Ok(us) = unit::timestamp(text) {
                 return Ok(us);
             }
-            let at = text
-                .parse::<jiff::civil::DateTime>()
-                .map_err(|_| "write a time as 2026-11-23T09:30:00+08:00, or give its `format`".to_owned())?;
+            let at = text.parse::<jiff::civil::DateTime>().map_err(|_| {
+                "write a time as 2026-11-23T09:30:00+08:00, or give its `format`".to_owned()
+            })?;
             local(at)
         }
     }

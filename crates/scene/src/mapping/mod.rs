@@ -241,7 +241,12 @@ pub fn parse(path: &str, text: &str, plan: &ScenePlan) -> Result<Mapping, Vec<Fa
             line: 1,
             column: 1,
         };
-        report.at(at, crate::fault::Code::MissingKey, "an empty file", "write `into: customers` and so on");
+        report.at(
+            at,
+            crate::fault::Code::MissingKey,
+            "an empty file",
+            "write `into: customers` and so on",
+        );
     }
     match mapping {
         Some(mapping) if report.faults.is_empty() => Ok(mapping),
@@ -275,10 +280,17 @@ impl Mapping {
             .flatten()
             .chain(self.fields.iter().map(|f| &f.source))
             .chain(self.request.iter().map(|f| &f.source))
-            .chain(self.outcomes.iter().flat_map(|o| &o.fields).map(|f| &f.source))
+            .chain(
+                self.outcomes
+                    .iter()
+                    .flat_map(|o| &o.fields)
+                    .map(|f| &f.source),
+            )
     }
 
     fn conditions(&self) -> impl Iterator<Item = &When> {
-        self.when.iter().chain(self.outcomes.iter().filter_map(|o| o.when.as_ref()))
+        self.when
+            .iter()
+            .chain(self.outcomes.iter().filter_map(|o| o.when.as_ref()))
     }
 }

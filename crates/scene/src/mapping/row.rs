@@ -71,16 +71,26 @@ pub struct MappedOutcome {
 }
 
 /// Why a row or a header was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("column `{column}`: {found}; {write}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFault {
-    /// Column (or field, where no column is at fault).
+    /// Column (or field, where no column is at fault); empty when the row as a whole is.
     pub column: String,
     /// What was found.
     pub found: String,
     /// What to write instead.
     pub write: String,
 }
+
+impl std::fmt::Display for RowFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.column.is_empty() {
+            write!(f, "column `{}`: ", self.column)?;
+        }
+        write!(f, "{}; {}", self.found, self.write)
+    }
+}
+
+impl std::error::Error for RowFault {}
 
 /// A mapping with its columns found in a file's header.
 #[derive(Debug, Clone)]
@@ -108,7 +118,9 @@ impl Mapping {
                     column: wanted.to_owned(),
                     found: "the file has no such column".into(),
                     write: match nearest(wanted, names()) {
-                        Some(near) => format!("did you mean `{near}`? there are {}", listed(names())),
+                        Some(near) => {
+                            format!("did you mean `{near}`? there are {}", listed(names()))
+                        }
                         None => format!("there are {}", listed(names())),
                     },
                 }),
@@ -129,7 +141,12 @@ impl Mapping {
     ///
     /// # Errors
     /// The first fault of the header or the row.
-    pub fn row<S: AsRef<str>>(&self, number: u64, header: &[S], cells: &[Value<'_>]) -> Result<MappedRow, RowFault> {
+    pub fn row<S: AsRef<str>>(
+        &self,
+        number: u64,
+        header: &[S],
+        cells: &[Value<'_>],
+    ) -> Result<MappedRow, RowFault> {
         self.bind(header)
             .map_err(|mut faults| faults.swap_remove(0))?
             .row(number, cells)
@@ -147,7 +164,10 @@ impl Bound<'_> {
             return Err(RowFault {
                 column: String::new(),
                 found: format!("the row has {} cells", cells.len()),
-                write: format!("the header has {}: look for a stray delimiter or quote", self.width),
+                write: format!(
+                    "the header has {}: look for a stray delimiter or quote",
+                    self.width
+                ),
             });
         }
         let m = self.mapping;
@@ -155,7 +175,9 @@ impl Bound<'_> {
             return Ok(MappedRow::Skipped);
         }
         let occurred_at = || -> Result<Option<Micros>, RowFault> {
-            let Some(source) = &m.occurred_at else { return Ok(None) };
+            let Some(source) = &m.occurred_at else {
+                return Ok(None);
+            };
             let field = plain_field("occurred_at", luopan_kernel::value::ValueType::Time);
             Ok(match self.value(source, &field, number, cells)? {
                 Value::Time(t) => Some(t),
@@ -177,7 +199,10 @@ impl Bound<'_> {
                 occurred_at: occurred_at()?,
                 properties: self.fields(&m.fields, number, cells)?,
             }),
-            Target::Products { catalogue, attributes } => {
+            Target::Products {
+                catalogue,
+                attributes,
+            } => {
                 let key = self.id(m.id.as_ref(), "id", number, cells)?;
                 let mut values = vec![Value::Missing; attributes.len()];
                 for (name, value) in self.fields(&m.fields, number, cells)? {
@@ -231,10 +256,17 @@ impl Bound<'_> {
         let Some(when) = when else { return true };
         let cell = text(self.cell(&when.column, cells)).unwrap_or_default();
         let cell = cell.trim();
-        (when.one_of.is_empty() || when.one_of.iter().any(|t| t == cell)) && when.not.as_deref() != Some(cell)
+        (when.one_of.is_empty() || when.one_of.iter().any(|t| t == cell))
+            && when.not.as_deref() != Some(cell)
     }
 
-    fn value(&self, source: &Source, field: &Field, number: u64, cells: &[Value<'_>]) -> Result<Value<'static>, RowFault> {
+    fn value(
+        &self,
+        source: &Source,
+        field: &Field,
+        number: u64,
+        cells: &[Value<'_>],
+    ) -> Result<Value<'static>, RowFault> {
         match source {
             Source::Constant(value) => Ok(value.clone()),
             Source::Template(parts) => {
@@ -243,7 +275,9 @@ impl Bound<'_> {
                     match part {
                         Part::Text(t) => out.push_str(t),
                         Part::Row => out.push_str(&number.to_string()),
-                        Part::Column(c) => out.push_str(text(self.cell(c, cells)).unwrap_or_default().trim()),
+                        Part::Column(c) => {
+                            out.push_str(text(self.cell(c, cells)).unwrap_or_default().trim())
+                        }
                     }
                 }
                 Ok(Value::text(out))
@@ -264,7 +298,12 @@ impl Bound<'_> {
         }
     }
 
-    fn fields(&self, fields: &[FieldSource], number: u64, cells: &[Value<'_>]) -> Result<Vec<(String, Value<'static>)>, RowFault> {
+    fn fields(
+        &self,
+        fields: &[FieldSource],
+        number: u64,
+        cells: &[Value<'_>],
+    ) -> Result<Vec<(String, Value<'static>)>, RowFault> {
         let mut out = Vec::with_capacity(fields.len().min(PROPERTIES_MAX));
         for f in fields {
             let value = self.value(&f.source, &f.field, number, cells)?;
@@ -282,7 +321,13 @@ impl Bound<'_> {
     }
 
     /// A text of 1 to [`FOREIGN_ID_BYTES_MAX`] bytes.
-    fn id(&self, source: Option<&Source>, what: &str, number: u64, cells: &[Value<'_>]) -> Result<String, RowFault> {
+    fn id(
+        &self,
+        source: Option<&Source>,
+        what: &str,
+        number: u64,
+        cells: &[Value<'_>],
+    ) -> Result<String, RowFault> {
         let field = plain_field(what, luopan_kernel::value::ValueType::Text);
         let value = match source {
             Some(source) => self.value(source, &field, number, cells)?,

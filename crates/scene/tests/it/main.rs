@@ -1,4 +1,11 @@
-//! Integration tests of the scene room: faults, type check, shipped packs, mappings, schema, words.
+//! Integration tests of the scene room: faults, the type check, shipped packs, mappings, meaning against the `cel`
+//! interpreter, words, and any text at all.
 
-mod support;
+mod anything;
+mod faults;
+mod mappings;
+mod meaning;
 mod packs;
+mod support;
+mod types;
+mod words;

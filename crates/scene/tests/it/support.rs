@@ -6,6 +6,40 @@ use std::path::PathBuf;
 /// The packs of this repository.
 pub(crate) const SHIPPED: [&str; 3] = ["email-campaign", "bank-telemarketing", "fund"];
 
+/// A scene with a slot of every type, to compile rules against.
+pub(crate) const EVERY_TYPE: &str = r#"
+scene: types
+zone: Asia/Shanghai
+customer:
+  b: boolean
+  i: integer
+  j: integer
+  n: number
+  m: {type: money, currency: CNY}
+  usd: {type: money, currency: USD}
+  s: text
+  t: time
+  d: duration
+  name: {type: text, personal: true}
+events:
+  order:
+    fields:
+      amount: {type: money, currency: CNY}
+      count: integer
+      decision_id: text
+tags:
+  mean_order: {event: order, aggregate: mean, of: amount}
+  since_order: {event: order, aggregate: recency}
+derived:
+  late: env.hour >= 21
+request:
+  page: text
+catalogues:
+  funds:
+    attributes: {risk_level: integer, fee: {type: money, currency: CNY}}
+    items: {a: {risk_level: 1, fee: "0.50"}}
+"#;
+
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -16,7 +50,7 @@ pub(crate) fn compile(text: &str) -> Result<Checked, Vec<Fault>> {
     luopan_scene::compile(vec![("scene.yaml".into(), text.into())])
 }
 
-/// The faults of a pack, a line each.
+/// The faults of a pack of one file, a line each; empty when it has none.
 pub(crate) fn faults(text: &str) -> String {
     match compile(text) {
         Ok(_) => String::new(),

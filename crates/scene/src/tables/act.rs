@@ -1,0 +1,507 @@
+//! What is done with it: rules, segments, rewards, models, budgets, policies.
+
+use super::base::*;
+use crate::shape::{KeyRule, Kind, Shape};
+use luopan_kernel::plan::policy::{CONTACTS_MAX, SLATE_MAX};
+
+pub(super) static RULE_SHAPE: Shape = shape(
+    "rule",
+    "A condition.",
+    &[
+        must("rule", &CEL, "the condition"),
+        may(
+            "version",
+            &LINE,
+            "version or effective date, cited with a refusal",
+        ),
+        may(
+            "description",
+            &PARAGRAPH,
+            "what it is for and where it comes from",
+        ),
+    ],
+);
+
+pub(super) static SEGMENT: Kind = Kind::Any(&[&CEL, &Kind::Object(&RULE_SHAPE)]);
+
+pub(super) static RULE: Kind = Kind::Any(&[&CEL, &Kind::Object(&RULE_SHAPE)]);
+
+pub(super) static NAMED_RULES: Kind = Kind::List(
+    &Kind::Tagged(&[
+        &shape(
+            "named rule",
+            "A condition with a name.",
+            &[
+                must("rule", &CEL, "the condition"),
+                must("name", &NAME, "its name in traces and refusals"),
+                may(
+                    "version",
+                    &LINE,
+                    "version or effective date, cited with a refusal",
+                ),
+                may(
+                    "description",
+                    &PARAGRAPH,
+                    "what it is for and where it comes from",
+                ),
+            ],
+        ),
+        &shape(
+            "use of a rule",
+            "A rule declared under `rules`.",
+            &[must("use", &NAME, "its name")],
+        ),
+    ]),
+    0,
+);
+
+pub(super) static REWARD: Kind = Kind::Object(&shape(
+    "reward",
+    "Which later events say how good a decision was.",
+    &[
+        must("event", &NAME, "type of the outcome event"),
+        may(
+            "version",
+            &VERSION,
+            "raised when the definition changes; 1 when left out",
+        ),
+        may("where", &CEL, "condition over the event's fields"),
+        must(
+            "join",
+            &Kind::Any(&[
+                &Kind::Choice(&[(
+                    "customer",
+                    "all pending decisions of the customer within the window",
+                )]),
+                &Kind::Object(&shape(
+                    "join",
+                    "How an outcome finds its decision.",
+                    &[must(
+                        "decision",
+                        &NAME,
+                        "text field that holds the decision's id",
+                    )],
+                )),
+            ]),
+            "`customer`, or `{decision: FIELD}`",
+        ),
+        must(
+            "value",
+            &CEL,
+            "value of one outcome: number, integer, money (minor units) or boolean (0 or 1)",
+        ),
+        must(
+            "window",
+            &DURATION,
+            "how long after the decision an outcome counts",
+        ),
+        may(
+            "combine",
+            &Kind::Choice(&[
+                ("first", "the first outcome settles it"),
+                ("sum", "their sum, when the window ends"),
+            ]),
+            "several outcomes; `first` when left out",
+        ),
+        may(
+            "default",
+            &ANY_NUMBER,
+            "value when nothing came; 0 when left out",
+        ),
+        may("description", &PARAGRAPH, "what it means"),
+    ],
+));
+
+pub(super) static STANDARD: Shape = shape(
+    "standard feature",
+    "(x - mean) / scale, held within ±clip.",
+    &[
+        must("standard", &CEL, "slot"),
+        must("mean", &ANY_NUMBER, "centre"),
+        must("scale", &POSITIVE, "above zero"),
+        may("clip", &POSITIVE, "4 when left out"),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of its weights; the model's when left out",
+        ),
+    ],
+);
+
+pub(super) static ONE_HOT: Shape = shape(
+    "one-hot feature",
+    "A position a category, one for any other, one for missing.",
+    &[
+        must("one_hot", &CEL, "slot"),
+        may(
+            "categories",
+            &TEXTS,
+            "categories; the field's `one_of` when left out",
+        ),
+        may(
+            "other",
+            &BOOLEAN,
+            "a position for any other value; true when left out",
+        ),
+        may(
+            "missing",
+            &BOOLEAN,
+            "a position for missing; true when left out",
+        ),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of its weights; the model's when left out",
+        ),
+    ],
+);
+
+pub(super) static BINS: Shape = shape(
+    "binned feature",
+    "A position a bin, one for missing.",
+    &[
+        must("bins", &CEL, "slot"),
+        must(
+            "edges",
+            &NUMBERS,
+            "ascending; a value equal to an edge is in the bin above",
+        ),
+        may(
+            "missing",
+            &BOOLEAN,
+            "a position for missing; true when left out",
+        ),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of its weights; the model's when left out",
+        ),
+    ],
+);
+
+pub(super) static CROSS: Shape = shape(
+    "crossed feature",
+    "A position for each pair of two features' positions.",
+    &[
+        must("cross", &CROSSED, "two features"),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of its weights; the model's when left out",
+        ),
+    ],
+);
+
+pub(super) static INTERCEPT: Shape = shape(
+    "intercept",
+    "The constant one.",
+    &[
+        must("intercept", &Kind::Choice(&[("true", "")]), "`true`"),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of its weight; the model's when left out",
+        ),
+    ],
+);
+
+pub(super) static CROSSED: Kind =
+    Kind::List(&Kind::Tagged(&[&ONE_HOT, &BINS, &STANDARD, &CROSS]), 2);
+
+pub(super) static FEATURES: Kind = Kind::List(
+    &Kind::Any(&[
+        &Kind::Choice(&[("intercept", "the constant one")]),
+        &Kind::Tagged(&[&STANDARD, &ONE_HOT, &BINS, &CROSS, &INTERCEPT]),
+    ]),
+    1,
+);
+
+pub(super) static MODEL: Kind = Kind::Object(&shape(
+    "model",
+    "Declared features and the online learner behind them.",
+    &[
+        must(
+            "kind",
+            &Kind::Choice(&[
+                ("linear", "bayesian linear regression"),
+                (
+                    "logistic",
+                    "bayesian logistic regression, for rewards of 0 and 1",
+                ),
+            ]),
+            "likelihood of the reward",
+        ),
+        must(
+            "scope",
+            &Kind::Choice(&[
+                ("per_item", "items have weights of their own"),
+                ("shared", "one model for all items"),
+            ]),
+            "whether items have weights of their own",
+        ),
+        must("reward", &NAME, "what it learns"),
+        must("catalogue", &NAME, "whose items it scores"),
+        must("features", &FEATURES, "features in order"),
+        may(
+            "prior_variance",
+            &POSITIVE,
+            "of every weight that its feature does not say; 1 when left out",
+        ),
+        may(
+            "prior_intercept",
+            &ANY_NUMBER,
+            "prior mean of the intercept (log-odds when logistic); 0 when left out",
+        ),
+        may(
+            "noise_variance",
+            &POSITIVE,
+            "of a linear model; 1 when left out",
+        ),
+        may(
+            "drift_variance",
+            &Kind::Number(0.0, 1.0),
+            "variance that every weight gains before each sample; 0 means no drift",
+        ),
+        may(
+            "reward_bounds",
+            &Kind::List(&ANY_NUMBER, 2),
+            "rewards outside are held at these; [0, 1] for logistic",
+        ),
+        may("description", &PARAGRAPH, "what it predicts"),
+    ],
+));
+
+pub(super) static SCORE: Kind = Kind::Any(&[
+    &CEL,
+    &Kind::Object(&shape(
+        "score",
+        "A model's prediction.",
+        &[must("model", &NAME, "the model")],
+    )),
+]);
+
+pub(super) static EXPLORATION: Kind = Kind::Any(&[
+    &Kind::Choice(&[("greedy", "the best"), ("uniform", "all alike")]),
+    &Kind::Tagged(&[
+        &shape(
+            "epsilon-greedy exploration",
+            "The best, and evenly any with probability epsilon.",
+            &[must("epsilon_greedy", &SHARE, "epsilon")],
+        ),
+        &shape(
+            "thompson exploration",
+            "Thompson sampling made explicit.",
+            &[must(
+                "thompson",
+                &Kind::Object(&shape(
+                    "thompson setting",
+                    "Thompson sampling made explicit.",
+                    &[
+                        may(
+                            "draws",
+                            &Kind::Integer(1, 10_000),
+                            "posterior draws a decision; 100 when left out",
+                        ),
+                        may(
+                            "floor",
+                            &SHARE,
+                            "probability spread evenly; 0.01 when left out",
+                        ),
+                        may(
+                            "scale",
+                            &POSITIVE,
+                            "factor on the posterior's deviation; 1 when left out",
+                        ),
+                    ],
+                )),
+                "its setting",
+            )],
+        ),
+        &shape(
+            "softmax exploration",
+            "Softmax of score / temperature.",
+            &[must("softmax", &POSITIVE, "temperature")],
+        ),
+    ]),
+]);
+
+pub(super) static CAP: Kind = Kind::Object(&shape(
+    "cap",
+    "At most so many contacts within a window.",
+    &[
+        must("name", &NAME, "its name in traces"),
+        must(
+            "limit",
+            &Kind::Integer(0, CONTACTS_MAX as i64),
+            "largest number of contacts; 0 means never",
+        ),
+        must("window", &WINDOW, "`lifetime` or a length of time"),
+        may(
+            "scope",
+            &Kind::Any(&[
+                &Kind::Choice(&[
+                    ("customer", "every contact of the customer in the scene"),
+                    ("policy", "contacts by this policy"),
+                    ("item", "contacts with the same item"),
+                ]),
+                &Kind::Object(&shape(
+                    "cap scope",
+                    "Contacts through a channel.",
+                    &[must("channel", &NAME, "the channel")],
+                )),
+            ]),
+            "what counts; `customer` when left out",
+        ),
+    ],
+));
+
+pub(super) static POLICY_KEYS: &[KeyRule] = &[
+    may(
+        "like",
+        &NAME,
+        "another policy: what is not written here is as there",
+    ),
+    must("catalogue", &NAME, "whose items are the candidates"),
+    must("channel", &NAME, "what a choice is delivered through"),
+    may("eligibility", &NAMED_RULES, "must be true of the customer"),
+    may(
+        "suitability",
+        &NAMED_RULES,
+        "must be true of customer and item together",
+    ),
+    may(
+        "exclusions",
+        &NAMED_RULES,
+        "true excludes, and so does unknown",
+    ),
+    may("consent", &NAME, "boolean tag that must be true"),
+    must("score", &SCORE, "an expression, or `{model: NAME}`"),
+    must(
+        "exploration",
+        &EXPLORATION,
+        "how the distribution is made from the scores",
+    ),
+    may(
+        "slots",
+        &Kind::Integer(1, SLATE_MAX as i64),
+        "positions to fill; 1 when left out",
+    ),
+    must(
+        "null_action",
+        &Kind::Object(&shape(
+            "null action",
+            "What silence means.",
+            &[
+                must("name", &NAME, "its name in records"),
+                may("arm", &BOOLEAN, "scored and explored beside the items"),
+                may(
+                    "score",
+                    &ANY_NUMBER,
+                    "its score under an expression; 0 when left out",
+                ),
+            ],
+        )),
+        "what silence means",
+    ),
+    may("caps", &Kind::List(&CAP, 0), "frequency caps"),
+    may(
+        "quiet_period",
+        &DURATION,
+        "least time between two contacts through the channel",
+    ),
+    may(
+        "quiet_hours",
+        &Kind::Object(&shape(
+            "quiet hours",
+            "Hours of the customer's day in which nothing is sent.",
+            &[
+                must("from", &CLOCK, "first quiet minute"),
+                must("to", &CLOCK, "first minute after"),
+            ],
+        )),
+        "hours of the customer's day in which nothing is sent",
+    ),
+    may(
+        "budgets",
+        &Kind::List(
+            &Kind::Object(&shape(
+                "budget use",
+                "What a choice costs a budget.",
+                &[
+                    must("budget", &NAME, "the budget"),
+                    must(
+                        "cost",
+                        &CEL,
+                        "cost of one choice: an integer, or money of the budget's currency",
+                    ),
+                ],
+            )),
+            0,
+        ),
+        "what a choice costs",
+    ),
+    may(
+        "valid_for",
+        &DURATION,
+        "how long a send intent may wait; 1h when left out",
+    ),
+    may("rewards", &NAMES, "rewards that its decisions wait for"),
+    may("description", &PARAGRAPH, "what it is for"),
+];
+
+pub(super) static POLICY: Kind = Kind::Object(&Shape {
+    name: "policy",
+    doc: "Whom to reach with what.",
+    unless: Some("like"),
+    keys: POLICY_KEYS,
+});
+
+/// A policy together with what it inherits: nothing may be left out any more.
+pub(crate) static WHOLE_POLICY: Kind = Kind::Object(&Shape {
+    name: "policy",
+    doc: "Whom to reach with what.",
+    unless: None,
+    keys: POLICY_KEYS,
+});
+
+/// The keys that a policy must have.
+pub(crate) const POLICY_MUSTS: [&str; 5] = [
+    "catalogue",
+    "channel",
+    "score",
+    "exploration",
+    "null_action",
+];
+
+pub(super) static BUDGET: Kind = Kind::Object(&shape(
+    "budget",
+    "What may be spent by all decisions together.",
+    &[
+        must(
+            "limit",
+            &Kind::Any(&[
+                &Kind::Integer(0, i64::MAX),
+                &Kind::Object(&shape(
+                    "amount",
+                    "An amount of money.",
+                    &[
+                        must("amount", &DECIMAL, "decimal, such as \"12.50\""),
+                        must("currency", &CURRENCY, "iso 4217 code"),
+                    ],
+                )),
+            ]),
+            "a count, or `{amount: \"12.50\", currency: CNY}`",
+        ),
+        must(
+            "period",
+            &Kind::Choice(&[("total", "once"), ("daily", "each day of the scene's zone")]),
+            "how long it runs before it starts anew",
+        ),
+        may(
+            "rows",
+            &Kind::Integer(1, 256),
+            "rows it is kept in; 16 when left out",
+        ),
+        may("description", &PARAGRAPH, "what it pays for"),
+    ],
+));

@@ -64,6 +64,10 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Typed, Vec<CelF
     if depth(&typed.expr) > EXPRESSION_DEPTH_MAX {
         return Err(vec![too_deep()]);
     }
+    let nodes = nodes(&typed.expr);
+    if nodes > EXPRESSION_NODES_MAX {
+        return Err(vec![too_large(nodes)]);
+    }
     Ok(typed)
 }
 
@@ -89,6 +93,29 @@ fn too_deep() -> CelFault {
         format!("the expression is nested deeper than {EXPRESSION_DEPTH_MAX}"),
         "give a part of it a name under `derived`",
     )
+}
+
+fn too_large(found: usize) -> CelFault {
+    fault(
+        0,
+        Code::Limit,
+        format!("an expression of {found} names, values and signs"),
+        format!(
+            "write at most {EXPRESSION_NODES_MAX}; give parts names under `derived`, or make a list an attribute"
+        ),
+    )
+}
+
+/// Names, constants and operations of a compiled expression; a list counts as one.
+fn nodes(expr: &Expr) -> usize {
+    1 + match expr {
+        Expr::Const(_) | Expr::Slot(_) => 0,
+        Expr::Unary(_, x) => nodes(x),
+        Expr::In(x, _) => nodes(x) + 1,
+        Expr::Binary(_, a, b) => nodes(a) + nodes(b),
+        Expr::If(a, b, c) => nodes(a) + nodes(b) + nodes(c),
+        Expr::Call(_, args) => args.iter().map(nodes).sum(),
+    }
 }
 
 /// Reads CEL. The parser recurses, so brackets, operators and the text as a whole are bounded first.
@@ -193,13 +220,9 @@ fn bounded(source: &str) -> Result<(), Vec<CelFault>> {
             _ => {}
         }
     }
+    // Brackets, commas, dots and the constants of lists are not counted in the end; this bounds the reading.
     if parts > 4 * EXPRESSION_NODES_MAX {
-        return Err(vec![fault(
-            0,
-            Code::Limit,
-            format!("an expression of {parts} names, values and signs"),
-            "divide it with `derived` tags, or make a list an attribute",
-        )]);
+        return Err(vec![too_large(parts)]);
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ fn mutated() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn any_pack_is_answered(text in pieces(), other: String) {

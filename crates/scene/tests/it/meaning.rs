@@ -156,7 +156,7 @@ fn interpreted(source: &str, k: &Known) -> Option<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn compiled_expressions_mean_what_cel_means(source in condition(), k in known()) {

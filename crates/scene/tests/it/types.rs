@@ -192,6 +192,11 @@ fn expressions_are_bounded() {
     check(&long, "1: limit");
     let huge = format!("s == \"{}\"", "x".repeat(5000));
     check(&huge, "1: limit: an expression of 5007 bytes");
-    let wide = vec!["b"; 300].join(" && ");
+    let wide = vec!["b"; 250].join(" && ");
     check(&wide, "");
+    let wider = vec!["b"; 300].join(" && ");
+    check(
+        &wider,
+        "1: limit: an expression of 599 names, values and signs; write at most 512",
+    );
 }

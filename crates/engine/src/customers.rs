@@ -265,6 +265,20 @@ impl Inner {
                 });
                 touched.insert(*customer);
             }
+            let mut epochs: BTreeMap<PartitionId, u64> = BTreeMap::new();
+            for id in &touched {
+                let partition = id.partition();
+                epochs
+                    .entry(partition)
+                    .or_insert_with(|| self.identity.epoch(partition) + 1);
+            }
+            for (partition, epoch) in &epochs {
+                commit.expect.push(self.identity.epoch_row(*partition));
+                commit.writes.push(Write {
+                    key: rows::identity_epoch(*partition),
+                    value: Some(rows::encode_number(*epoch)),
+                });
+            }
             let mut outbox = Vec::new();
             for (id, row) in &new_rows {
                 let link = Link {
@@ -297,6 +311,9 @@ impl Inner {
                 Some(Ok(_)) => {
                     for (id, row) in new_rows {
                         self.identity.set(id, row);
+                    }
+                    for (partition, epoch) in epochs {
+                        self.identity.set_epoch(partition, epoch);
                     }
                     self.outbox.put(outbox);
                     for name in dirty {

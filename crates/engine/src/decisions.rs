@@ -849,7 +849,12 @@ pub(crate) fn learned_features(
         }
         None => Value::text(policy.null_action.name.as_str()),
     };
-    let attributes = newest.plan.catalogues.get(usize::from(policy.catalogue))?.attributes.len();
+    let attributes = newest
+        .plan
+        .catalogues
+        .get(usize::from(policy.catalogue))?
+        .attributes
+        .len();
     let mut item = vec![Value::Missing; attributes];
     for (slot, value) in newest.plan.slots.iter().zip(&values) {
         if let SlotSource::Item(c, a) = slot.source

@@ -4,7 +4,7 @@
 
 use crate::rows::{self, IdentityRow};
 use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
-use luopan_store::{Result, State, Table};
+use luopan_store::{Expect, Result, State, Table};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub(crate) struct IdentityMap {
 struct Inner {
     rows: BTreeMap<IdentifierId, IdentityRow>,
     customers: BTreeMap<CustomerId, Vec<IdentifierId>>,
+    /// How often identity changed in each partition.
+    epochs: BTreeMap<PartitionId, u64>,
 }
 
 impl IdentityMap {
@@ -33,6 +35,12 @@ impl IdentityMap {
                 let Some(last) = found.last() else { break };
                 from = [&last.key[..], &[0]].concat();
                 for row in &found {
+                    if row.key.is_empty()
+                        && let Ok(epoch) = rows::decode_number(&row.value)
+                    {
+                        map.set_epoch(PartitionId(p), epoch);
+                        continue;
+                    }
                     let (Ok(key), Ok(value)) = (
                         <[u8; 16]>::try_from(&row.key[..]),
                         IdentityRow::decode(&row.value),
@@ -48,6 +56,31 @@ impl IdentityMap {
             }
         }
         Ok(map)
+    }
+
+    /// The row that says how often identity changed in a partition, as this map knows it. Whoever commits what it computed
+    /// from this map expects that row: then nobody linked meanwhile.
+    pub(crate) fn epoch_row(&self, partition: PartitionId) -> Expect {
+        let epoch = self.epoch(partition);
+        Expect {
+            key: rows::identity_epoch(partition),
+            value: (epoch > 0).then(|| rows::encode_number(epoch)),
+        }
+    }
+
+    /// How often identity changed in a partition.
+    pub(crate) fn epoch(&self, partition: PartitionId) -> u64 {
+        self.inner
+            .read()
+            .epochs
+            .get(&partition)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Takes over a committed epoch, after the rows that it stands for.
+    pub(crate) fn set_epoch(&self, partition: PartitionId, epoch: u64) {
+        self.inner.write().epochs.insert(partition, epoch);
     }
 
     /// The customer of an identifier: itself unless linked.

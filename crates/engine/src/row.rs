@@ -5,7 +5,7 @@
 
 use luopan_kernel::codec::{Reader, Result, Writer};
 use luopan_kernel::id::{DecisionId, IdentifierId};
-use luopan_kernel::profile::Profile;
+use luopan_kernel::profile::{Layout, Profile};
 use luopan_kernel::time::Micros;
 
 /// Format of the row.
@@ -148,7 +148,17 @@ impl CustomerRow {
         w.into_bytes()
     }
 
+    /// Reads a row as it is.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, Profile::decode)
+    }
+
+    /// Reads a row and lays its profile out for a plan.
+    pub(crate) fn decode_for(bytes: &[u8], layout: &Layout) -> Result<Self> {
+        Self::read(bytes, |profile| Profile::decode_for(profile, layout))
+    }
+
+    fn read(bytes: &[u8], profile: impl FnOnce(&[u8]) -> Result<Profile>) -> Result<Self> {
         let mut r = Reader::new(bytes);
         r.format("customer row", FORMAT)?;
         let timer_at = match r.u8()? {
@@ -192,7 +202,7 @@ impl CustomerRow {
                 value: r.f64()?,
             });
         }
-        let profile = Profile::decode(r.bytes()?)?;
+        let profile = profile(r.bytes()?)?;
         r.done()?;
         Ok(Self {
             profile,

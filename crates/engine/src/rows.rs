@@ -98,6 +98,11 @@ pub(crate) fn identity(id: IdentifierId) -> RowKey {
     row(Table::Identity, id.partition(), &[&id.0])
 }
 
+/// How often identity changed in a partition: the one row of the table without an identifier.
+pub(crate) fn identity_epoch(partition: PartitionId) -> RowKey {
+    row(Table::Identity, partition, &[])
+}
+
 /// Identifiers of a customer who has several.
 pub(crate) fn customer(id: CustomerId) -> RowKey {
     row(Table::Customer, id.partition(), &[&id.0])

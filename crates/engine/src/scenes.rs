@@ -219,7 +219,9 @@ impl Inner {
         if self.is_started() {
             // Whoever applied a scene may use it at once, wherever the customer's partition is.
             let mut token = crate::api::PositionToken::default();
-            landed.iter().for_each(|a| token.include(a.partition, a.end));
+            landed
+                .iter()
+                .for_each(|a| token.include(a.partition, a.end));
             self.wait_for(&token, crate::api::WAIT_US_MAX).await.unwrap_or_else(|e| {
                 tracing::warn!(error = %e, "the scene is applied, and some partitions have not come to it yet");
             });

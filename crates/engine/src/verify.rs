@@ -314,7 +314,10 @@ fn set_aside(
     value: &[u8],
     last: &BTreeMap<SceneNo, Micros>,
 ) -> bool {
-    if table == Table::Profile && CustomerRow::decode(value).is_ok_and(|r| r.has_seen_nothing() && r.profile.segments.indexes.is_empty()) {
+    if table == Table::Profile
+        && CustomerRow::decode(value)
+            .is_ok_and(|r| r.has_seen_nothing() && r.profile.segments.indexes.is_empty())
+    {
         return true;
     }
     let id = match table {
@@ -355,7 +358,10 @@ async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Re
         // The canonical identifier has seen no entry itself: its row was made when it was linked.
         let others = inner.identity.identifiers(*customer);
         if others.len() > 1 {
-            linked.insert(name, CustomerRow::new(Profile::new(*customer, scene.fold.layout(), NEVER)));
+            linked.insert(
+                name,
+                CustomerRow::new(Profile::new(*customer, scene.fold.layout(), NEVER)),
+            );
         }
     }
     let names: Vec<RowName> = linked.keys().copied().collect();
@@ -365,7 +371,8 @@ async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Re
             continue;
         };
         let canonical = inner.identity.customer(name.1) == name.1;
-        let alone = inner.identity.is_single(name.1) && linked.get(&name).is_some_and(CustomerRow::has_seen_nothing);
+        let alone = inner.identity.is_single(name.1)
+            && linked.get(&name).is_some_and(CustomerRow::has_seen_nothing);
         let (members, flip) = if canonical && !alone {
             let profiles: Vec<&Profile> = (inner.identity.identifiers(name.1).iter())
                 .filter_map(|i| linked.get(&(name.0, *i)).map(|r| &r.profile))

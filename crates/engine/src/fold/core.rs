@@ -231,15 +231,10 @@ fn on_decision(
     effects: &mut Effects,
     event: &Event<'_>,
 ) {
-    let (Ok(decision), Value::Text(policy)) =
-        (event.id.parse::<DecisionId>(), event.property("policy"))
-    else {
+    let Ok(decision) = event.id.parse::<DecisionId>() else {
         return;
     };
-    let Some(policy) = scene.plan.policy(policy) else {
-        return;
-    };
-    let null = matches!(event.property("null"), Value::Bool(true));
+    // What was debited is held whatever became of the policy since.
     if let Some(due) = context_time(event, "luopan.valid_until") {
         let debits = match context(event, "luopan.debits") {
             Some(Value::Text(t)) => row::debits_from_text(t),
@@ -261,6 +256,13 @@ fn on_decision(
             }
         }
     }
+    let Value::Text(policy) = event.property("policy") else {
+        return;
+    };
+    let Some(policy) = scene.plan.policy(policy) else {
+        return;
+    };
+    let null = matches!(event.property("null"), Value::Bool(true));
     // A rehearsal reaches nobody: no answer can come, and silence is none.
     if (null && !policy.null_action.is_arm) || event.origin == Origin::DryRun {
         return;
@@ -312,33 +314,31 @@ fn context_time(event: &Event<'_>, name: &str) -> Option<Micros> {
     }
 }
 
-/// A delivery receipt posts or voids the hold. What failed never reached the customer, so its rewards are awaited no more:
-/// silence would be taken for an answer.
+/// A delivery receipt posts the hold; a failure voids it, and no reward is awaited of what never arrived.
 fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
-    let Value::Text(id) = event.property("decision_id") else {
+    let (Value::Text(id), Value::Text(status)) =
+        (event.property("decision_id"), event.property("status"))
+    else {
         return;
     };
     let Ok(decision) = id.parse::<DecisionId>() else {
         return;
     };
-    let hold = row.holds.iter().position(|h| h.decision == decision);
-    match event.property("status") {
-        Value::Text(s) if s == "delivered" => {
-            if let Some(i) = hold {
-                row.holds.remove(i);
-                effects.posted += 1;
-            }
+    let delivered = status == "delivered";
+    if !delivered && status != "failed" {
+        return;
+    }
+    if !delivered {
+        row.pending.retain(|p| p.decision != decision);
+    }
+    for hold in row.holds.extract_if(.., |h| h.decision == decision) {
+        if delivered {
+            effects.posted += 1;
+        } else {
+            effects
+                .voided
+                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
         }
-        Value::Text(s) if s == "failed" => {
-            if let Some(i) = hold {
-                let hold = row.holds.remove(i);
-                effects
-                    .voided
-                    .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
-            }
-            row.pending.retain(|p| p.decision != decision);
-        }
-        _ => {}
     }
 }
 

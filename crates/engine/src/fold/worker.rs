@@ -275,7 +275,12 @@ async fn fold_round(
             let Some(value) = values.next().flatten() else {
                 continue;
             };
-            match CustomerRow::decode(&value) {
+            let running = (partitions.get(&id)).and_then(|p| p.running.scenes.get(&name.0));
+            let row = match running {
+                Some(scene) => CustomerRow::decode_for(&value, scene.fold.layout()),
+                None => CustomerRow::decode(&value),
+            };
+            match row {
                 Ok(row) => {
                     batch.slots.insert(
                         name,
@@ -429,6 +434,8 @@ fn fold_batch(
         debug_assert_eq!(asked, Step::Done, "a scene change stands alone");
     }
     let at = entries.last().map(Entry::at).unwrap_or_default();
+    // Read before identity is looked at: a link that commits in between makes this commit lose, and the batch is folded again.
+    let linked_at = inner.identity.epoch_row(partition.id);
     let finished = finish(
         &partition.running,
         &inner.identity,
@@ -445,6 +452,7 @@ fn fold_batch(
         from,
         to,
     });
+    commit.expect.push(linked_at);
     Ready {
         partition: partition.id,
         from,
@@ -644,11 +652,9 @@ async fn look_again(
         }
         let own = match &values[1] {
             Some(v) => Some(CustomerRow::decode(v).map_err(|e| unreadable(name, &e))?),
-            None if canonical && !profiles.is_empty() => Some(CustomerRow::new(luopan_kernel::profile::Profile::new(
-                name.1,
-                scene.fold.layout(),
-                NEVER,
-            ))),
+            None if canonical && !profiles.is_empty() => Some(CustomerRow::new(
+                luopan_kernel::profile::Profile::new(name.1, scene.fold.layout(), NEVER),
+            )),
             None => None,
         };
         if let Some(mut row) = own {

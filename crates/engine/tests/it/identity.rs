@@ -19,7 +19,11 @@ async fn a_customer_is_the_merge_of_its_identifiers() {
         assert_eq!(w.tag(name, "seconds").await, Value::Int(7));
         assert_eq!(w.tag(name, "visits_7d").await, Value::Int(2));
     }
-    assert_eq!(w.segments().await[0], ("active".into(), 1), "two visits together");
+    assert_eq!(
+        w.segments().await[0],
+        ("active".into(), 1),
+        "two visits together"
+    );
     w.verify().await;
     w.engine.unlink("card", "test").await.unwrap();
     w.settle().await;
@@ -33,13 +37,41 @@ async fn a_customer_is_the_merge_of_its_identifiers() {
 async fn a_cap_holds_over_linked_identifiers() {
     let w = World::new(SHOP).await;
     for name in ["phone", "card"] {
-        w.event(name, "luopan.customer", &[("age", Raw::Int(30)), ("consent", Raw::Bool(true))]).await;
+        w.event(
+            name,
+            "luopan.customer",
+            &[("age", Raw::Int(30)), ("consent", Raw::Bool(true))],
+        )
+        .await;
     }
     w.engine.link("phone", "card", "test").await.unwrap();
-    assert!(!w.decide("capped", "phone").await.unwrap().record.decision.null);
-    assert!(w.decide("capped", "card").await.unwrap().record.decision.null, "the other identifier used the cap");
+    assert!(
+        !w.decide("capped", "phone")
+            .await
+            .unwrap()
+            .record
+            .decision
+            .null
+    );
+    assert!(
+        w.decide("capped", "card")
+            .await
+            .unwrap()
+            .record
+            .decision
+            .null,
+        "the other identifier used the cap"
+    );
     w.engine.unlink("card", "test").await.unwrap();
-    assert!(!w.decide("capped", "card").await.unwrap().record.decision.null, "alone it has a cap of its own");
+    assert!(
+        !w.decide("capped", "card")
+            .await
+            .unwrap()
+            .record
+            .decision
+            .null,
+        "alone it has a cap of its own"
+    );
     w.verify().await;
 }
 
@@ -50,9 +82,24 @@ async fn an_outcome_on_another_identifier_reaches_the_decision() {
     w.event("card", "visit", &[]).await;
     w.engine.link("phone", "card", "test").await.unwrap();
     w.settle().await;
-    let id = w.decide("learned", "phone").await.unwrap().record.request.decision.to_string();
+    let id = w
+        .decide("learned", "phone")
+        .await
+        .unwrap()
+        .record
+        .request
+        .decision
+        .to_string();
     w.settle().await;
-    w.event("card", "buy", &[("amount", Raw::Int(5)), ("decision_id", Raw::Text(id.into()))]).await;
+    w.event(
+        "card",
+        "buy",
+        &[
+            ("amount", Raw::Int(5)),
+            ("decision_id", Raw::Text(id.into())),
+        ],
+    )
+    .await;
     w.settle().await;
     assert_eq!(w.engine.stats().await.unwrap().samples, 1);
     w.verify().await;

@@ -1,7 +1,9 @@
 //! A small scene, an environment whose clock the test moves, and short words for what tests do.
 
 use futures::future::BoxFuture;
-use luopan_engine::api::{DecideRequest, DecisionAnswer, Incoming, IngestReceipt, Input, PositionToken, Raw};
+use luopan_engine::api::{
+    DecideRequest, DecisionAnswer, Incoming, IngestReceipt, Input, PositionToken, Raw,
+};
 use luopan_engine::{Engine, Env, Limits, Refusal};
 use luopan_kernel::event::Origin;
 use luopan_kernel::plan::ScenePlan;
@@ -23,7 +25,10 @@ pub(crate) const START: Micros = Micros(1_767_225_600_000_000); // 2026-01-01T00
 
 impl TestEnv {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { now: AtomicI64::new(START.0), ids: AtomicU64::new(1) })
+        Arc::new(Self {
+            now: AtomicI64::new(START.0),
+            ids: AtomicU64::new(1),
+        })
     }
     pub(crate) fn pass(&self, us: i64) {
         self.now.fetch_add(us, Ordering::SeqCst);
@@ -36,14 +41,22 @@ impl Env for TestEnv {
     }
     fn fresh_id(&self) -> [u8; 16] {
         let n = self.ids.fetch_add(1, Ordering::SeqCst);
-        uuid::Uuid::from_u64_pair(0x0190_0000_0000_7000 | (n & 0xfff), 0x8000_0000_0000_0000 | n).into_bytes()
+        uuid::Uuid::from_u64_pair(
+            0x0190_0000_0000_7000 | (n & 0xfff),
+            0x8000_0000_0000_0000 | n,
+        )
+        .into_bytes()
     }
     fn seed(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.ids
+            .fetch_add(1, Ordering::SeqCst)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
     fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
         // Long sleeps are of the clock that the test moves: they are looked at again soon.
-        Box::pin(tokio::time::sleep(Duration::from_micros(us.clamp(0, 2_000) as u64)))
+        Box::pin(tokio::time::sleep(Duration::from_micros(
+            us.clamp(0, 2_000) as u64,
+        )))
     }
     fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
         tokio::spawn(task);
@@ -129,7 +142,13 @@ policies:
 pub(crate) fn plan(yaml: &str) -> ScenePlan {
     match luopan_scene::compile(vec![("scene.yaml".into(), yaml.to_owned())]) {
         Ok(checked) => checked.plan,
-        Err(faults) => panic!("{}", faults.iter().map(|f| format!("{f:?}\n")).collect::<String>()),
+        Err(faults) => panic!(
+            "{}",
+            faults
+                .iter()
+                .map(|f| format!("{f:?}\n"))
+                .collect::<String>()
+        ),
     }
 }
 
@@ -145,16 +164,25 @@ impl World {
     pub(crate) async fn new(yaml: &str) -> Self {
         let env = TestEnv::new();
         let stores = memory::stores();
-        let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await.unwrap();
+        let engine = Engine::open(stores.clone(), env.clone(), Limits::default())
+            .await
+            .unwrap();
         engine.start().await.unwrap();
         engine.apply_scene(&plan(yaml), &[], "test").await.unwrap();
-        Self { env, stores, engine, next: AtomicU64::new(0) }
+        Self {
+            env,
+            stores,
+            engine,
+            next: AtomicU64::new(0),
+        }
     }
 
     /// Another engine over the same stores, as after a restart.
     pub(crate) async fn restart(&mut self) {
         self.engine.stop().await;
-        self.engine = Engine::open(self.stores.clone(), self.env.clone(), Limits::default()).await.unwrap();
+        self.engine = Engine::open(self.stores.clone(), self.env.clone(), Limits::default())
+            .await
+            .unwrap();
         self.engine.start().await.unwrap();
     }
 
@@ -165,28 +193,49 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("the engine does not come to rest: {:?}", self.engine.settle(0).await);
+        panic!(
+            "the engine does not come to rest: {:?}",
+            self.engine.settle(0).await
+        );
     }
 
     pub(crate) async fn ingest(&self, inputs: &[Input<'_>]) -> IngestReceipt {
-        self.engine.ingest("shop", Origin::Live, inputs).await.unwrap()
+        self.engine
+            .ingest("shop", Origin::Live, inputs)
+            .await
+            .unwrap()
     }
 
     /// Sends one event now and waits until it is folded.
-    pub(crate) async fn event(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> IngestReceipt {
-        let receipt = self.ingest(&[Ok(self.incoming(customer, kind, properties))]).await;
+    pub(crate) async fn event(
+        &self,
+        customer: &str,
+        kind: &str,
+        properties: &[(&'static str, Raw<'static>)],
+    ) -> IngestReceipt {
+        let receipt = self
+            .ingest(&[Ok(self.incoming(customer, kind, properties))])
+            .await;
         self.settle().await;
         receipt
     }
 
-    pub(crate) fn incoming(&self, customer: &str, kind: &str, properties: &[(&'static str, Raw<'static>)]) -> Incoming<'static> {
+    pub(crate) fn incoming(
+        &self,
+        customer: &str,
+        kind: &str,
+        properties: &[(&'static str, Raw<'static>)],
+    ) -> Incoming<'static> {
         let n = self.next.fetch_add(1, Ordering::SeqCst);
         Incoming {
             id: Cow::Owned(format!("e{n}")),
             customer: Cow::Owned(customer.to_owned()),
             kind: Cow::Owned(kind.to_owned()),
             occurred_at: Some(self.env.now()),
-            properties: properties.iter().map(|(n, v)| (Cow::Borrowed(*n), v.clone())).collect(),
+            properties: properties
+                .iter()
+                .map(|(n, v)| (Cow::Borrowed(*n), v.clone()))
+                .collect(),
             context: Vec::new(),
             corrects: None,
             raw: Cow::Borrowed(""),
@@ -208,15 +257,29 @@ impl World {
         }
     }
 
-    pub(crate) async fn decide(&self, policy: &str, customer: &str) -> Result<DecisionAnswer, Refusal> {
+    pub(crate) async fn decide(
+        &self,
+        policy: &str,
+        customer: &str,
+    ) -> Result<DecisionAnswer, Refusal> {
         self.engine.decide(self.request(policy, customer)).await
     }
 
     pub(crate) async fn segments(&self) -> Vec<(String, u64)> {
-        self.engine.segments("shop").await.unwrap().into_iter().map(|s| (s.name, s.members)).collect()
+        self.engine
+            .segments("shop")
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|s| (s.name, s.members))
+            .collect()
     }
 
-    pub(crate) async fn tag(&self, customer: &str, tag: &str) -> luopan_kernel::value::Value<'static> {
+    pub(crate) async fn tag(
+        &self,
+        customer: &str,
+        tag: &str,
+    ) -> luopan_kernel::value::Value<'static> {
         let view = self.engine.customer("shop", customer).await.unwrap();
         view.tags.into_iter().find(|(n, _)| n == tag).unwrap().1
     }

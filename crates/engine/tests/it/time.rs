@@ -20,9 +20,15 @@ async fn no_visit_for_ten_days_flips_without_an_event() {
     let w = World::new(SHOP).await;
     w.event("ann", "visit", &[]).await;
     w.event("ann", "visit", &[]).await;
-    assert_eq!(w.segments().await[..2], [("active".into(), 1), ("silent".into(), 0)]);
+    assert_eq!(
+        w.segments().await[..2],
+        [("active".into(), 1), ("silent".into(), 0)]
+    );
     w.env.pass(10 * DAY_US + HOUR_US);
-    until(&w, "silent", async |w| w.segments().await[..2] == [("active".into(), 0), ("silent".into(), 1)]).await;
+    until(&w, "silent", async |w| {
+        w.segments().await[..2] == [("active".into(), 0), ("silent".into(), 1)]
+    })
+    .await;
     w.event("ann", "visit", &[]).await;
     assert_eq!(w.segments().await[1], ("silent".into(), 0));
     w.verify().await;
@@ -32,25 +38,82 @@ async fn no_visit_for_ten_days_flips_without_an_event() {
 async fn an_intent_that_expires_gives_its_money_back_and_a_confirmed_one_does_not() {
     let w = World::new(SHOP).await;
     for name in ["ann", "bob", "cyd"] {
-        w.event(name, "luopan.customer", &[("age", Raw::Int(30)), ("consent", Raw::Bool(true))]).await;
+        w.event(
+            name,
+            "luopan.customer",
+            &[("age", Raw::Int(30)), ("consent", Raw::Bool(true))],
+        )
+        .await;
     }
     let mut ids = Vec::new();
     for name in ["ann", "bob", "cyd"] {
-        ids.push(w.decide("capped", name).await.unwrap().record.request.decision.to_string());
+        ids.push(
+            w.decide("capped", name)
+                .await
+                .unwrap()
+                .record
+                .request
+                .decision
+                .to_string(),
+        );
     }
     w.settle().await;
     let spent = async |w: &World| {
         let budgets = w.engine.stats().await.unwrap().budgets;
-        budgets.into_iter().find(|(n, _)| n == "shop/points/total").unwrap().1
+        budgets
+            .into_iter()
+            .find(|(n, _)| n == "shop/points/total")
+            .unwrap()
+            .1
     };
     assert_eq!(spent(&w).await, 3);
     let receipt = |id: &str, status: &'static str| {
-        [("decision_id", Raw::Text(id.to_owned().into())), ("status", Raw::Text(status.into()))]
+        [
+            ("decision_id", Raw::Text(id.to_owned().into())),
+            ("status", Raw::Text(status.into())),
+        ]
     };
-    w.event("ann", "luopan.receipt", &receipt(&ids[0], "delivered")).await;
-    w.event("bob", "luopan.receipt", &receipt(&ids[1], "failed")).await;
+    w.event("ann", "luopan.receipt", &receipt(&ids[0], "delivered"))
+        .await;
+    w.event("bob", "luopan.receipt", &receipt(&ids[1], "failed"))
+        .await;
     assert_eq!(spent(&w).await, 2, "what failed is given back");
     w.env.pass(HOUR_US + MINUTE_US);
-    until(&w, "the expired hold is voided", async |w| spent(w).await == 1).await;
+    until(&w, "the expired hold is voided", async |w| {
+        spent(w).await == 1
+    })
+    .await;
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_arrived_teaches_nothing() {
+    let w = World::new(SHOP).await;
+    let failed = w
+        .decide("learned", "ann")
+        .await
+        .unwrap()
+        .record
+        .request
+        .decision
+        .to_string();
+    w.decide("learned", "bob").await.unwrap();
+    w.settle().await;
+    let receipt = [
+        ("decision_id", Raw::Text(failed.into())),
+        ("status", Raw::Text("failed".into())),
+    ];
+    w.event("ann", "luopan.receipt", &receipt).await;
+    w.env.pass(DAY_US + HOUR_US);
+    until(&w, "bob's silence is learned", async |w| {
+        w.engine.stats().await.unwrap().samples == 1
+    })
+    .await;
+    w.settle().await;
+    assert_eq!(
+        w.engine.stats().await.unwrap().samples,
+        1,
+        "and ann's is not"
+    );
     w.verify().await;
 }

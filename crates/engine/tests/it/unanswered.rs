@@ -11,13 +11,27 @@ async fn what_never_reached_the_customer_teaches_nothing() {
     let w = World::new(SHOP).await;
     let mut ids = Vec::new();
     for name in ["ann", "bob"] {
-        ids.push(w.decide("learned", name).await.unwrap().record.request.decision.to_string());
+        ids.push(
+            w.decide("learned", name)
+                .await
+                .unwrap()
+                .record
+                .request
+                .decision
+                .to_string(),
+        );
     }
-    let rehearsal = DecideRequest { origin: Origin::DryRun, ..w.request("learned", "cyd") };
+    let rehearsal = DecideRequest {
+        origin: Origin::DryRun,
+        ..w.request("learned", "cyd")
+    };
     w.engine.decide(rehearsal).await.unwrap();
     w.settle().await;
     for (name, id, status) in [("ann", &ids[0], "delivered"), ("bob", &ids[1], "failed")] {
-        let properties = [("decision_id", Raw::Text(id.clone().into())), ("status", Raw::Text(status.into()))];
+        let properties = [
+            ("decision_id", Raw::Text(id.clone().into())),
+            ("status", Raw::Text(status.into())),
+        ];
         w.event(name, "luopan.receipt", &properties).await;
     }
     w.env.pass(DAY_US + HOUR_US);

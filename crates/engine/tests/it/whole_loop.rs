@@ -9,7 +9,12 @@ use luopan_kernel::value::Value;
 async fn once_around() {
     let w = World::new(SHOP).await;
     for _ in 0..3 {
-        w.event("ann", "visit", &[("page", Raw::Text("home".into())), ("seconds", Raw::Int(5))]).await;
+        w.event(
+            "ann",
+            "visit",
+            &[("page", Raw::Text("home".into())), ("seconds", Raw::Int(5))],
+        )
+        .await;
     }
     assert_eq!(w.tag("ann", "visits_7d").await, Value::Int(3));
     assert_eq!(w.tag("ann", "seconds").await, Value::Int(15));
@@ -17,13 +22,25 @@ async fn once_around() {
     let id = answer.record.request.decision;
     let total: f64 = answer.record.decision.distribution.total();
     assert!((total - 1.0).abs() < 1e-12);
-    w.event("ann", "buy", &[("amount", Raw::Int(1250)), ("decision_id", Raw::Text(id.to_string().into()))]).await;
+    w.event(
+        "ann",
+        "buy",
+        &[
+            ("amount", Raw::Int(1250)),
+            ("decision_id", Raw::Text(id.to_string().into())),
+        ],
+    )
+    .await;
     let stats = w.engine.stats().await.unwrap();
     assert_eq!((stats.rewards, stats.samples), (1, 1));
     assert_eq!(stats.models[0].1, 1);
     assert_eq!(
         w.segments().await,
-        vec![("active".into(), 1), ("silent".into(), 0), ("buyers".into(), 1)]
+        vec![
+            ("active".into(), 1),
+            ("silent".into(), 0),
+            ("buyers".into(), 1)
+        ]
     );
     let explained = w.engine.explain(id).await.unwrap();
     assert_eq!(explained.not_recomputed, None);
@@ -57,8 +74,23 @@ async fn an_outcome_that_overtakes_its_decision_counts() {
     // The decision's event reaches the log through the outbox; the outcome is sent at once.
     for i in 0..50 {
         let customer = format!("c{i}");
-        let id = w.decide("learned", &customer).await.unwrap().record.request.decision.to_string();
-        w.ingest(&[Ok(w.incoming(&customer, "buy", &[("amount", Raw::Int(1)), ("decision_id", Raw::Text(id.into()))]))]).await;
+        let id = w
+            .decide("learned", &customer)
+            .await
+            .unwrap()
+            .record
+            .request
+            .decision
+            .to_string();
+        w.ingest(&[Ok(w.incoming(
+            &customer,
+            "buy",
+            &[
+                ("amount", Raw::Int(1)),
+                ("decision_id", Raw::Text(id.into())),
+            ],
+        ))])
+        .await;
     }
     w.settle().await;
     assert_eq!(w.engine.stats().await.unwrap().samples, 50);
@@ -70,7 +102,12 @@ async fn a_restart_loses_nothing_and_repeats_nothing() {
     let mut w = World::new(SHOP).await;
     for i in 0..40 {
         let customer = format!("c{}", i % 7);
-        w.ingest(&[Ok(w.incoming(&customer, "visit", &[("seconds", Raw::Int(i))]))]).await;
+        w.ingest(&[Ok(w.incoming(
+            &customer,
+            "visit",
+            &[("seconds", Raw::Int(i))],
+        ))])
+        .await;
         w.decide("learned", &customer).await.unwrap();
         if i % 10 == 9 {
             w.restart().await;

@@ -68,6 +68,7 @@ const EDGES: [Row; 11] = [
             "luopan-engine",
             "luopan-kernel",
             "luopan-scene",
+            "luopan-server",
             "luopan-simulator",
             "luopan-store",
             "luopan-testbed",

@@ -68,3 +68,41 @@ fn paths_are_told_from_other_code() {
     let expected = [".ci/run", "crates/kernel", "docs/paths/README.md"];
     assert_eq!(paths(text).into_iter().collect::<Vec<_>>(), expected);
 }
+
+/// Names of tests in the text: code spans of lower-case letters, digits and at least three underscores.
+fn tests(text: &str) -> BTreeSet<String> {
+    let is_test = |span: &str| {
+        span.matches('_').count() >= 3
+            && (span.chars())
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let spans = text.split('`').enumerate().filter(|(i, _)| i % 2 == 1);
+    spans
+        .map(|(_, span)| span)
+        .filter(|span| is_test(span))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_test_on_the_map_is_in_the_tree() {
+    let root = tree::root();
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("read ARCHITECTURE.md");
+    let mut named = tests(&text);
+    assert!(named.len() > 10, "only {} tests are named", named.len());
+    for path in tree::files(root, "rs").expect("list the Rust files") {
+        let source = std::fs::read_to_string(path).expect("read a Rust file");
+        named.retain(|name| !source.contains(&format!("fn {name}(")));
+    }
+    assert!(
+        named.is_empty(),
+        "ARCHITECTURE.md names tests that are not in the tree: {named:?}"
+    );
+}
+
+#[test]
+fn tests_are_told_from_other_code() {
+    let text = "`a_cap_of_zero` and `the_end`, `State::commit`, `once_at_a_time`, once_upon_a_time, `A_B_C_D`";
+    let expected = ["a_cap_of_zero", "once_at_a_time"];
+    assert_eq!(tests(text).into_iter().collect::<Vec<_>>(), expected);
+}

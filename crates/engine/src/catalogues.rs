@@ -2,6 +2,7 @@
 
 use crate::Inner;
 use crate::rows;
+use crate::scenes::SceneRuntime;
 use bytes::Bytes;
 use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
@@ -19,15 +20,17 @@ const ENVIRONMENT: PartitionId = PartitionId(luopan_kernel::ENVIRONMENT_PARTITIO
 const READ_ROWS: usize = 10_000;
 const READ_BYTES: usize = 4 << 20;
 
-/// Catalogues by scene and number.
+/// Catalogues by scene, its version, and number.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogues {
-    inner: RwLock<BTreeMap<(SceneNo, u16), Arc<Catalogue>>>,
+    inner: RwLock<BTreeMap<(SceneNo, u32, u16), Arc<Catalogue>>>,
 }
 
 impl Catalogues {
-    pub(crate) fn get(&self, scene: SceneNo, catalogue: u16) -> Option<Arc<Catalogue>> {
-        self.inner.read().get(&(scene, catalogue)).cloned()
+    /// The newest snapshot of a catalogue, laid out for this version of its scene.
+    pub(crate) fn get(&self, scene: &SceneRuntime, catalogue: u16) -> Option<Arc<Catalogue>> {
+        let key = (scene.no, scene.version, catalogue);
+        self.inner.read().get(&key).cloned()
     }
 }
 
@@ -143,10 +146,11 @@ impl Inner {
         }
         let none = BTreeMap::new();
         let mut built = BTreeMap::new();
-        for scene in self.scenes.all() {
+        for scene in self.scenes.in_use() {
             let mine = items.get(&scene.no).unwrap_or(&none);
             for (number, catalogue) in build(&scene.plan, version, mine)?.into_iter().enumerate() {
-                built.insert((scene.no, number as u16), Arc::new(catalogue));
+                let key = (scene.no, scene.version, number as u16);
+                built.insert(key, Arc::new(catalogue));
             }
         }
         *self.catalogues.inner.write() = built;

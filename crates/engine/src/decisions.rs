@@ -54,6 +54,12 @@ struct Wanted {
     identifiers: Vec<IdentifierId>,
 }
 
+/// What a round read: rows by index.
+struct Read<'r> {
+    keys: &'r [RowKey],
+    values: &'r [Option<Bytes>],
+}
+
 /// A decision ready to commit.
 struct Made {
     record: DecisionRecord,
@@ -234,6 +240,10 @@ impl Inner {
             });
         }
         let values = self.state.get(&keys).await?;
+        let read = Read {
+            keys: &keys,
+            values: &values,
+        };
         let mut done = Vec::new();
         let mut commits = Vec::new();
         let mut made: Vec<(usize, Prepared, DecisionRecord, OutboxRow)> = Vec::new();
@@ -245,7 +255,7 @@ impl Inner {
                 continue;
             }
             p.attempt += 1;
-            match self.make(&p, &w, &keys, &values, positions).await {
+            match self.make(&p, &w, &read, positions).await {
                 Ok(m) => {
                     commits.push(m.commit);
                     made.push((i, p, m.record, m.outbox));
@@ -314,8 +324,7 @@ impl Inner {
         &self,
         p: &Prepared,
         w: &Wanted,
-        keys: &[RowKey],
-        values: &[Option<Bytes>],
+        read: &Read<'_>,
         positions: Vec<(luopan_kernel::id::PartitionId, luopan_kernel::id::Position)>,
     ) -> Result<Made> {
         let unreadable = |what: &str, e: String| {
@@ -329,7 +338,7 @@ impl Inner {
         let plan = &p.scene.plan;
         let mut profiles = Vec::with_capacity(w.profiles.len());
         for k in &w.profiles {
-            if let Some(v) = &values[*k] {
+            if let Some(v) = &read.values[*k] {
                 let mut row =
                     CustomerRow::decode(v).map_err(|e| unreadable("profile", e.to_string()))?;
                 row.profile.adapt(p.scene.fold.layout());
@@ -339,7 +348,7 @@ impl Inner {
         let mut contacts: Vec<Contact> = Vec::new();
         let mut own = ContactsRow::default();
         for (k, id) in w.contacts.iter().zip(&w.identifiers) {
-            if let Some(v) = &values[*k] {
+            if let Some(v) = &read.values[*k] {
                 let row =
                     ContactsRow::decode(v).map_err(|e| unreadable("contacts", e.to_string()))?;
                 contacts.extend(row.contacts.iter().map(|c| Contact {
@@ -354,7 +363,7 @@ impl Inner {
                 }
             }
         }
-        contacts.sort_by(|a, b| (a.at, a.decision).cmp(&(b.at, b.decision)));
+        contacts.sort_by_key(|c| (c.at, c.decision));
         let refs: Vec<_> = profiles.iter().collect();
         let now = self.env.now();
         let moment = self.moment(&p.scene, &refs, now);
@@ -371,7 +380,7 @@ impl Inner {
             moment,
             &p.context,
         );
-        let Some(catalogue) = self.catalogues.get(p.scene.no, policy.catalogue) else {
+        let Some(catalogue) = self.catalogues.get(&p.scene, policy.catalogue) else {
             return Err(refusal(
                 "store_unavailable",
                 RefusalKind::Unavailable,
@@ -439,7 +448,7 @@ impl Inner {
             valid_until,
             decision,
         };
-        Ok(self.transaction(p, w, keys, values, record, own, &budgets))
+        Ok(self.transaction(p, w, read, record, own, &budgets))
     }
 
     /// The one transaction of a decision.
@@ -447,8 +456,7 @@ impl Inner {
         &self,
         p: &Prepared,
         w: &Wanted,
-        keys: &[RowKey],
-        values: &[Option<Bytes>],
+        read: &Read<'_>,
         record: DecisionRecord,
         mut own: ContactsRow,
         budgets: &[String],
@@ -458,8 +466,8 @@ impl Inner {
         let id = record.request.decision;
         let mut commit = Commit::new(Durability::Durable);
         let unchanged = |k: usize| Expect {
-            key: keys[k].clone(),
-            value: values[k].clone(),
+            key: read.keys[k].clone(),
+            value: read.values[k].clone(),
         };
         commit.expect.extend(w.key.map(unchanged));
         if record.withheld.is_none() {
@@ -529,7 +537,7 @@ impl Inner {
                 decision: id,
             };
             commit.writes.push(Write {
-                key: keys[k].clone(),
+                key: read.keys[k].clone(),
                 value: Some(row.encode()),
             });
         }
@@ -628,7 +636,7 @@ impl Inner {
         };
         let present = self
             .catalogues
-            .get(scene.no, policy.catalogue)
+            .get(&scene, policy.catalogue)
             .filter(|c| c.version == record.catalogue_version);
         let catalogue = match present {
             Some(c) => Some(c),

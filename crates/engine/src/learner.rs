@@ -360,7 +360,7 @@ async fn save(
         value: Some(Bytes::from(learner.encode())),
     });
     let number = before.0 / inner.limits.checkpoint_samples.max(1);
-    if before.0 > 0 && number % KEPT_EVERY != 0 {
+    if before.0 > 0 && !number.is_multiple_of(KEPT_EVERY) {
         commit.writes.push(Write {
             key: rows::checkpoint(model.stream, before),
             value: None,

@@ -103,22 +103,42 @@ fn contact_keep_us(plan: &ScenePlan) -> Option<i64> {
 /// All versions of all scenes.
 #[derive(Debug, Default)]
 pub(crate) struct Scenes {
-    inner: RwLock<BTreeMap<SceneNo, BTreeMap<u32, Arc<SceneRuntime>>>>,
+    inner: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Every version, for those who fold or explain.
+    versions: BTreeMap<SceneNo, BTreeMap<u32, Arc<SceneRuntime>>>,
+    /// The newest version that is announced in every partition: what is taken in or decided under it stands behind the
+    /// announcement in the log.
+    newest: BTreeMap<SceneNo, Arc<SceneRuntime>>,
 }
 
 impl Scenes {
+    /// Makes a version known.
     pub(crate) fn put(&self, scene: Arc<SceneRuntime>) {
-        self.inner
-            .write()
+        let mut inner = self.inner.write();
+        inner
+            .versions
             .entry(scene.no)
             .or_default()
             .insert(scene.version, scene);
     }
 
+    /// Makes a version the one that is taken in and decided under, once it is announced in every partition.
+    pub(crate) fn announced(&self, scene: Arc<SceneRuntime>) {
+        let mut inner = self.inner.write();
+        let present = inner.newest.get(&scene.no).map_or(0, |s| s.version);
+        if present < scene.version {
+            inner.newest.insert(scene.no, scene);
+        }
+    }
+
     /// The newest version of the scene of this name.
     pub(crate) fn newest(&self, name: &str) -> Result<Arc<SceneRuntime>> {
         let inner = self.inner.read();
-        let newest = inner.values().filter_map(|v| v.values().next_back());
+        let newest = inner.newest.values();
         if let Some(found) = newest.clone().find(|s| s.plan.name == name) {
             return Ok(found.clone());
         }
@@ -143,21 +163,30 @@ impl Scenes {
 
     /// The newest version of a scene by number.
     pub(crate) fn newest_of(&self, no: SceneNo) -> Option<Arc<SceneRuntime>> {
-        self.inner.read().get(&no)?.values().next_back().cloned()
+        self.inner.read().newest.get(&no).cloned()
     }
 
     /// A version by number.
     pub(crate) fn version(&self, no: SceneNo, version: u32) -> Option<Arc<SceneRuntime>> {
-        self.inner.read().get(&no)?.get(&version).cloned()
+        self.inner.read().versions.get(&no)?.get(&version).cloned()
+    }
+
+    /// The versions that are decided under now or soon: the newest announced and the newest known of each scene.
+    pub(crate) fn in_use(&self) -> Vec<Arc<SceneRuntime>> {
+        let inner = self.inner.read();
+        let known = inner
+            .versions
+            .values()
+            .filter_map(|v| v.values().next_back());
+        let mut out: Vec<_> = inner.newest.values().chain(known).cloned().collect();
+        out.sort_by_key(|s| (s.no, s.version));
+        out.dedup_by_key(|s| (s.no, s.version));
+        out
     }
 
     /// Newest versions, by number.
     pub(crate) fn all(&self) -> Vec<Arc<SceneRuntime>> {
-        self.inner
-            .read()
-            .values()
-            .filter_map(|v| v.values().next_back().cloned())
-            .collect()
+        self.inner.read().newest.values().cloned().collect()
     }
 }
 
@@ -191,10 +220,11 @@ impl Inner {
     pub(crate) async fn load_scenes(&self) -> Result<()> {
         for applied in self.control.scenes().await? {
             let runtime = self.runtime(&applied).await?;
-            self.scenes.put(runtime);
+            self.scenes.put(runtime.clone());
             if !applied.announced {
                 self.announce(&applied).await?;
             }
+            self.scenes.announced(runtime);
         }
         Ok(())
     }
@@ -275,7 +305,9 @@ impl Inner {
                 })
                 .await?;
         }
+        // Catalogues are laid out for the version before anyone decides under it.
         self.reload_catalogues().await?;
+        self.scenes.announced(runtime.clone());
         Ok(runtime.info())
     }
 }

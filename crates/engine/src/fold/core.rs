@@ -92,6 +92,8 @@ pub(crate) enum Step {
     Done,
     /// Commit what stands, switch the scene to this version at this entry, rebuild, go on behind it.
     Switch(SceneNo, u32),
+    /// The entry is of a scene that does not run here: an alarm, unless the driver folds one scene alone.
+    Unknown(SceneNo),
 }
 
 /// The scenes that a partition folds with.
@@ -146,9 +148,10 @@ pub(crate) fn step(
 ) -> Step {
     match entry {
         Entry::Event(event) => {
-            if let Some(scene) = running.scenes.get(&event.scene) {
-                on_event(scene, rows, effects, event, position);
-            }
+            let Some(scene) = running.scenes.get(&event.scene) else {
+                return Step::Unknown(event.scene);
+            };
+            on_event(scene, rows, effects, event, position);
         }
         Entry::TimerFired {
             scene,

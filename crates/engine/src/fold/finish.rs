@@ -116,17 +116,27 @@ pub(crate) fn settle_row(
     });
 }
 
+/// Where a batch stands in its partition.
+#[derive(Debug)]
+pub(crate) struct Place<'p> {
+    pub(crate) partition: PartitionId,
+    /// Position after the batch.
+    pub(crate) end: Position,
+    /// Log time of its last entry.
+    pub(crate) at: Micros,
+    /// Segment counts before it.
+    pub(crate) counts: &'p Counts,
+}
+
 /// Everything that a folded batch of one partition writes, but the samples.
 pub(crate) fn finish(
     running: &Running,
     identity: &IdentityMap,
-    partition: PartitionId,
-    end: Position,
-    counts: &Counts,
+    place: &Place<'_>,
     batch: &mut Rows,
     effects: &Effects,
-    at: Micros,
 ) -> Finished {
+    let (partition, counts, at) = (place.partition, place.counts, place.at);
     let mut out = Finished {
         counts: counts.clone(),
         ..Finished::default()
@@ -158,7 +168,7 @@ pub(crate) fn finish(
         });
     }
     // The content names the commit that wrote it: whoever clears the row expects the content it acted on.
-    let token = Bytes::from([&partition.0.to_be_bytes()[..], &end.0.to_be_bytes()].concat());
+    let token = Bytes::from([&partition.0.to_be_bytes()[..], &place.end.0.to_be_bytes()].concat());
     for (scene, id) in &out.dirty {
         out.writes.push(Write {
             key: rows::dirty(*scene, *id),

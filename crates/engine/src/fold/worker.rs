@@ -3,17 +3,17 @@
 //! partition with an alarm and never skips.
 
 use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, step};
-use super::finish::{Counts, Finished, finish, membership, segment_nos, settle_row};
+use super::finish::{Counts, Finished, Place, finish, membership, segment_nos, settle_row};
 use super::rebuild;
 use crate::counters::Counters;
 use crate::row::{CustomerRow, NEVER, describe};
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, decode_message};
-use luopan_kernel::id::{PartitionId, Position};
+use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
 use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -157,59 +157,61 @@ async fn open<'p>(
     partitions: &'p mut BTreeMap<PartitionId, Partition>,
     id: PartitionId,
 ) -> luopan_store::Result<&'p mut Partition> {
-    if !partitions.contains_key(&id) {
-        let next = inner.state.positions(&[id]).await?[0];
-        let mut running = Running::default();
-        for row in inner
-            .state
-            .scan(Table::SceneVersion, id, &[], None, 10_000)
-            .await?
-        {
-            let scene = row
-                .key
-                .get(..2)
-                .and_then(|k| <[u8; 2]>::try_from(k).ok())
-                .map(u16::from_be_bytes);
-            let version = rows::decode_number(&row.value).ok();
-            if let (Some(scene), Some(version)) = (scene, version)
-                && let Some(found) = inner
-                    .scenes
-                    .version(luopan_kernel::id::SceneNo(scene), version as u32)
-            {
-                running.scenes.insert(found.no, found);
-            }
-        }
-        let mut counts = Counts::new();
-        for row in inner
-            .state
-            .scan(Table::MemberCount, id, &[], None, 100_000)
-            .await?
-        {
-            if let (Some(key), Ok(n)) = (row.key.get(..10), rows::decode_number(&row.value)) {
-                let scene = u16::from_be_bytes([key[0], key[1]]);
-                let segment = key[2..].try_into().map_or(0, u64::from_be_bytes);
-                counts.insert((luopan_kernel::id::SceneNo(scene), segment), n);
-            }
-        }
-        let halted = inner.state.get(&[rows::halt(id)]).await?[0].is_some();
-        partitions.insert(
-            id,
-            Partition {
-                id,
-                next,
-                running,
-                counts,
-                halted,
-            },
-        );
+    match partitions.entry(id) {
+        btree_map::Entry::Occupied(e) => Ok(e.into_mut()),
+        btree_map::Entry::Vacant(v) => Ok(v.insert(load(inner, id).await?)),
     }
-    partitions
-        .get_mut(&id)
-        .ok_or(luopan_store::Error::Unavailable {
-            store: "state",
-            tried: "open a partition".into(),
-            cause: "it is gone".into(),
-        })
+}
+
+/// A partition as State holds it.
+async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition> {
+    let unreadable = |what: &str, cause: String| luopan_store::Error::Corrupt {
+        store: "state",
+        at: format!("{what} row of partition {}", id.0),
+        cause,
+    };
+    let next = inner.state.positions(&[id]).await?[0];
+    let mut running = Running::default();
+    for row in inner
+        .state
+        .scan(Table::SceneVersion, id, &[], None, 10_000)
+        .await?
+    {
+        let scene = <[u8; 2]>::try_from(&row.key[..])
+            .map(|k| SceneNo(u16::from_be_bytes(k)))
+            .map_err(|e| unreadable("scene version", e.to_string()))?;
+        let version = rows::decode_number(&row.value)
+            .map_err(|e| unreadable("scene version", e.to_string()))?;
+        let found = inner.scenes.version(scene, version as u32);
+        let found = found.ok_or_else(|| {
+            unreadable(
+                "scene version",
+                format!("version {version} of scene {} is not recorded", scene.0),
+            )
+        })?;
+        running.scenes.insert(scene, found);
+    }
+    let mut counts = Counts::new();
+    for row in inner
+        .state
+        .scan(Table::MemberCount, id, &[], None, 100_000)
+        .await?
+    {
+        let key = <[u8; 10]>::try_from(&row.key[..])
+            .map_err(|e| unreadable("segment count", e.to_string()))?;
+        let n = rows::decode_number(&row.value)
+            .map_err(|e| unreadable("segment count", e.to_string()))?;
+        let segment = key[2..].try_into().map_or(0, u64::from_be_bytes);
+        counts.insert((SceneNo(u16::from_be_bytes([key[0], key[1]])), segment), n);
+    }
+    let halted = inner.state.get(&[rows::halt(id)]).await?[0].is_some();
+    Ok(Partition {
+        id,
+        next,
+        running,
+        counts,
+        halted,
+    })
 }
 
 /// Reads, folds and commits one batch of each partition.
@@ -319,7 +321,8 @@ async fn fold_round(
             fold_batch(inner, partition, &mut batch, entries)
         }));
         match folded {
-            Ok(r) => ready.push(r),
+            Ok(Ok(r)) => ready.push(r),
+            Ok(Err(reason)) => halt(inner, partitions, *id, &reason).await?,
             Err(panic) => {
                 let words = panic
                     .downcast_ref::<String>()
@@ -414,7 +417,7 @@ fn fold_batch(
     partition: &mut Partition,
     batch: &mut Rows,
     entries: &[Entry<'_>],
-) -> Ready {
+) -> Result<Ready, String> {
     let from = partition.next;
     let to = Position(from.0 + entries.len() as u64);
     let mut effects = Effects::default();
@@ -424,28 +427,34 @@ fn fold_batch(
             items.extend(crate::catalogues::item_write(entry));
             continue;
         }
-        let asked = step(
-            &partition.running,
-            batch,
-            &mut effects,
-            entry,
-            Position(from.0 + i as u64 + 1),
-        );
-        debug_assert_eq!(asked, Step::Done, "a scene change stands alone");
+        let position = Position(from.0 + i as u64 + 1);
+        match step(&partition.running, batch, &mut effects, entry, position) {
+            Step::Done => {}
+            Step::Unknown(scene) => {
+                return Err(format!(
+                    "position {} is of scene {}, which is not applied here",
+                    position.0 - 1,
+                    scene.0
+                ));
+            }
+            Step::Switch(scene, _) => {
+                return Err(format!(
+                    "scene {} is applied within a batch; it must stand alone",
+                    scene.0
+                ));
+            }
+        }
     }
     let at = entries.last().map(Entry::at).unwrap_or_default();
     // Read before identity is looked at: a link that commits in between makes this commit lose, and the batch is folded again.
     let linked_at = inner.identity.epoch_row(partition.id);
-    let finished = finish(
-        &partition.running,
-        &inner.identity,
-        partition.id,
-        to,
-        &partition.counts,
-        batch,
-        &effects,
+    let place = Place {
+        partition: partition.id,
+        end: to,
         at,
-    );
+        counts: &partition.counts,
+    };
+    let finished = finish(&partition.running, &inner.identity, &place, batch, &effects);
     let mut commit = Commit::new(Durability::Replayable);
     commit.advance = Some(Advance {
         partition: partition.id,
@@ -453,7 +462,7 @@ fn fold_batch(
         to,
     });
     commit.expect.push(linked_at);
-    Ready {
+    Ok(Ready {
         partition: partition.id,
         from,
         to,
@@ -461,7 +470,7 @@ fn fold_batch(
         effects,
         items,
         commit,
-    }
+    })
 }
 
 /// Commits a round in one call, then tells whoever waits.
@@ -548,7 +557,7 @@ async fn commit_round(
 async fn switch(
     inner: &Arc<Inner>,
     partition: &mut Partition,
-    scene: luopan_kernel::id::SceneNo,
+    scene: SceneNo,
     version: u32,
     at: Micros,
 ) -> luopan_store::Result<()> {

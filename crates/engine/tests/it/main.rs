@@ -3,6 +3,7 @@
 mod concurrency;
 mod identity;
 mod inputs;
+mod point_in_time;
 mod replay;
 mod scene_change;
 mod support;

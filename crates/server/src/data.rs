@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Longest wait of a command until what stood in the log is folded.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(600);
 
+/// Longest wait until nothing holds the stores of a closed folder any more.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Whether a folder that is not there is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
@@ -97,8 +100,21 @@ impl Opened {
         }
     }
 
-    /// Drains and ends the engine.
+    /// Drains and ends the engine and lets go of the folder.
     pub async fn close(self) {
-        self.engine.stop().await;
+        let Self { engine, stores, env } = self;
+        engine.stop().await;
+        drop((engine, env));
+        // A task that just ended may hold the stores for another moment; while it does, the folder is still in use.
+        let started = Instant::now();
+        let held = || {
+            Arc::strong_count(&stores.log) > 1
+                || Arc::strong_count(&stores.state) > 1
+                || Arc::strong_count(&stores.control) > 1
+                || Arc::strong_count(&stores.keys) > 1
+        };
+        while held() && started.elapsed() < CLOSE_TIME_MAX {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }

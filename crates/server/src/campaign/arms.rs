@@ -14,7 +14,11 @@ pub(super) struct Arm {
 
 impl Arm {
     fn new(name: String, rewards: usize) -> Self {
-        Self { name, matched: 0, rewards: vec![Moments::default(); rewards] }
+        Self {
+            name,
+            matched: 0,
+            rewards: vec![Moments::default(); rewards],
+        }
     }
 
     fn add(&mut self, rewards: &[Reward]) {
@@ -46,7 +50,10 @@ pub(super) struct Arms {
 
 impl Arms {
     pub(super) fn new(policy: &str, actions: &Actions, rewards: usize) -> Self {
-        let fixed = actions.names().into_iter().map(|a| (a.to_owned(), Arm::new(format!("fixed:{a}"), rewards)));
+        let fixed = actions
+            .names()
+            .into_iter()
+            .map(|a| (a.to_owned(), Arm::new(format!("fixed:{a}"), rewards)));
         Self {
             logged: Arm::new("logged".to_owned(), rewards),
             fixed: fixed.collect(),
@@ -75,14 +82,23 @@ impl Arms {
 
     /// The policies in order: as logged, each action alone, the policy that was replayed.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arm> {
-        std::iter::once(&self.logged).chain(self.fixed.iter().map(|(_, arm)| arm)).chain([&self.policy])
+        std::iter::once(&self.logged)
+            .chain(self.fixed.iter().map(|(_, arm)| arm))
+            .chain([&self.policy])
     }
 
     /// Estimates of an arm, one a reward.
     pub(super) fn measured<'a>(&'a self, arm: &'a Arm) -> impl Iterator<Item = Measured> + 'a {
-        arm.rewards.iter().zip(&self.boolean).map(|(moments, boolean)| {
-            if boolean.unwrap_or(false) { Measured::Rate(moments.share()) } else { Measured::Mean(moments.mean()) }
-        })
+        arm.rewards
+            .iter()
+            .zip(&self.boolean)
+            .map(|(moments, boolean)| {
+                if boolean.unwrap_or(false) {
+                    Measured::Rate(moments.share())
+                } else {
+                    Measured::Mean(moments.mean())
+                }
+            })
     }
 
     /// Actions whose share among the logged ones is not that of an even lot, by more than four standard errors, with the

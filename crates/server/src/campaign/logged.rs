@@ -31,23 +31,40 @@ impl Actions {
     /// # Errors
     /// The pack declares no items of the policy's catalogue.
     pub(super) fn new(plan: &ScenePlan, policy: &PolicyPlan) -> Result<Self> {
-        let catalogue = plan.catalogues.get(usize::from(policy.catalogue)).filter(|c| !c.items.is_empty());
+        let catalogue = plan
+            .catalogues
+            .get(usize::from(policy.catalogue))
+            .filter(|c| !c.items.is_empty());
         let Some(catalogue) = catalogue else {
-            let words = format!("the catalogue of policy `{}` has no items in the pack; declare the actions that were logged", policy.name);
+            let words = format!(
+                "the catalogue of policy `{}` has no items in the pack; declare the actions that were logged",
+                policy.name
+            );
             return Err(Problem::new("unknown_action", words));
         };
-        let at = catalogue.attributes.iter().position(|a| a.name == BREAK_EVEN);
+        let at = catalogue
+            .attributes
+            .iter()
+            .position(|a| a.name == BREAK_EVEN);
         Ok(Self {
             items: catalogue.items.iter().map(|i| i.key.clone()).collect(),
             null: policy.null_action.name.clone(),
             null_is_arm: policy.null_action.is_arm,
-            break_even: catalogue.items.iter().map(|i| at.and_then(|a| i.values.get(a)?.as_number())).collect(),
+            break_even: catalogue
+                .items
+                .iter()
+                .map(|i| at.and_then(|a| i.values.get(a)?.as_number()))
+                .collect(),
         })
     }
 
     /// Those that can be chosen.
     pub(super) fn names(&self) -> Vec<&str> {
-        self.items.iter().map(String::as_str).chain(self.null_is_arm.then_some(self.null.as_str())).collect()
+        self.items
+            .iter()
+            .map(String::as_str)
+            .chain(self.null_is_arm.then_some(self.null.as_str()))
+            .collect()
     }
 
     /// Score from which an action pays, where its item declares `break_even`.
@@ -57,14 +74,24 @@ impl Actions {
     }
 
     fn known(&self, action: &str) -> std::result::Result<(), String> {
-        let all = || self.items.iter().map(String::as_str).chain([self.null.as_str()]);
+        let all = || {
+            self.items
+                .iter()
+                .map(String::as_str)
+                .chain([self.null.as_str()])
+        };
         if all().any(|a| a == action) {
             return Ok(());
         }
-        let near = luopan_scene::nearest(action, all()).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+        let near = luopan_scene::nearest(action, all())
+            .map(|n| format!("did you mean `{n}`? "))
+            .unwrap_or_default();
         let known: Vec<String> = all().map(|a| format!("`{a}`")).collect();
         let shown: String = action.chars().take(60).collect();
-        Err(format!("no action is called `{shown}`; {near}there are {}; `map` in the mapping turns words of the file into them", known.join(", ")))
+        Err(format!(
+            "no action is called `{shown}`; {near}there are {}; `map` in the mapping turns words of the file into them",
+            known.join(", ")
+        ))
     }
 }
 
@@ -83,8 +110,15 @@ struct Fields<'e> {
 impl Lookup for Fields<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
         static MISSING: Value<'static> = Value::Missing;
-        let name = self.schema.fields.get(usize::from(id.0)).map(|f| f.name.as_str());
-        self.properties.iter().find(|(n, _)| Some(n.as_str()) == name).map_or(&MISSING, |(_, v)| v)
+        let name = self
+            .schema
+            .fields
+            .get(usize::from(id.0))
+            .map(|f| f.name.as_str());
+        self.properties
+            .iter()
+            .find(|(n, _)| Some(n.as_str()) == name)
+            .map_or(&MISSING, |(_, v)| v)
     }
 }
 
@@ -103,7 +137,9 @@ impl<'p> Reckoning<'p> {
             let reward = plan.rewards.get(usize::from(*i))?;
             Some((reward, plan.events.get(usize::from(reward.event))?))
         });
-        Self { rewards: rewards.collect() }
+        Self {
+            rewards: rewards.collect(),
+        }
     }
 
     /// Names of the rewards.
@@ -113,10 +149,13 @@ impl<'p> Reckoning<'p> {
 
     /// The field that names the decision in events of this type.
     pub(super) fn decision_field(&self, event: &str) -> Option<&'p str> {
-        self.rewards.iter().filter(|(_, schema)| schema.name == event).find_map(|(reward, schema)| match reward.join {
-            Join::Decision(field) => Some(schema.fields.get(usize::from(field))?.name.as_str()),
-            Join::Customer => None,
-        })
+        self.rewards
+            .iter()
+            .filter(|(_, schema)| schema.name == event)
+            .find_map(|(reward, schema)| match reward.join {
+                Join::Decision(field) => Some(schema.fields.get(usize::from(field))?.name.as_str()),
+                Join::Customer => None,
+            })
     }
 
     /// One reward a declared one.
@@ -126,19 +165,31 @@ impl<'p> Reckoning<'p> {
                 let mut sum: Option<f64> = None;
                 let mut boolean = None;
                 for outcome in outcomes.iter().filter(|o| o.event == schema.name) {
-                    let fields = Fields { schema, properties: &outcome.properties };
-                    if reward.filter.as_ref().is_some_and(|f| !truth(f, &fields).is_true()) {
+                    let fields = Fields {
+                        schema,
+                        properties: &outcome.properties,
+                    };
+                    if reward
+                        .filter
+                        .as_ref()
+                        .is_some_and(|f| !truth(f, &fields).is_true())
+                    {
                         continue;
                     }
                     let value = eval(&reward.value, &fields);
-                    let Some(number) = value.as_number() else { continue };
+                    let Some(number) = value.as_number() else {
+                        continue;
+                    };
                     boolean = Some(matches!(value, Value::Bool(_)));
                     sum = Some(sum.unwrap_or(0.0) + number);
                     if reward.combine == Combine::First {
                         break;
                     }
                 }
-                Reward { value: sum.unwrap_or(reward.default), boolean }
+                Reward {
+                    value: sum.unwrap_or(reward.default),
+                    boolean,
+                }
             })
             .collect()
     }
@@ -167,19 +218,43 @@ pub(super) fn read(
     reckoning: &Reckoning<'_>,
 ) -> std::result::Result<Option<Logged>, Box<BadRow>> {
     let (id, attributes, request, action, outcomes) = match mapper.mapped(row)? {
-        MappedRow::Campaign { id, attributes, request, action, outcomes, .. } => (id, attributes, request, action, outcomes),
+        MappedRow::Campaign {
+            id,
+            attributes,
+            request,
+            action,
+            outcomes,
+            ..
+        } => (id, attributes, request, action, outcomes),
         MappedRow::Skipped => return Ok(None),
         _ => return Err(mapped::bad(row, "the mapping is not one into a campaign")),
     };
     let action = action.unwrap_or_default();
-    actions.known(&action).map_err(|reason| Box::new(BadRow { code: "unknown_action", ..*mapped::bad(row, &reason) }))?;
+    actions.known(&action).map_err(|reason| {
+        Box::new(BadRow {
+            code: "unknown_action",
+            ..*mapped::bad(row, &reason)
+        })
+    })?;
     // The same file again is the same events: a replay that was cut short goes on where it stopped.
-    let event_id = format!("replay-{:032x}", hash128(format!("{file:032x}/{}", row.number).as_bytes()));
+    let event_id = format!(
+        "replay-{:032x}",
+        hash128(format!("{file:032x}/{}", row.number).as_bytes())
+    );
     Ok(Some(Logged {
         number: row.number,
-        attributes: mapped::event(id.clone(), event_id, CUSTOMER_TYPE.to_owned(), None, attributes),
+        attributes: mapped::event(
+            id.clone(),
+            event_id,
+            CUSTOMER_TYPE.to_owned(),
+            None,
+            attributes,
+        ),
         customer: id,
-        request: request.into_iter().map(|(name, value)| (name, mapped::raw(value))).collect(),
+        request: request
+            .into_iter()
+            .map(|(name, value)| (name, mapped::raw(value)))
+            .collect(),
         action,
         rewards: reckoning.of(&outcomes),
         outcomes,

@@ -59,24 +59,43 @@ pub struct Settings {
 ///
 /// # Errors
 /// A scene, policy, mapping or file that cannot be used, with what to write instead; or the engine refused.
-pub async fn replay(settings: &Settings, passed: Arc<AtomicU64>, begun: impl FnOnce(u64)) -> Result<Report> {
+pub async fn replay(
+    settings: &Settings,
+    passed: Arc<AtomicU64>,
+    begun: impl FnOnce(u64),
+) -> Result<Report> {
     if !(1..=BLOCK_MAX).contains(&settings.block) {
-        return Err(Problem::new("command_line", format!("a block of {} rows; write 1 to {BLOCK_MAX}", settings.block)));
+        return Err(Problem::new(
+            "command_line",
+            format!("a block of {} rows; write 1 to {BLOCK_MAX}", settings.block),
+        ));
     }
     source::size(&settings.file)?;
     // Dropped after the engine has let go of it.
-    let fresh = match settings.data {
-        Some(_) => None,
-        None => Some(tempfile::tempdir().map_err(|e| Problem::new("data_unusable", format!("a temporary data folder: {e}")))?),
-    };
-    let folder = settings.data.as_deref().or(fresh.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
+    let fresh =
+        match settings.data {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(|e| {
+                Problem::new("data_unusable", format!("a temporary data folder: {e}"))
+            })?),
+        };
+    let folder = settings
+        .data
+        .as_deref()
+        .or(fresh.as_ref().map(tempfile::TempDir::path))
+        .unwrap_or(Path::new("."));
     let opened = data::open(folder, Opening::Create).await?;
     let report = run(&opened, settings, passed, begun).await;
     opened.close().await;
     report
 }
 
-async fn run(opened: &Opened, settings: &Settings, passed: Arc<AtomicU64>, begun: impl FnOnce(u64)) -> Result<Report> {
+async fn run(
+    opened: &Opened,
+    settings: &Settings,
+    passed: Arc<AtomicU64>,
+    begun: impl FnOnce(u64),
+) -> Result<Report> {
     let started = Instant::now();
     opened.settle().await?;
     let files = pack::ready(opened, &settings.scene).await?;
@@ -129,14 +148,22 @@ async fn run(opened: &Opened, settings: &Settings, passed: Arc<AtomicU64>, begun
             Ok(Some(row)) => {
                 // A customer's next row must find the earlier one decided, answered and learned.
                 if block.len() == settings.block || customers.contains(&row.customer) {
-                    report.block(drive.block(std::mem::take(&mut block), std::mem::take(&mut bad)).await?);
+                    report.block(
+                        drive
+                            .block(std::mem::take(&mut block), std::mem::take(&mut bad))
+                            .await?,
+                    );
                     customers.clear();
                 }
                 customers.insert(row.customer.clone());
                 block.push(row);
             }
             Err(row) => {
-                bad.push(Unreadable { raw: Cow::Owned(row.raw), code: row.code, reason: row.reason });
+                bad.push(Unreadable {
+                    raw: Cow::Owned(row.raw),
+                    code: row.code,
+                    reason: row.reason,
+                });
                 if report.decisions == 0 && block.is_empty() && bad.len() >= BAD_AT_FIRST_MAX {
                     break;
                 }
@@ -153,19 +180,37 @@ async fn run(opened: &Opened, settings: &Settings, passed: Arc<AtomicU64>, begun
 }
 
 /// The policy that decides.
-fn policy<'p>(plan: &'p ScenePlan, mapping: &Mapping, asked: Option<&str>) -> Result<&'p PolicyPlan> {
+fn policy<'p>(
+    plan: &'p ScenePlan,
+    mapping: &Mapping,
+    asked: Option<&str>,
+) -> Result<&'p PolicyPlan> {
     let named = match &mapping.target {
         Target::Campaign { policy } => policy.as_deref(),
         _ => None,
     };
     let names = || plan.policies.iter().map(|p| p.name.as_str());
-    let known = || names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let known = || {
+        names()
+            .map(|n| format!("`{n}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let Some(name) = asked.or(named) else {
-        return Err(Problem::new("command_line", format!("no policy is named; write --policy with one of {}", known())));
+        return Err(Problem::new(
+            "command_line",
+            format!("no policy is named; write --policy with one of {}", known()),
+        ));
     };
     let Some(policy) = plan.policy(name) else {
-        let near = luopan_scene::nearest(name, names()).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
-        let words = format!("scene `{}` has no policy `{name}`; {near}it has {}", plan.name, known());
+        let near = luopan_scene::nearest(name, names())
+            .map(|n| format!("did you mean `{n}`? "))
+            .unwrap_or_default();
+        let words = format!(
+            "scene `{}` has no policy `{name}`; {near}it has {}",
+            plan.name,
+            known()
+        );
         return Err(Problem::new("unknown_policy", words));
     };
     if policy.slots > 1 {
@@ -178,7 +223,10 @@ fn policy<'p>(plan: &'p ScenePlan, mapping: &Mapping, asked: Option<&str>) -> Re
     if let Some(of) = named.and_then(|n| plan.policy(n))
         && of.catalogue != policy.catalogue
     {
-        let words = format!("policy `{name}` chooses from another catalogue than `{}`, whose actions were logged", of.name);
+        let words = format!(
+            "policy `{name}` chooses from another catalogue than `{}`, whose actions were logged",
+            of.name
+        );
         return Err(Problem::new("command_line", words));
     }
     Ok(policy)
@@ -205,7 +253,12 @@ fn nothing_fits(file: &Path, bad: &[Unreadable<'_>]) -> Box<Problem> {
         None => source::unreadable(file, &"there is no row in it"),
         Some(first) => Problem::new(
             first.code,
-            format!("{}: none of the first {} rows fits the mapping; the first: {}", file.display(), bad.len(), first.reason),
+            format!(
+                "{}: none of the first {} rows fits the mapping; the first: {}",
+                file.display(),
+                bad.len(),
+                first.reason
+            ),
         ),
     }
 }

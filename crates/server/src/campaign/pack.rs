@@ -31,13 +31,29 @@ pub(super) async fn ready(opened: &Opened, scene: &str) -> Result<Files> {
         return apply(opened, scene, files).await;
     }
     if let Some(info) = opened.engine.scenes().into_iter().find(|s| s.name == scene) {
-        let files = opened.stores.control.scene_files(SceneNo(info.number), info.version).await?;
-        let files = files.into_iter().map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned())).collect();
-        return Ok(Files { scene: info.name, files });
+        let files = opened
+            .stores
+            .control
+            .scene_files(SceneNo(info.number), info.version)
+            .await?;
+        let files = files
+            .into_iter()
+            .map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned()))
+            .collect();
+        return Ok(Files {
+            scene: info.name,
+            files,
+        });
     }
-    let shipped = || SHIPPED.dirs().filter_map(|d| d.path().file_name()?.to_str());
+    let shipped = || {
+        SHIPPED
+            .dirs()
+            .filter_map(|d| d.path().file_name()?.to_str())
+    };
     let Some(folder) = SHIPPED.get_dir(scene) else {
-        let near = luopan_scene::nearest(scene, shipped()).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+        let near = luopan_scene::nearest(scene, shipped())
+            .map(|n| format!("did you mean `{n}`? "))
+            .unwrap_or_default();
         let known: Vec<String> = shipped().map(|n| format!("`{n}`")).collect();
         let words = format!(
             "there is no scene `{scene}`; {near}shipped with the program are {}, or name the folder of a pack",
@@ -52,8 +68,16 @@ pub(super) async fn ready(opened: &Opened, scene: &str) -> Result<Files> {
 
 fn gather(folder: &'static Dir<'static>, root: &str, files: &mut Vec<(String, String)>) {
     for file in folder.files() {
-        let path = file.path().strip_prefix(root).unwrap_or(file.path()).to_string_lossy().replace('\\', "/");
-        if let (true, Some(text)) = (path.ends_with(".yaml") || path.ends_with(".yml"), file.contents_utf8()) {
+        let path = file
+            .path()
+            .strip_prefix(root)
+            .unwrap_or(file.path())
+            .to_string_lossy()
+            .replace('\\', "/");
+        if let (true, Some(text)) = (
+            path.ends_with(".yaml") || path.ends_with(".yml"),
+            file.contents_utf8(),
+        ) {
             files.push((path, text.to_owned()));
         }
     }
@@ -69,23 +93,34 @@ async fn apply(opened: &Opened, shown: &str, files: Vec<(String, String)>) -> Re
         Problem::new("scene_faults", format!("{shown}\n{}", lines.join("\n")))
             .with("faults", serde_json::to_value(&faults).unwrap_or_default())
     })?;
-    let bytes: Vec<(String, Bytes)> = files.iter().map(|(path, text)| (path.clone(), Bytes::from(text.clone()))).collect();
-    let info = opened.engine.apply_scene(&checked.plan, &bytes, "campaign replay").await?;
+    let bytes: Vec<(String, Bytes)> = files
+        .iter()
+        .map(|(path, text)| (path.clone(), Bytes::from(text.clone())))
+        .collect();
+    let info = opened
+        .engine
+        .apply_scene(&checked.plan, &bytes, "campaign replay")
+        .await?;
     opened.settle().await?;
-    Ok(Files { scene: info.name, files })
+    Ok(Files {
+        scene: info.name,
+        files,
+    })
 }
 
 /// The name of a mapping that stands in a pack under this path.
 fn mapping_name(path: &str) -> Option<&str> {
     let (folder, file) = path.rsplit_once('/')?;
     let (name, ending) = file.rsplit_once('.')?;
-    (folder.rsplit('/').next() == Some("mappings") && matches!(ending, "yaml" | "yml")).then_some(name)
+    (folder.rsplit('/').next() == Some("mappings") && matches!(ending, "yaml" | "yml"))
+        .then_some(name)
 }
 
 fn parsed(path: &str, text: &str, plan: &ScenePlan) -> Result<Mapping> {
     mapping::parse(path, text, plan).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Problem::new("scene_faults", lines.join("\n")).with("faults", serde_json::to_value(&faults).unwrap_or_default())
+        Problem::new("scene_faults", lines.join("\n"))
+            .with("faults", serde_json::to_value(&faults).unwrap_or_default())
     })
 }
 
@@ -93,12 +128,16 @@ fn parsed(path: &str, text: &str, plan: &ScenePlan) -> Result<Mapping> {
 pub(super) fn mapping(files: &Files, name: Option<&str>, plan: &ScenePlan) -> Result<Mapping> {
     let mut own = Vec::new();
     for (path, text) in &files.files {
-        let Some(found) = mapping_name(path) else { continue };
+        let Some(found) = mapping_name(path) else {
+            continue;
+        };
         if name.is_none_or(|n| n == found) {
             let mapping = parsed(path, text, plan)?;
             let campaign = matches!(mapping.target, Target::Campaign { .. });
             if let (Some(name), false) = (name, campaign) {
-                let words = format!("mapping `{name}` is not one into a campaign; name another with --mapping");
+                let words = format!(
+                    "mapping `{name}` is not one into a campaign; name another with --mapping"
+                );
                 return Err(Problem::new("command_line", words));
             }
             if campaign {
@@ -114,18 +153,34 @@ pub(super) fn mapping(files: &Files, name: Option<&str>, plan: &ScenePlan) -> Re
     let Some(name) = name else {
         let names: Vec<String> = own.iter().map(|(n, _)| format!("`{n}`")).collect();
         let words = if names.is_empty() {
-            format!("scene `{}` has no mapping into a campaign; name a file with --mapping", plan.name)
+            format!(
+                "scene `{}` has no mapping into a campaign; name a file with --mapping",
+                plan.name
+            )
         } else {
-            format!("scene `{}` has several mappings into a campaign; name one of {} with --mapping", plan.name, names.join(", "))
+            format!(
+                "scene `{}` has several mappings into a campaign; name one of {} with --mapping",
+                plan.name,
+                names.join(", ")
+            )
         };
         return Err(Problem::new("unknown_mapping", words));
     };
     let path = Path::new(name);
     if !path.is_file() {
-        let known: Vec<&str> = files.files.iter().filter_map(|(path, _)| mapping_name(path)).collect();
-        let near = luopan_scene::nearest(name, known.iter().copied()).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
-        let words =
-            format!("scene `{}` has no mapping `{name}` and there is no such file; {near}it has {}", plan.name, known.join(", "));
+        let known: Vec<&str> = files
+            .files
+            .iter()
+            .filter_map(|(path, _)| mapping_name(path))
+            .collect();
+        let near = luopan_scene::nearest(name, known.iter().copied())
+            .map(|n| format!("did you mean `{n}`? "))
+            .unwrap_or_default();
+        let words = format!(
+            "scene `{}` has no mapping `{name}` and there is no such file; {near}it has {}",
+            plan.name,
+            known.join(", ")
+        );
         return Err(Problem::new("unknown_mapping", words));
     }
     let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
@@ -133,7 +188,10 @@ pub(super) fn mapping(files: &Files, name: Option<&str>, plan: &ScenePlan) -> Re
     if matches!(mapping.target, Target::Campaign { .. }) {
         Ok(mapping)
     } else {
-        Err(Problem::new("command_line", format!("the mapping {name} is not one into a campaign; write `into: campaign`")))
+        Err(Problem::new(
+            "command_line",
+            format!("the mapping {name} is not one into a campaign; write `into: campaign`"),
+        ))
     }
 }
 
@@ -146,7 +204,10 @@ mod tests {
         for scene in ["bank-telemarketing", "email-campaign", "fund"] {
             let mut files = Vec::new();
             gather(SHIPPED.get_dir(scene).unwrap(), scene, &mut files);
-            assert!(files.iter().any(|(path, _)| path == "scene.yaml"), "{files:?}");
+            assert!(
+                files.iter().any(|(path, _)| path == "scene.yaml"),
+                "{files:?}"
+            );
             assert_eq!(luopan_scene::compile(files).unwrap().plan.name, scene);
         }
     }

@@ -53,7 +53,9 @@ impl Ranking {
     /// Area under the curve of each fifth of the calls in order.
     pub(super) fn fifths(&self) -> Vec<Option<f64>> {
         let n = self.calls.len();
-        (0..5).map(|i| auc(&self.calls[n * i / 5..n * (i + 1) / 5])).collect()
+        (0..5)
+            .map(|i| auc(&self.calls[n * i / 5..n * (i + 1) / 5]))
+            .collect()
     }
 
     /// Share of the yeses among the fifth of the calls with the highest scores. Calls that tie where the fifth ends count
@@ -83,7 +85,12 @@ impl Ranking {
     /// Share of the calls at or above the threshold, and of the yeses among them.
     pub(super) fn above(&self) -> Option<(f64, f64)> {
         let (calls, yeses) = (self.calls.len(), self.yeses());
-        (calls > 0 && yeses > 0).then(|| (self.above.0 as f64 / calls as f64, self.above.1 as f64 / yeses as f64))
+        (calls > 0 && yeses > 0).then(|| {
+            (
+                self.above.0 as f64 / calls as f64,
+                self.above.1 as f64 / yeses as f64,
+            )
+        })
     }
 }
 
@@ -112,7 +119,9 @@ mod tests {
 
     fn ranking(calls: &[(f64, bool)], threshold: Option<f64>) -> Ranking {
         let mut out = Ranking::default();
-        calls.iter().for_each(|(score, yes)| out.add(*score, *yes, threshold));
+        calls
+            .iter()
+            .for_each(|(score, yes)| out.add(*score, *yes, threshold));
         out
     }
 

@@ -86,7 +86,10 @@ impl Report {
     ) -> Self {
         let rewards: Vec<String> = reckoning.names().map(str::to_owned).collect();
         let scored = if one_action {
-            let pays = actions.names().into_iter().filter_map(|a| Some((a.to_owned(), actions.break_even(a)?)));
+            let pays = actions
+                .names()
+                .into_iter()
+                .filter_map(|a| Some((a.to_owned(), actions.break_even(a)?)));
             Scored::Ranking(Ranking::default(), pays.collect())
         } else {
             Scored::Arms(Arms::new(policy, actions, rewards.len()))
@@ -116,9 +119,14 @@ impl Report {
             self.as_logged += u64::from(row.fate == Fate::AsLogged);
             self.withheld += u64::from(row.fate == Fate::Withheld);
             match &mut self.scored {
-                Scored::Arms(arms) => arms.add(&row.logged, &row.rewards, row.fate == Fate::AsLogged),
+                Scored::Arms(arms) => {
+                    arms.add(&row.logged, &row.rewards, row.fate == Fate::AsLogged)
+                }
                 Scored::Ranking(ranking, pays) => {
-                    let threshold = pays.iter().find(|(action, _)| *action == row.logged).map(|(_, score)| *score);
+                    let threshold = pays
+                        .iter()
+                        .find(|(action, _)| *action == row.logged)
+                        .map(|(_, score)| *score);
                     if let (Some(score), Some(reward)) = (row.score, row.rewards.first()) {
                         ranking.add(score, reward.value > 0.0, threshold);
                     }
@@ -137,7 +145,12 @@ impl Report {
                     .map(|arm| ArmDocument {
                         name: arm.name.clone(),
                         matched: arm.matched,
-                        rewards: self.rewards.iter().cloned().zip(arms.measured(arm).map(estimate)).collect(),
+                        rewards: self
+                            .rewards
+                            .iter()
+                            .cloned()
+                            .zip(arms.measured(arm).map(estimate))
+                            .collect(),
                     })
                     .collect(),
             }),
@@ -145,10 +158,16 @@ impl Report {
                 prequential_auc: ranking.auc(),
                 block_auc: ranking.block_auc(),
                 share_of_conversions_in_top_20_percent: ranking.share_in_top(),
-                share_online_threshold: ranking.above().filter(|_| !pays.is_empty()).map(|(_, share)| share),
+                share_online_threshold: ranking
+                    .above()
+                    .filter(|_| !pays.is_empty())
+                    .map(|(_, share)| share),
                 base_rate: ranking.base_rate(),
                 calls: ranking.calls() as u64,
-                called_share: ranking.above().filter(|_| !pays.is_empty()).map(|(called, _)| called),
+                called_share: ranking
+                    .above()
+                    .filter(|_| !pays.is_empty())
+                    .map(|(called, _)| called),
                 threshold: pays.first().map(|(_, score)| *score),
                 fifth_auc: ranking.fifths(),
                 rows: self.rows,

@@ -35,7 +35,11 @@ impl Moments {
         let p = self.sum / n;
         let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
         let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        Some(Estimate { value: p, low: (middle - half).max(0.0).min(p), high: (middle + half).min(1.0).max(p) })
+        Some(Estimate {
+            value: p,
+            low: (middle - half).max(0.0).min(p),
+            high: (middle + half).min(1.0).max(p),
+        })
     }
 
     /// Mean, with the normal interval of the central limit theorem; of one observation the interval is not known.
@@ -47,7 +51,11 @@ impl Moments {
         let mean = self.sum / n;
         let variance = ((self.squares - n * mean * mean) / (n - 1.0)).max(0.0);
         let half = Z * (variance / n).sqrt();
-        Some(Estimate { value: mean, low: mean - half, high: mean + half })
+        Some(Estimate {
+            value: mean,
+            low: mean - half,
+            high: mean + half,
+        })
     }
 }
 

@@ -4,7 +4,9 @@
 use super::import::Bar;
 use super::output::{Said, table};
 use super::{Cli, Common};
-use crate::campaign::{self, ArmsDocument, BLOCK_DEFAULT, BLOCK_MAX, Document, RankingDocument, Report, Settings};
+use crate::campaign::{
+    self, ArmsDocument, BLOCK_DEFAULT, BLOCK_MAX, Document, RankingDocument, Report, Settings,
+};
 use crate::problem::Result;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, Subcommand};
@@ -56,10 +58,18 @@ pub(super) async fn run(common: &Common, campaign: Campaign) -> Result<Said> {
     bar.end();
     let report = report?;
     if report.quarantined > 0 {
-        tracing::warn!(rows = report.rows, quarantined = report.quarantined, "some rows do not fit and stand in quarantine");
+        tracing::warn!(
+            rows = report.rows,
+            quarantined = report.quarantined,
+            "some rows do not fit and stand in quarantine"
+        );
     }
     for (action, share) in report.uneven() {
-        tracing::warn!(action, share, "this action was not logged by even lot, so the replay method does not judge fairly");
+        tracing::warn!(
+            action,
+            share,
+            "this action was not logged by even lot, so the replay method does not judge fairly"
+        );
     }
     let document = report.document();
     let text = match &document {
@@ -71,7 +81,9 @@ pub(super) async fn run(common: &Common, campaign: Campaign) -> Result<Said> {
 
 /// The folder that other commands take when none is named is not for rehearsals.
 fn data_was_named() -> bool {
-    let Ok(matches) = Cli::command().try_get_matches() else { return false };
+    let Ok(matches) = Cli::command().try_get_matches() else {
+        return false;
+    };
     let mut innermost: &ArgMatches = &matches;
     while let Some((_, inner)) = innermost.subcommand() {
         innermost = inner;
@@ -80,7 +92,11 @@ fn data_was_named() -> bool {
 }
 
 fn head(report: &Report) -> String {
-    let file = report.file.file_name().unwrap_or_default().to_string_lossy();
+    let file = report
+        .file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let mut out = format!(
         "{}: {} rows of {file}, {} decisions by `{}` in blocks of {}, {:.0} s\n",
         report.scene,
@@ -91,7 +107,10 @@ fn head(report: &Report) -> String {
         report.seconds
     );
     for (n, what) in [
-        (report.quarantined, "rows do not fit and stand in quarantine; `luopan quarantine list` says why, when --data named a folder"),
+        (
+            report.quarantined,
+            "rows do not fit and stand in quarantine; `luopan quarantine list` says why, when --data named a folder",
+        ),
         (report.skipped, "rows were passed over by the mapping"),
         (report.withheld, "decisions were withheld by their commit"),
     ] {
@@ -108,7 +127,12 @@ fn arms_text(report: &Report, document: &ArmsDocument) -> String {
     let rows: Vec<Vec<String>> = (document.policies.iter())
         .map(|arm| {
             let mut row = vec![arm.name.clone(), grouped(arm.matched)];
-            row.extend(report.rewards().iter().map(|r| arm.rewards.get(r).map_or_else(String::new, measured)));
+            row.extend(
+                report
+                    .rewards()
+                    .iter()
+                    .map(|r| arm.rewards.get(r).map_or_else(String::new, measured)),
+            );
             row
         })
         .collect();
@@ -118,12 +142,22 @@ fn arms_text(report: &Report, document: &ArmsDocument) -> String {
          all of them; in brackets the 95 % interval.",
     );
     if let Some(samples) = report.learned {
-        out.push_str(&format!(" `{}` learned from {} rows, those it matched.", report.policy, grouped(samples)));
+        out.push_str(&format!(
+            " `{}` learned from {} rows, those it matched.",
+            report.policy,
+            grouped(samples)
+        ));
     }
     let uneven = report.uneven();
     if !uneven.is_empty() {
-        let shares: Vec<String> = uneven.iter().map(|(action, share)| format!("{action} {}", percent(*share))).collect();
-        out.push_str(&format!("\nNot logged by even lot: {}. The method is fair only with an even one.", shares.join(", ")));
+        let shares: Vec<String> = uneven
+            .iter()
+            .map(|(action, share)| format!("{action} {}", percent(*share)))
+            .collect();
+        out.push_str(&format!(
+            "\nNot logged by even lot: {}. The method is fair only with an even one.",
+            shares.join(", ")
+        ));
     }
     out
 }
@@ -131,7 +165,9 @@ fn arms_text(report: &Report, document: &ArmsDocument) -> String {
 fn measured(value: &Value) -> String {
     let of = |name: &str| value.get(name).and_then(Value::as_f64);
     match (of("rate"), of("mean"), of("low"), of("high")) {
-        (Some(rate), _, Some(low), Some(high)) => format!("{} ({:.2}-{:.2})", percent(rate), low * 100.0, high * 100.0),
+        (Some(rate), _, Some(low), Some(high)) => {
+            format!("{} ({:.2}-{:.2})", percent(rate), low * 100.0, high * 100.0)
+        }
         (_, Some(mean), Some(low), Some(high)) => format!("{mean:.3} ({low:.3}-{high:.3})"),
         _ => "too little seen".to_owned(),
     }
@@ -141,24 +177,63 @@ fn ranking_text(report: &Report, document: &RankingDocument) -> String {
     let figure = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
     let share = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), percent);
     let mut rows = vec![
-        vec!["prequential AUC".to_owned(), figure(document.prequential_auc)],
-        vec!["  by fifth of the file".to_owned(), document.fifth_auc.iter().map(|x| figure(*x)).collect::<Vec<_>>().join(" ")],
-        vec!["conversions in the best 20 %".to_owned(), share(document.share_of_conversions_in_top_20_percent)],
+        vec![
+            "prequential AUC".to_owned(),
+            figure(document.prequential_auc),
+        ],
+        vec![
+            "  by fifth of the file".to_owned(),
+            document
+                .fifth_auc
+                .iter()
+                .map(|x| figure(*x))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ],
+        vec![
+            "conversions in the best 20 %".to_owned(),
+            share(document.share_of_conversions_in_top_20_percent),
+        ],
     ];
     if let Some(threshold) = document.threshold {
-        rows.push(vec![format!("conversions at a score of {threshold} or more"), share(document.share_online_threshold)]);
-        rows.push(vec!["  share of the calls that this takes".to_owned(), share(document.called_share)]);
+        rows.push(vec![
+            format!("conversions at a score of {threshold} or more"),
+            share(document.share_online_threshold),
+        ]);
+        rows.push(vec![
+            "  share of the calls that this takes".to_owned(),
+            share(document.called_share),
+        ]);
     }
-    rows.push(vec!["conversions of all calls".to_owned(), share(document.base_rate)]);
-    let mut out = format!("{}\n{}\n", head(report), table(&["figure", report.rewards().first().map_or("", String::as_str)], &rows));
+    rows.push(vec![
+        "conversions of all calls".to_owned(),
+        share(document.base_rate),
+    ]);
+    let mut out = format!(
+        "{}\n{}\n",
+        head(report),
+        table(
+            &[
+                "figure",
+                report.rewards().first().map_or("", String::as_str)
+            ],
+            &rows
+        )
+    );
     out.push_str(
         "Every score was recorded before its outcome was known, and every outcome was learned from. The best 20 % are found with\n\
          the whole file at hand; a score at or above the break-even that the scene declares for its action is known at once.",
     );
     if document.threshold.is_none() {
-        out.push_str("\nThe action declares no `break_even`, so there is no figure for a threshold.");
+        out.push_str(
+            "\nThe action declares no `break_even`, so there is no figure for a threshold.",
+        );
     }
-    let blocks: Vec<String> = document.block_auc.iter().map(|x| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"))).collect();
+    let blocks: Vec<String> = document
+        .block_auc
+        .iter()
+        .map(|x| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}")))
+        .collect();
     out.push_str(&format!("\nAUC of each 1,000 calls: {}", blocks.join(" ")));
     out
 }
@@ -186,6 +261,9 @@ mod tests {
 
     #[test]
     fn digits_stand_in_groups() {
-        assert_eq!([0, 12, 999, 1_000, 41_188, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "41,188", "1,234,567"]);
+        assert_eq!(
+            [0, 12, 999, 1_000, 41_188, 1_234_567].map(grouped),
+            ["0", "12", "999", "1,000", "41,188", "1,234,567"]
+        );
     }
 }

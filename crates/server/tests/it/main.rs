@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod campaign;
 mod command_line;
 mod decisions;
 mod events;

@@ -74,7 +74,7 @@ impl Customer {
         let centre = &hidden.types[hidden_type].taste;
         let own: Taste = std::array::from_fn(|_| 0.35 * c.normal());
         let taste: Taste = std::array::from_fn(|k| centre[k] + own[k]);
-        let courage = (2.6 + 0.7 * (taste[0] - taste[1]) + 0.5 * c.normal()).clamp(1.0, 5.4);
+        let courage = (3.0 + 0.55 * (taste[0] - taste[1]) + 0.5 * c.normal()).clamp(1.0, 5.4);
         let age = (30.0 + 14.0 * sigmoid(taste[2]) + 9.0 * c.normal())
             .round()
             .clamp(18.0, 80.0);

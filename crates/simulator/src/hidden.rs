@@ -82,7 +82,7 @@ impl Hidden {
                 HiddenType {
                     taste: std::array::from_fn(|k| centre[k] + moved[k]),
                     steepness: 1.6 + 0.8 * chance.uniform(),
-                    threshold: 0.7 + 0.5 * chance.uniform(),
+                    threshold: 1.8 + 0.5 * chance.uniform(),
                     patience: 2.0 + 3.0 * chance.uniform(),
                     irritability: 0.5 + 1.2 * chance.uniform(),
                     planner: i % 2 == 0,
@@ -93,7 +93,7 @@ impl Hidden {
         let charms = OFFERS
             .iter()
             .map(|offer| {
-                let own = direction(&mut chance, 0.35);
+                let own = direction(&mut chance, 0.9);
                 let nature = nature(offer.kind);
                 std::array::from_fn(|k| nature[k] + own[k])
             })

@@ -24,7 +24,7 @@ pub(super) struct Demo {
     #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// Simulated hours in a second, at most; it slows down when the machine cannot keep up
-    #[arg(long, default_value_t = 8.0, value_name = "HOURS")]
+    #[arg(long, default_value_t = 24.0, value_name = "HOURS")]
     speed: f64,
     /// Print lines even on a terminal
     #[arg(long)]

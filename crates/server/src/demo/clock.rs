@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use luopan_engine::Env;
 use luopan_kernel::time::Micros;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Shortest real sleep: a wait of simulated seconds would otherwise spin.
@@ -19,14 +19,20 @@ const SLEEP_MIN: Duration = Duration::from_millis(5);
 pub(crate) struct DemoEnv {
     real: Arc<RealEnv>,
     now: AtomicI64,
+    fast: AtomicBool,
     /// Simulated microseconds in a real one, above zero.
     pace: f64,
 }
 
 impl DemoEnv {
-    /// A clock that stands at `start` until it is moved; sleeps are `pace` times shorter than they say.
+    /// A clock that stands at `start` until it is moved. Sleeps take as long as they say until [`DemoEnv::hurry`].
     pub(crate) fn new(real: Arc<RealEnv>, start: Micros, pace: f64) -> Self {
-        Self { real, now: AtomicI64::new(start.0), pace: pace.max(1.0) }
+        Self { real, now: AtomicI64::new(start.0), fast: AtomicBool::new(false), pace: pace.max(1.0) }
+    }
+
+    /// From here on sleeps are shorter than they say, by the pace of this clock.
+    pub(crate) fn hurry(&self) {
+        self.fast.store(true, Ordering::SeqCst);
     }
 
     /// Moves the clock; it never goes back.
@@ -50,7 +56,8 @@ impl Env for DemoEnv {
 
     fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
         let asked = Duration::from_micros(u64::try_from(us).unwrap_or(0));
-        tokio::time::sleep(asked.div_f64(self.pace).max(SLEEP_MIN.min(asked))).boxed()
+        let pace = if self.fast.load(Ordering::SeqCst) { self.pace } else { 1.0 };
+        tokio::time::sleep(asked.div_f64(pace).max(SLEEP_MIN.min(asked))).boxed()
     }
 
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
@@ -74,6 +81,9 @@ mod tests {
         env.advance(Micros(DAY_US));
         assert_eq!(env.now(), Micros(2 * DAY_US));
         let started = std::time::Instant::now();
+        env.sleep(SECOND_US / 20).await;
+        assert!(started.elapsed() >= Duration::from_millis(50));
+        env.hurry();
         env.sleep(30 * DAY_US).await;
         env.sleep(SECOND_US).await;
         let took = started.elapsed();

@@ -124,7 +124,7 @@ impl Ending {
         if let Some(decision) = self.last.decision {
             line(format!("{program} explain {decision} --data {data}"));
         }
-        line(format!("{program} profile {customer} --data {data}"));
+        line(format!("{program} profile {customer} --scene {SCENE} --data {data}"));
         line(format!("{program} segment list --scene {SCENE} --data {data}"));
         line(format!("{program} verify --data {data}"));
         line(format!("{program} serve --data {data} --listen {}", self.listen));
@@ -169,7 +169,7 @@ mod tests {
         let text = ending(1.0, 0).text("bin/luopan");
         for words in [
             "bin/luopan explain 01010101-0101-0101-0101-010101010101 --data /d",
-            "bin/luopan profile c0000042 --data /d",
+            "bin/luopan profile c0000042 --scene fund --data /d",
             "$(cat /d/api-key)\" http://127.0.0.1:7700/v1/customers/c0000042",
         ] {
             assert!(text.contains(words), "{words} is not in {text}");

@@ -23,12 +23,12 @@ use std::time::{Duration, Instant};
 /// Events handed to the engine in one call.
 const EVENTS_PER_CALL: usize = 2_000;
 /// Decisions asked for in one call.
-const DECISIONS_PER_CALL: usize = 256;
+const DECISIONS_PER_CALL: usize = 1_000;
 /// Entries not yet folded at which simulated time stands still until the fold has caught up.
 const FOLD_LAG_MAX: u64 = 20_000;
 /// Longest stretch of simulated time in one turn.
 const TURN_US_MAX: i64 = 2 * HOUR_US;
-/// Wait for the last entries to be folded, in this environment's time, which passes faster than the fold works.
+/// Wait for the last entries to be folded, in this environment's time.
 const SETTLE_US: i64 = 30 * SECOND_US;
 /// Longest such wait in real time.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
@@ -206,7 +206,9 @@ impl Drive {
     pub(crate) async fn import(&mut self) -> Result<()> {
         let customers = self.world.step(self.start);
         self.send(customers).await?;
-        self.settle().await
+        self.settle().await?;
+        self.env.hurry();
+        Ok(())
     }
 
     /// True when simulated time has caught up with its end.
@@ -331,14 +333,12 @@ impl Drive {
     /// Waits until everything sent is folded.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         self.send(Vec::new()).await?;
-        let started = Instant::now();
-        loop {
-            match self.engine.settle(SETTLE_US).await {
-                Ok(()) => return Ok(()),
-                Err(e) if started.elapsed() > SETTLE_MAX => return Err(e.into()),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
+        // The engine's own limit is in this environment's time, which now stands still.
+        let settled = tokio::time::timeout(SETTLE_MAX, self.engine.settle(SETTLE_US)).await;
+        settled.map_err(|_| {
+            Problem::new("not_ready", format!("the log was not folded within {} s", SETTLE_MAX.as_secs()))
+        })??;
+        Ok(())
     }
 
     /// What there is to show now.

@@ -111,9 +111,10 @@ pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Resu
     let footer = Footer { url, key: keys::file(&data).display().to_string() };
     let last = live(&mut drive, &settings, seconds.map(Duration::from_secs), footer, say).await?;
     let seconds = started.elapsed().as_secs_f64();
-    let report = engine.verify().await?;
     server.abort();
+    // Stopped, so that no timer fires between what is replayed and what it is compared with.
     engine.stop().await;
+    let report = engine.verify().await?;
     Ok(Ending { last, report, data, listen: address, seconds })
 }
 

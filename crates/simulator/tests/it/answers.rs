@@ -169,7 +169,7 @@ fn orders_are_delayed_as_declared() {
         let mean = logs.iter().sum::<f64>() / n;
         let sigma = (logs.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0)).sqrt();
         let declared = order_delay_median_us(&world, kind).unwrap();
-        assert!(n >= 100.0, "type {kind} ordered {n} times");
+        assert!(n >= 60.0, "type {kind} ordered {n} times");
         assert!(
             (mean - libm::log(declared)).abs() < 4.0 * ORDER_DELAY_SIGMA / n.sqrt(),
             "type {kind}"

@@ -56,7 +56,7 @@ fn the_first_ten_thousand_events_are_golden() {
     assert_eq!(hash128(&bytes(&events[..10_000])), GOLDEN);
 }
 /// Change it only together with what the population is meant to do.
-const GOLDEN: u128 = 187831320629938701871851613162244711363;
+const GOLDEN: u128 = 152460522301741829256883341370907653492;
 
 #[test]
 fn another_seed_is_another_world() {

@@ -50,7 +50,7 @@ pub const ALL: &[Code] = &[
     ),
     code("in_the_future", 422, "the event lies in the future"),
     code("internal", 500, "a fault of the program"),
-    code("link_contention", 409, "the link lost to others"),
+    code("link_contention", 429, "the link lost to others"),
     code(
         "malformed_event",
         422,
@@ -65,7 +65,7 @@ pub const ALL: &[Code] = &[
     code("malformed_row", 422, "the row does not fit the mapping"),
     code("method_not_allowed", 405, "the method is not allowed here"),
     code("missing_property", 422, "a required property is missing"),
-    code("not_linked", 409, "the identifier is not linked"),
+    code("not_linked", 422, "the identifier is not linked"),
     code(
         "not_one_of",
         422,
@@ -86,6 +86,7 @@ pub const ALL: &[Code] = &[
     code("scene_faults", 422, "the scene pack has faults"),
     code("scene_wanted", 422, "the request names no scene"),
     code("store_unavailable", 503, "a store failed"),
+    code("terminal_unusable", 400, "the terminal cannot be used"),
     code("text_too_long", 422, "the text is too long"),
     code("too_many_decisions", 429, "too many decisions at once"),
     code(

@@ -120,17 +120,17 @@ async fn load(
 ) -> Result<(Loaded, Vec<serde_json::Value>)> {
     let mapping = find(opened, &import.scene, &import.mapping).await?;
     if !import.into.fits(&mapping.target) {
+        let makes = word(&mapping.target);
+        let instead = match &mapping.target {
+            Target::Campaign { .. } => "replay it with `luopan campaign replay`".to_owned(),
+            _ => format!("write --into {makes}"),
+        };
         return Err(Problem::new(
             "command_line",
             format!(
-                "mapping `{}` makes {} of rows, not {}; write --into {0}, or name another mapping",
+                "mapping `{}` makes {makes} of rows, not {}; {instead}, or name another mapping",
                 import.mapping,
-                word(&mapping.target),
                 import.into.word()
-            )
-            .replace(
-                "--into events, or",
-                &format!("--into {}, or", word(&mapping.target)),
             ),
         ));
     }

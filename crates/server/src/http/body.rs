@@ -6,15 +6,17 @@ use crate::limits::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_TIME_MAX};
 use crate::problem::{Problem, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use std::io::Read;
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A body and its share of the bytes that may be held at once.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    _share: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// What a body says that it is.
@@ -35,6 +37,53 @@ fn too_large() -> Box<Problem> {
     )
 }
 
+/// The share of the bytes that may be held at once, taken as bytes arrive: a caller that only announces many keeps nobody
+/// else out.
+struct Share {
+    bodies: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+impl Share {
+    fn new(bodies: &Arc<Semaphore>) -> Self {
+        Self {
+            bodies: bodies.clone(),
+            permit: None,
+            bytes: 0,
+        }
+    }
+
+    /// Takes room for a body of `bytes` in all.
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        if bytes > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        let more = bytes
+            .div_ceil(SHARE_BYTES)
+            .saturating_sub(self.bytes.div_ceil(SHARE_BYTES));
+        self.bytes = self.bytes.max(bytes);
+        if more == 0 {
+            return Ok(());
+        }
+        let permits = u32::try_from(more).unwrap_or(u32::MAX);
+        let taken = self.bodies.clone().try_acquire_many_owned(permits).map_err(|_| {
+            Problem::limit(
+                "too_many_requests",
+                format!(
+                    "request bodies that are worked on now fill the {BODIES_BYTES_MAX} bytes kept for them; try again in a moment"
+                ),
+                BODIES_BYTES_MAX as u64,
+            )
+        })?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(taken),
+            none => *none = Some(taken),
+        }
+        Ok(())
+    }
+}
+
 /// Reads the body whole.
 pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Held> {
     let announced = headers
@@ -45,51 +94,51 @@ pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<H
         return Err(too_large());
     }
     let gzip = is_gzip(headers)?;
-    let bytes = if gzip {
-        BODY_BYTES_MAX
-    } else {
-        announced.unwrap_or(BODY_BYTES_MAX)
-    };
-    let permits = u32::try_from(bytes.div_ceil(SHARE_BYTES)).unwrap_or(u32::MAX);
-    let share = app.bodies.clone().try_acquire_many_owned(permits).map_err(|_| {
+    let mut share = Share::new(&app.bodies);
+    let arriving = tokio::time::timeout(BODY_TIME_MAX, whole(body, announced, &mut share));
+    let bytes = arriving.await.map_err(|_| {
         Problem::limit(
-            "too_many_requests",
-            format!("request bodies that are worked on now fill the {BODIES_BYTES_MAX} bytes kept for them; try again in a moment"),
-            BODIES_BYTES_MAX as u64,
+            "body_too_slow",
+            format!(
+                "the body did not arrive within {} seconds",
+                BODY_TIME_MAX.as_secs()
+            ),
+            BODY_TIME_MAX.as_secs(),
         )
-    })?;
-    let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
-    let bytes = match tokio::time::timeout(BODY_TIME_MAX, read).await {
-        Err(_) => {
-            return Err(Problem::limit(
-                "body_too_slow",
-                format!(
-                    "the body did not arrive within {} seconds",
-                    BODY_TIME_MAX.as_secs()
-                ),
-                BODY_TIME_MAX.as_secs(),
-            ));
+    })??;
+    if !gzip {
+        return Ok(Held {
+            bytes,
+            _share: share,
+        });
+    }
+    // Unpacking is work of the processor alone and would hold up everybody on this thread.
+    let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, share)).await;
+    unpacked.map_err(|e| Problem::internal(format!("unpacking the body failed: {e}")))?
+}
+
+async fn whole(body: Body, announced: Option<usize>, share: &mut Share) -> Result<Bytes> {
+    let mut arriving = body.into_data_stream();
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    while let Some(part) = arriving.next().await {
+        let part = part
+            .map_err(|e| Problem::new("malformed_request", format!("the body ended early: {e}")))?;
+        share.grow(share.bytes + part.len())?;
+        match &mut rest {
+            None if first.is_empty() => first = part,
+            None => {
+                let mut all = BytesMut::with_capacity(
+                    announced.unwrap_or_default().max(first.len() + part.len()),
+                );
+                all.extend_from_slice(&first);
+                all.extend_from_slice(&part);
+                rest = Some(all);
+            }
+            Some(all) => all.extend_from_slice(&part),
         }
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) => {
-            // The limit and a broken connection come as one type; only the first has a caller left to tell.
-            let error = error.into_inner();
-            let over = error.to_string().contains("length limit");
-            return Err(if over {
-                too_large()
-            } else {
-                Problem::new(
-                    "malformed_request",
-                    format!("the body ended early: {error}"),
-                )
-            });
-        }
-    };
-    let bytes = if gzip { unpack(&bytes)? } else { bytes };
-    Ok(Held {
-        bytes,
-        _share: share,
-    })
+    }
+    Ok(rest.map_or(first, BytesMut::freeze))
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool> {
@@ -106,21 +155,26 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Result<Bytes> {
-    let mut out = Vec::with_capacity(bytes.len().saturating_mul(4).min(BODY_BYTES_MAX));
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(BODY_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut out)
-        .map_err(|e| {
+fn unpack(packed: &[u8], mut share: Share) -> Result<Held> {
+    let mut reader = flate2::read::MultiGzDecoder::new(packed);
+    let mut out = Vec::with_capacity(packed.len());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = reader.read(&mut buffer).map_err(|e| {
             Problem::new(
                 "body_not_gzip",
                 format!("the body is announced as gzip and cannot be unpacked: {e}"),
             )
         })?;
-    if out.len() > BODY_BYTES_MAX {
-        return Err(too_large());
+        if n == 0 {
+            return Ok(Held {
+                bytes: Bytes::from(out),
+                _share: share,
+            });
+        }
+        share.grow(out.len() + n)?;
+        out.extend_from_slice(&buffer[..n]);
     }
-    Ok(Bytes::from(out))
 }
 
 /// The media type of the body; absent, it is JSON.

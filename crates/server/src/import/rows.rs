@@ -530,7 +530,7 @@ mod tests {
                 .reason
                 .starts_with("line 3 has 1 cells, the header has 2")
         );
-        let _ = rows[2].as_ref().unwrap();
+        assert_eq!(rows[2].as_ref().unwrap_err().code, "not_utf8");
         assert!(rows[3].as_ref().unwrap_err().reason.starts_with("line 5"));
         assert_eq!(rows[4].as_ref().unwrap().get("city"), Some(&Raw::Null));
         assert_eq!(rows[4].as_ref().unwrap().number, 5);

@@ -17,19 +17,30 @@ pub(crate) struct Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
     }
 }
 
 fn program(data: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_luopan"));
-    command.env_remove("LUOPAN_LOG").env_remove("LUOPAN_LISTEN").env("LUOPAN_DATA", data).args(words);
+    command
+        .env_remove("LUOPAN_LOG")
+        .env_remove("LUOPAN_LISTEN")
+        .env("LUOPAN_DATA", data)
+        .args(words);
     command
 }
 
 /// Runs the program over a data folder.
 pub(crate) fn luopan(data: &Path, words: &[&str]) -> Run {
-    program(data, words).output().expect("the program runs").into()
+    program(data, words)
+        .output()
+        .expect("the program runs")
+        .into()
 }
 
 impl Run {
@@ -48,7 +59,10 @@ impl Run {
     pub(crate) fn refused(&self) -> &str {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
         let sentence = self.err.trim_end();
-        assert!(sentence.starts_with("luopan: ") && !sentence.contains("Error"), "{sentence}");
+        assert!(
+            sentence.starts_with("luopan: ") && !sentence.contains("Error"),
+            "{sentence}"
+        );
         sentence
     }
 }
@@ -56,7 +70,11 @@ impl Run {
 /// A data folder with the scene applied.
 pub(crate) fn applied() -> TempDir {
     let data = tempfile::tempdir().expect("a folder");
-    luopan(data.path(), &["scene", "apply", &shop().display().to_string()]).ok();
+    luopan(
+        data.path(),
+        &["scene", "apply", &shop().display().to_string()],
+    )
+    .ok();
     data
 }
 
@@ -67,41 +85,106 @@ fn scenes_are_checked_applied_and_listed() {
     insta::assert_snapshot!(luopan(data.path(), &["scene", "check", &pack]).ok());
     let applied = luopan(data.path(), &["scene", "apply", &pack]);
     assert_eq!(applied.ok(), "scene shop is applied as version 1\n");
-    assert_eq!(luopan(data.path(), &["scene", "apply", &pack]).ok(), "scene shop is applied as version 1\n");
+    assert_eq!(
+        luopan(data.path(), &["scene", "apply", &pack]).ok(),
+        "scene shop is applied as version 1\n"
+    );
     let listed = luopan(data.path(), &["--format", "json", "scene", "list"]).json();
-    assert_eq!((listed["scenes"][0]["name"].as_str(), listed["scenes"][0]["version"].as_u64()), (Some("shop"), Some(1)));
+    assert_eq!(
+        (
+            listed["scenes"][0]["name"].as_str(),
+            listed["scenes"][0]["version"].as_u64()
+        ),
+        (Some("shop"), Some(1))
+    );
 
     let broken = tempfile::tempdir().expect("a folder");
     let text = std::fs::read_to_string(shop().join("scene.yaml")).expect("the pack");
-    let text = text.replace("of: amount", "of: amuont").replace("exploration: greedy", "exploration: greedi");
+    let text = text
+        .replace("of: amount", "of: amuont")
+        .replace("exploration: greedy", "exploration: greedi");
     std::fs::write(broken.path().join("scene.yaml"), text).expect("a pack");
     let path = broken.path().display().to_string();
     let refused = luopan(data.path(), &["scene", "check", &path]);
     let sentence = refused.refused();
-    assert!(sentence.contains("did you mean `amount`") && sentence.contains("`greedy`"), "{sentence}");
+    assert!(
+        sentence.contains("did you mean `amount`") && sentence.contains("`greedy`"),
+        "{sentence}"
+    );
     let json = luopan(data.path(), &["scene", "check", &path, "--format", "json"]);
     let problem: Value = serde_json::from_str(&json.err).expect("a problem document");
-    assert_eq!((json.code, problem["code"].as_str()), (1, Some("scene_faults")));
-    assert!(problem["faults"].as_array().is_some_and(|f| f.len() >= 2 && f[0]["line"].is_u64()));
+    assert_eq!(
+        (json.code, problem["code"].as_str()),
+        (1, Some("scene_faults"))
+    );
+    assert!(
+        problem["faults"]
+            .as_array()
+            .is_some_and(|f| f.len() >= 2 && f[0]["line"].is_u64())
+    );
 }
 
 #[test]
 fn a_decision_is_made_explained_and_verified() {
     let data = applied();
-    let words = ["decide", "--scene", "shop", "--policy", "drawn", "--customer", "a", "--context", "page=home", "--key", "k"];
+    let words = [
+        "decide",
+        "--scene",
+        "shop",
+        "--policy",
+        "drawn",
+        "--customer",
+        "a",
+        "--context",
+        "page=home",
+        "--key",
+        "k",
+    ];
     let made = luopan(data.path(), &[&words[..], &["--format", "json"]].concat()).json();
     assert_eq!(made["choices"].as_array().map(Vec::len), Some(1));
     let again = luopan(data.path(), &words);
     let id = made["id"].as_str().expect("an id");
-    assert!(again.ok().starts_with(&format!("decision {id} (made earlier under this key)\n")), "{}", again.out);
+    assert!(
+        again
+            .ok()
+            .starts_with(&format!("decision {id} (made earlier under this key)\n")),
+        "{}",
+        again.out
+    );
     let explained = luopan(data.path(), &["explain", id]);
-    assert!(explained.ok().contains("computed again from its record: the same to the bit"), "{}", explained.out);
+    assert!(
+        explained
+            .ok()
+            .contains("computed again from its record: the same to the bit"),
+        "{}",
+        explained.out
+    );
     let explained = luopan(data.path(), &["explain", id, "--format", "json"]).json();
     assert_eq!(explained["agrees"], true);
     let verified = luopan(data.path(), &["verify"]);
-    assert!(verified.ok().contains("everything agrees"), "{}", verified.out);
-    assert_eq!(luopan(data.path(), &["verify", "--format", "json"]).json()["differences_count"], 0);
-    let other = luopan(data.path(), &["decide", "--scene", "shop", "--policy", "best", "--customer", "a", "--key", "k"]);
+    assert!(
+        verified.ok().contains("everything agrees"),
+        "{}",
+        verified.out
+    );
+    assert_eq!(
+        luopan(data.path(), &["verify", "--format", "json"]).json()["differences_count"],
+        0
+    );
+    let other = luopan(
+        data.path(),
+        &[
+            "decide",
+            "--scene",
+            "shop",
+            "--policy",
+            "best",
+            "--customer",
+            "a",
+            "--key",
+            "k",
+        ],
+    );
     assert!(other.refused().contains("another body"));
 }
 
@@ -110,32 +193,83 @@ fn refusals_are_one_sentence_and_have_their_exit_codes() {
     let data = applied();
     let refused = |words: &[&str]| luopan(data.path(), words).refused().to_owned();
     insta::assert_snapshot!(refused(&["explain", "17"]));
-    insta::assert_snapshot!(refused(&["explain", "0192abcd-0506-7708-890a-0b0c0d0e0fff"]));
+    insta::assert_snapshot!(refused(&[
+        "explain",
+        "0192abcd-0506-7708-890a-0b0c0d0e0fff"
+    ]));
     insta::assert_snapshot!(refused(&["profile", "nobody", "--scene", "shop"]));
     insta::assert_snapshot!(refused(&["profile", "nobody", "--scene", "shopp"]));
-    insta::assert_snapshot!(refused(&["segment", "count", "--scene", "shop", "--rule", "visits_30 > 1"]));
-    insta::assert_snapshot!(refused(&["decide", "--scene", "shop", "--policy", "beest", "--customer", "a"]));
-    insta::assert_snapshot!(refused(&["decide", "--scene", "shop", "--policy", "best", "--customer", "a", "--context", "page"]));
+    insta::assert_snapshot!(refused(&[
+        "segment",
+        "count",
+        "--scene",
+        "shop",
+        "--rule",
+        "visits_30 > 1"
+    ]));
+    insta::assert_snapshot!(refused(&[
+        "decide",
+        "--scene",
+        "shop",
+        "--policy",
+        "beest",
+        "--customer",
+        "a"
+    ]));
+    insta::assert_snapshot!(refused(&[
+        "decide",
+        "--scene",
+        "shop",
+        "--policy",
+        "best",
+        "--customer",
+        "a",
+        "--context",
+        "page"
+    ]));
     insta::assert_snapshot!(refused(&["key", "create", "not a name"]));
     let nowhere = data.path().join("nowhere");
-    assert!(luopan(&nowhere, &["segment", "list", "--scene", "shop"]).refused().contains("there is no data folder"));
+    assert!(
+        luopan(&nowhere, &["segment", "list", "--scene", "shop"])
+            .refused()
+            .contains("there is no data folder")
+    );
     assert!(!nowhere.exists());
 
-    for words in [&["frobnicate"][..], &["profile"], &["import", "--into", "evnts"], &["serve", "--listen", "nowhere"]] {
+    for words in [
+        &["frobnicate"][..],
+        &["profile"],
+        &["import", "--into", "evnts"],
+        &["serve", "--listen", "nowhere"],
+    ] {
         assert_eq!(luopan(data.path(), words).code, 2, "{words:?}");
     }
     let usage = luopan(data.path(), &["--format", "json", "import"]);
     let problem: Value = serde_json::from_str(&usage.err).expect("a problem document");
-    assert_eq!((usage.code, problem["code"].as_str()), (2, Some("command_line")));
-    assert!(problem["detail"].as_str().is_some_and(|d| d.contains("--mapping")), "{problem}");
+    assert_eq!(
+        (usage.code, problem["code"].as_str()),
+        (2, Some("command_line"))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|d| d.contains("--mapping")),
+        "{problem}"
+    );
     assert_eq!(luopan(data.path(), &["--help"]).code, 0);
-    assert_eq!(luopan(data.path(), &["--version"]).ok(), concat!("luopan ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        luopan(data.path(), &["--version"]).ok(),
+        concat!("luopan ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }
 
 #[test]
 fn the_description_is_printed() {
     let data = tempfile::tempdir().expect("a folder");
-    assert_eq!(luopan(data.path(), &["openapi"]).ok(), luopan_server::http::openapi_json());
+    assert_eq!(
+        luopan(data.path(), &["openapi"]).ok(),
+        luopan_server::http::openapi_json()
+    );
 }
 
 /// A server of its own process; killed when dropped.
@@ -147,10 +281,19 @@ struct Served {
 
 impl Served {
     fn start(data: &Path) -> Self {
-        let mut command = program(data, &["serve", "--listen", "127.0.0.1:0", "--format", "json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+        let mut command = program(
+            data,
+            &["serve", "--listen", "127.0.0.1:0", "--format", "json"],
+        );
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e} in {line}"));
         Self {
             child,
@@ -161,7 +304,8 @@ impl Served {
 
     /// One request over a socket; answers the whole response.
     fn ask(&self, request: &str) -> String {
-        let mut socket = std::net::TcpStream::connect(self.url.trim_start_matches("http://")).expect("a connection");
+        let mut socket = std::net::TcpStream::connect(self.url.trim_start_matches("http://"))
+            .expect("a connection");
         socket.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("an answer");
@@ -170,7 +314,10 @@ impl Served {
 
     #[cfg(unix)]
     fn terminate(mut self) -> Option<i32> {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        let killed = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .expect("kill runs");
         assert!(killed.success());
         self.child.wait().expect("it ends").code()
     }
@@ -195,7 +342,10 @@ fn a_server_holds_its_folder_and_ends_cleanly_when_told() {
         event.len()
     );
     let answer = server.ask(&request);
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"duplicates\":0"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"duplicates\":0"),
+        "{answer}"
+    );
 
     let busy = luopan(data.path(), &["profile", "a", "--scene", "shop"]);
     assert!(busy.refused().contains("in use"), "{}", busy.err);
@@ -204,7 +354,11 @@ fn a_server_holds_its_folder_and_ends_cleanly_when_told() {
     assert_eq!(problem["code"], "data_in_use");
 
     assert_eq!(server.terminate(), Some(0));
-    let profile = luopan(data.path(), &["profile", "a", "--scene", "shop", "--format", "json"]).json();
+    let profile = luopan(
+        data.path(),
+        &["profile", "a", "--scene", "shop", "--format", "json"],
+    )
+    .json();
     assert_eq!(profile["tags"]["visits_30d"], 1);
     let again = Served::start(data.path());
     assert_eq!(again.key, None, "the key is shown once");

@@ -8,18 +8,46 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_decision_is_made_read_back_and_explained() {
     let server = Server::start().await;
-    let made = server.post("/v1/decisions", &json!({"policy": "drawn", "customer": "a", "context": {"page": "home"}})).await.ok();
+    let made = server
+        .post(
+            "/v1/decisions",
+            &json!({"policy": "drawn", "customer": "a", "context": {"page": "home"}}),
+        )
+        .await
+        .ok();
     assert_eq!(made["choices"][0]["propensity"], json!(1.0 / 3.0));
-    assert_eq!((made["candidates"].as_u64(), made["available"].as_u64()), (Some(3), Some(3)));
+    assert_eq!(
+        (made["candidates"].as_u64(), made["available"].as_u64()),
+        (Some(3), Some(3))
+    );
     assert_eq!(made["null_action"], Value::Null);
     assert_eq!(made["repeated"], false);
     let id = made["id"].as_str().expect("an id");
     let read = server.get(&format!("/v1/decisions/{id}")).await.ok();
     assert_eq!(read["decision"], made);
-    assert_eq!(read["record"]["decision"]["distribution"]["base"], json!(1.0 / 3.0));
-    let explained = server.get(&format!("/v1/decisions/{id}/explain")).await.ok();
-    assert_eq!((explained["agrees"].as_bool(), explained["differences"].clone()), (Some(true), json!([])));
-    assert!(!server.get(&format!("/v1/decisions/{id}")).await.text.contains("\"a\""), "a record holds a foreign id");
+    assert_eq!(
+        read["record"]["decision"]["distribution"]["base"],
+        json!(1.0 / 3.0)
+    );
+    let explained = server
+        .get(&format!("/v1/decisions/{id}/explain"))
+        .await
+        .ok();
+    assert_eq!(
+        (
+            explained["agrees"].as_bool(),
+            explained["differences"].clone()
+        ),
+        (Some(true), json!([]))
+    );
+    assert!(
+        !server
+            .get(&format!("/v1/decisions/{id}"))
+            .await
+            .text
+            .contains("\"a\""),
+        "a record holds a foreign id"
+    );
 }
 
 #[tokio::test]
@@ -29,7 +57,10 @@ async fn the_same_key_gives_the_first_decision_and_another_body_is_refused() {
     let first = server.post("/v1/decisions", &body).await.ok();
     for _ in 0..5 {
         let again = server.post("/v1/decisions", &body).await.ok();
-        assert_eq!((again["id"].clone(), again["repeated"].as_bool()), (first["id"].clone(), Some(true)));
+        assert_eq!(
+            (again["id"].clone(), again["repeated"].as_bool()),
+            (first["id"].clone(), Some(true))
+        );
     }
     // Written in another order and with another wait, it is the same request.
     let text = r#"{"wait_ms": 5, "context": {"basket": 2, "page": "home"}, "customer": "a", "policy": "drawn"}"#;
@@ -44,7 +75,10 @@ async fn the_same_key_gives_the_first_decision_and_another_body_is_refused() {
     other["context"]["basket"] = json!(3);
     let refused = server.post("/v1/decisions", &other).await;
     let detail = refused.refused(409, "idempotency_conflict");
-    assert!(detail.contains(first["id"].as_str().expect("an id")), "{detail}");
+    assert!(
+        detail.contains(first["id"].as_str().expect("an id")),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
@@ -72,11 +106,20 @@ async fn many_requests_are_answered_one_by_one() {
     ]});
     let answers = server.post("/v1/decisions", &requests).await.ok();
     let answers = answers["answers"].as_array().expect("answers");
-    let status: Vec<_> = answers.iter().map(|a| a["status"].as_str().expect("a status")).collect();
-    assert_eq!(status, ["decided", "refused", "decided", "refused", "refused"]);
+    let status: Vec<_> = answers
+        .iter()
+        .map(|a| a["status"].as_str().expect("a status"))
+        .collect();
+    assert_eq!(
+        status,
+        ["decided", "refused", "decided", "refused", "refused"]
+    );
     assert_eq!(answers[0]["decision"]["choices"][0]["item"], "jade");
     assert_eq!(answers[1]["problem"]["code"], "unknown_policy");
-    assert_eq!(answers[2]["decision"]["choices"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        answers[2]["decision"]["choices"].as_array().map(Vec::len),
+        Some(2)
+    );
     assert_eq!(answers[3]["problem"]["code"], "malformed_request");
     assert_eq!(answers[4]["problem"]["code"], "not_yet");
 }
@@ -86,11 +129,28 @@ async fn of_a_hundred_at_once_exactly_one_gets_the_last_unit() {
     let server = Server::start().await;
     let asked = (0..100).map(|i| {
         let server = &server;
-        async move { server.post("/v1/decisions", &json!({"policy": "one_unit", "customer": format!("c{i}")})).await.ok() }
+        async move {
+            server
+                .post(
+                    "/v1/decisions",
+                    &json!({"policy": "one_unit", "customer": format!("c{i}")}),
+                )
+                .await
+                .ok()
+        }
     });
     let answers = futures::future::join_all(asked).await;
-    let won = answers.iter().filter(|a| a["null_action"].is_null()).count();
+    let won = answers
+        .iter()
+        .filter(|a| a["null_action"].is_null())
+        .count();
     assert_eq!(won, 1);
-    let winner = answers.iter().find(|a| a["null_action"].is_null()).expect("a winner");
-    assert_eq!(winner["choices"][0]["costs"], json!([{"budget": "last_unit", "amount": 1}]));
+    let winner = answers
+        .iter()
+        .find(|a| a["null_action"].is_null())
+        .expect("a winner");
+    assert_eq!(
+        winner["choices"][0]["costs"],
+        json!([{"budget": "last_unit", "amount": 1}])
+    );
 }

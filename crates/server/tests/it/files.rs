@@ -6,7 +6,17 @@ use std::io::Write;
 use std::path::Path;
 
 fn import(data: &Path, into: &str, mapping: &str, files: &[&Path]) -> Value {
-    let mut words = vec!["import", "--scene", "shop", "--into", into, "--mapping", mapping, "--format", "json"];
+    let mut words = vec![
+        "import",
+        "--scene",
+        "shop",
+        "--into",
+        into,
+        "--mapping",
+        mapping,
+        "--format",
+        "json",
+    ];
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     words.extend(files.iter().map(String::as_str));
     let mut answer = luopan(data, &words).json();
@@ -19,13 +29,23 @@ fn counts(rows: u64, accepted: u64, duplicate: u64, quarantined: u64) -> Value {
 }
 
 fn tags(data: &Path, customer: &str) -> Value {
-    luopan(data, &["profile", customer, "--scene", "shop", "--format", "json"]).json()["tags"].clone()
+    luopan(
+        data,
+        &["profile", customer, "--scene", "shop", "--format", "json"],
+    )
+    .json()["tags"]
+        .clone()
 }
 
 fn reasons(data: &Path) -> Vec<(String, String)> {
     let listed = luopan(data, &["quarantine", "list", "--format", "json"]).json();
     let text = |v: &Value| v.as_str().expect("text").to_owned();
-    listed["inputs"].as_array().expect("inputs").iter().map(|q| (text(&q["code"]), text(&q["reason"]))).collect()
+    listed["inputs"]
+        .as_array()
+        .expect("inputs")
+        .iter()
+        .map(|q| (text(&q["code"]), text(&q["reason"])))
+        .collect()
 }
 
 #[test]
@@ -40,29 +60,53 @@ fn ragged_and_torn_rows_stand_aside_and_the_rest_goes_through() {
     bytes.extend("c5,上海,perhaps,1\n".as_bytes());
     bytes.extend("c6,上海,true,1,extra\n".as_bytes());
     std::fs::write(&file, bytes).expect("a file");
-    assert_eq!(import(data.path(), "customers", "customers", &[&file]), counts(6, 2, 0, 4));
+    assert_eq!(
+        import(data.path(), "customers", "customers", &[&file]),
+        counts(6, 2, 0, 4)
+    );
     assert_eq!(tags(data.path(), "c1")["city"], "上海");
     assert_eq!(tags(data.path(), "c1")["spent_before"], 1250);
     assert_eq!(tags(data.path(), "c3")["city"], "广州, 天河");
     let reasons = reasons(data.path());
     let codes: Vec<&str> = reasons.iter().map(|(c, _)| c.as_str()).collect();
-    assert_eq!(codes, ["ragged_row", "not_utf8", "malformed_row", "ragged_row"]);
-    assert!(reasons[0].1.starts_with("line 3 has 2 cells, the header has 4"), "{}", reasons[0].1);
+    assert_eq!(
+        codes,
+        ["ragged_row", "not_utf8", "malformed_row", "ragged_row"]
+    );
+    assert!(
+        reasons[0]
+            .1
+            .starts_with("line 3 has 2 cells, the header has 4"),
+        "{}",
+        reasons[0].1
+    );
     assert!(reasons[1].1.starts_with("line 5 "), "{}", reasons[1].1);
-    assert!(reasons[2].1.contains("`vip`") && reasons[2].1.contains("perhaps"), "{}", reasons[2].1);
+    assert!(
+        reasons[2].1.contains("`vip`") && reasons[2].1.contains("perhaps"),
+        "{}",
+        reasons[2].1
+    );
 
-    assert_eq!(import(data.path(), "customers", "customers", &[&file]), counts(6, 0, 2, 4), "the same file again");
+    assert_eq!(
+        import(data.path(), "customers", "customers", &[&file]),
+        counts(6, 0, 2, 4),
+        "the same file again"
+    );
 }
 
 #[test]
 fn files_in_gb18030_are_told_by_themselves() {
     let data = applied();
     let file = data.path().join("customers.csv.gz");
-    let (bytes, _, _) = encoding_rs::GB18030.encode("id,city,vip,spent\nc1,上海,true,1\nc2,深圳市,false,2\n");
+    let (bytes, _, _) =
+        encoding_rs::GB18030.encode("id,city,vip,spent\nc1,上海,true,1\nc2,深圳市,false,2\n");
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(&bytes).expect("packing");
     std::fs::write(&file, packed.finish().expect("packed")).expect("a file");
-    assert_eq!(import(data.path(), "customers", "customers", &[&file]), counts(2, 2, 0, 0));
+    assert_eq!(
+        import(data.path(), "customers", "customers", &[&file]),
+        counts(2, 2, 0, 0)
+    );
     assert_eq!(tags(data.path(), "c2")["city"], "深圳市");
 }
 
@@ -71,15 +115,28 @@ fn events_are_named_by_their_row_or_by_a_column() {
     let data = applied();
     let file = data.path().join("purchases.csv");
     // Two rows with the same content are two purchases.
-    std::fs::write(&file, "customer,amount,at\na,100,2026-01-05T09:00:00Z\na,100,2026-01-05T09:00:00Z\nb,7,\n").expect("a file");
-    assert_eq!(import(data.path(), "events", "purchases", &[&file]), counts(3, 3, 0, 0));
-    assert_eq!(import(data.path(), "events", "purchases", &[&file, &file]), counts(6, 0, 6, 0));
+    std::fs::write(
+        &file,
+        "customer,amount,at\na,100,2026-01-05T09:00:00Z\na,100,2026-01-05T09:00:00Z\nb,7,\n",
+    )
+    .expect("a file");
+    assert_eq!(
+        import(data.path(), "events", "purchases", &[&file]),
+        counts(3, 3, 0, 0)
+    );
+    assert_eq!(
+        import(data.path(), "events", "purchases", &[&file, &file]),
+        counts(6, 0, 6, 0)
+    );
     assert_eq!(tags(data.path(), "a")["purchases"], 2);
 
     let lines = data.path().join("purchases.jsonl");
     let text = "{\"customer\":\"c\",\"number\":\"n1\",\"amount\":5}\n{\"customer\":\"c\",\"number\":\"n1\",\"amount\":5}\nnot json\n{\"customer\":\"c\",\"number\":\"n2\"}\n{\"number\":\"n3\",\"customer\":\"c\",\"amount\":\"6\",\"more\":[1]}\n";
     std::fs::write(&lines, text).expect("a file");
-    assert_eq!(import(data.path(), "events", "purchases_with_ids", &[&lines]), counts(5, 2, 1, 2));
+    assert_eq!(
+        import(data.path(), "events", "purchases_with_ids", &[&lines]),
+        counts(5, 2, 1, 2)
+    );
     assert_eq!(tags(data.path(), "c")["purchases"], 2);
     let reasons = reasons(data.path());
     assert_eq!(reasons[0].0, "malformed_json");
@@ -91,8 +148,25 @@ fn products_are_set_and_seen_by_decisions() {
     let data = applied();
     let file = data.path().join("offers.csv");
     std::fs::write(&file, "key,price\npearl,9000\ntea,abc\n").expect("a file");
-    assert_eq!(import(data.path(), "products", "offers", &[&file]), counts(2, 1, 0, 1));
-    let made = luopan(data.path(), &["decide", "--scene", "shop", "--policy", "best", "--customer", "a", "--format", "json"]).json();
+    assert_eq!(
+        import(data.path(), "products", "offers", &[&file]),
+        counts(2, 1, 0, 1)
+    );
+    let made = luopan(
+        data.path(),
+        &[
+            "decide",
+            "--scene",
+            "shop",
+            "--policy",
+            "best",
+            "--customer",
+            "a",
+            "--format",
+            "json",
+        ],
+    )
+    .json();
     assert_eq!(made["choices"][0]["item"], "pearl");
 }
 
@@ -108,20 +182,32 @@ fn parquet_is_read_with_its_types() {
     let properties = WriterProperties::builder().set_compression(codec).build();
     let file = data.path().join("purchases.parquet");
     let out = std::fs::File::create(&file).expect("a file");
-    let mut writer = SerializedFileWriter::new(out, schema.into(), properties.into()).expect("a writer");
+    let mut writer =
+        SerializedFileWriter::new(out, schema.into(), properties.into()).expect("a writer");
     let mut group = writer.next_row_group().expect("a group");
-    let customers: Vec<ByteArray> = (0..1_000).map(|i| ByteArray::from(format!("p{}", i % 10).as_str())).collect();
+    let customers: Vec<ByteArray> = (0..1_000)
+        .map(|i| ByteArray::from(format!("p{}", i % 10).as_str()))
+        .collect();
     let mut column = group.next_column().expect("columns").expect("a column");
-    column.typed::<ByteArrayType>().write_batch(&customers, None, None).expect("written");
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&customers, None, None)
+        .expect("written");
     column.close().expect("closed");
     for value in [5i64, 1_767_000_000_000] {
         let mut column = group.next_column().expect("columns").expect("a column");
-        column.typed::<Int64Type>().write_batch(&vec![value; 1_000], None, None).expect("written");
+        column
+            .typed::<Int64Type>()
+            .write_batch(&vec![value; 1_000], None, None)
+            .expect("written");
         column.close().expect("closed");
     }
     group.close().expect("closed");
     writer.close().expect("closed");
-    assert_eq!(import(data.path(), "events", "purchases", &[&file]), counts(1_000, 1_000, 0, 0));
+    assert_eq!(
+        import(data.path(), "events", "purchases", &[&file]),
+        counts(1_000, 1_000, 0, 0)
+    );
     assert_eq!(tags(data.path(), "p3")["purchases"], 100);
 }
 
@@ -130,7 +216,21 @@ fn what_cannot_be_imported_is_said_before_anything_is_taken() {
     let data = applied();
     let refused = |into: &str, mapping: &str, file: &Path| {
         let file = file.display().to_string();
-        luopan(data.path(), &["import", "--scene", "shop", "--into", into, "--mapping", mapping, &file]).refused().to_owned()
+        luopan(
+            data.path(),
+            &[
+                "import",
+                "--scene",
+                "shop",
+                "--into",
+                into,
+                "--mapping",
+                mapping,
+                &file,
+            ],
+        )
+        .refused()
+        .to_owned()
     };
     let file = data.path().join("a.csv");
     assert!(refused("events", "purchases", &file).contains("a.csv"));
@@ -144,7 +244,11 @@ fn what_cannot_be_imported_is_said_before_anything_is_taken() {
     assert!(refused("events", "purchases", &file).contains("twice"));
     assert!(refused("events", "purchases", data.path()).contains("folder"));
     let mapping = data.path().join("own.yaml");
-    std::fs::write(&mapping, "into: events\nevent: purchas\nid: customer\nfields: {amount: amount}\n").expect("a file");
+    std::fs::write(
+        &mapping,
+        "into: events\nevent: purchas\nid: customer\nfields: {amount: amount}\n",
+    )
+    .expect("a file");
     assert!(refused("events", &mapping.display().to_string(), &file).contains("`purchase`"));
     assert_eq!(reasons(data.path()), []);
 }

@@ -14,9 +14,21 @@ async fn figures_follow_what_was_done() {
     let server = Server::start().await;
     let event = json!({"id": "e", "customer": "c", "type": "visit"});
     server.post("/v1/events?wait_ms=5000", &event).await.ok();
-    server.post("/v1/events?wait_ms=5000", &json!([event, {"id": "f", "customer": "c", "type": "none"}])).await.ok();
-    server.post("/v1/decisions", &json!({"policy": "best", "customer": "c"})).await.ok();
-    server.get("/v1/scenes/none").await.refused(404, "unknown_route");
+    server
+        .post(
+            "/v1/events?wait_ms=5000",
+            &json!([event, {"id": "f", "customer": "c", "type": "none"}]),
+        )
+        .await
+        .ok();
+    server
+        .post("/v1/decisions", &json!({"policy": "best", "customer": "c"}))
+        .await
+        .ok();
+    server
+        .get("/v1/scenes/none")
+        .await
+        .refused(404, "unknown_route");
     let page = server.get("/metrics").await.text;
     for line in [
         "luopan_events_accepted_total 2",
@@ -31,7 +43,10 @@ async fn figures_follow_what_was_done() {
     ] {
         assert!(page.contains(line), "`{line}` is not in\n{page}");
     }
-    assert!(!page.contains("customer"), "a figure names a customer:\n{page}");
+    assert!(
+        !page.contains("customer"),
+        "a figure names a customer:\n{page}"
+    );
 }
 
 #[test]
@@ -51,10 +66,17 @@ fn every_operation_says_how_it_refuses() {
     for (path, methods) in api["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             operations += 1;
-            assert!(operation["summary"].is_string() || operation["description"].is_string(), "{method} {path} has no words");
+            assert!(
+                operation["summary"].is_string() || operation["description"].is_string(),
+                "{method} {path} has no words"
+            );
             if path.starts_with("/v1/") {
-                let refusal = &operation["responses"]["default"]["content"]["application/problem+json"];
-                assert!(refusal.is_object(), "{method} {path} does not say how it refuses");
+                let refusal =
+                    &operation["responses"]["default"]["content"]["application/problem+json"];
+                assert!(
+                    refusal.is_object(),
+                    "{method} {path} does not say how it refuses"
+                );
             }
         }
     }

@@ -14,7 +14,10 @@ fn sources(folder: &Path, out: &mut Vec<(PathBuf, String)>) {
         if path.is_dir() {
             sources(&path, out);
         } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("codes.rs") {
-            out.push((path.clone(), std::fs::read_to_string(&path).expect("a source")));
+            out.push((
+                path.clone(),
+                std::fs::read_to_string(&path).expect("a source"),
+            ));
         }
     }
 }
@@ -24,9 +27,15 @@ fn words_after(text: &str, marks: &[&str]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for mark in marks {
         for rest in text.split(mark).skip(1) {
-            let Some(rest) = rest.trim_start().strip_prefix('"') else { continue };
+            let Some(rest) = rest.trim_start().strip_prefix('"') else {
+                continue;
+            };
             let word = rest.split('"').next().unwrap_or_default();
-            if !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            if !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
                 found.insert(word.to_owned());
             }
         }
@@ -38,15 +47,35 @@ fn words_after(text: &str, marks: &[&str]) -> BTreeSet<String> {
 fn every_code_has_a_page_and_every_page_a_code() {
     let pages: BTreeSet<String> = std::fs::read_dir(root().join("docs/errors"))
         .expect("docs/errors")
-        .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
-        .filter_map(|name| name.strip_suffix(".md").filter(|n| *n != "README").map(str::to_owned))
+        .map(|e| {
+            e.expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter_map(|name| {
+            name.strip_suffix(".md")
+                .filter(|n| *n != "README")
+                .map(str::to_owned)
+        })
         .collect();
     let known: BTreeSet<String> = codes::ALL.iter().map(|c| c.word.to_owned()).collect();
     assert_eq!(pages, known);
     for code in codes::ALL {
-        let text = std::fs::read_to_string(root().join(format!("docs/errors/{}.md", code.word))).expect("a page");
-        for part in [&format!("# `{}`", code.word), "## What happened", "## What was kept", "## What to do", &format!("HTTP status {}.", code.status)] {
-            assert!(text.contains(part), "the page of {} lacks `{part}`", code.word);
+        let text = std::fs::read_to_string(root().join(format!("docs/errors/{}.md", code.word)))
+            .expect("a page");
+        for part in [
+            &format!("# `{}`", code.word),
+            "## What happened",
+            "## What was kept",
+            "## What to do",
+            &format!("HTTP status {}.", code.status),
+        ] {
+            assert!(
+                text.contains(part),
+                "the page of {} lacks `{part}`",
+                code.word
+            );
         }
     }
 }
@@ -56,19 +85,39 @@ fn every_code_that_is_written_is_listed_and_the_other_way_round() {
     let mut files = Vec::new();
     sources(&root().join("crates/server/src"), &mut files);
     sources(&root().join("crates/engine/src"), &mut files);
-    let marks = ["code: ", "Problem::new(", "Problem::limit(", "fault(", "refusal(", "refused(", "refuse("];
+    let marks = [
+        "code: ",
+        "Problem::new(",
+        "Problem::limit(",
+        "fault(",
+        "refusal(",
+        "refused(",
+        "refuse(",
+    ];
     let mut written = BTreeSet::new();
     for (path, text) in &files {
         // Tests inside the sources may say anything.
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in words_after(text, &marks) {
-            assert!(codes::find(&word).is_some(), "{} writes the code `{word}`, which codes.rs does not list", path.display());
+            assert!(
+                codes::find(&word).is_some(),
+                "{} writes the code `{word}`, which codes.rs does not list",
+                path.display()
+            );
             written.insert(word);
         }
     }
-    assert!(written.len() > 30, "only {} codes were found in the sources", written.len());
+    assert!(
+        written.len() > 30,
+        "only {} codes were found in the sources",
+        written.len()
+    );
     let all: String = files.iter().map(|(_, text)| text.as_str()).collect();
     for code in codes::ALL {
-        assert!(all.contains(&format!("\"{}\"", code.word)), "nothing writes the code `{}`", code.word);
+        assert!(
+            all.contains(&format!("\"{}\"", code.word)),
+            "nothing writes the code `{}`",
+            code.word
+        );
     }
 }

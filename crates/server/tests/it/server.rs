@@ -71,30 +71,64 @@ impl Server {
         let folder = tempfile::tempdir().expect("a folder");
         let opened = open(folder.path(), Opening::Create).await.expect("open");
         let control = opened.stores.control.as_ref();
-        let key = keys::ensure_first(control, folder.path(), env::now()).await.expect("a key").expect("the first key");
+        let key = keys::ensure_first(control, folder.path(), env::now())
+            .await
+            .expect("a key")
+            .expect("the first key");
         opened.engine.start().await.expect("start");
-        let app = App::new(opened.engine.clone(), opened.stores.clone(), true).await.expect("an app");
-        Self { router: router(app), key, opened, folder }
+        let app = App::new(opened.engine.clone(), opened.stores.clone(), true)
+            .await
+            .expect("an app");
+        Self {
+            router: router(app),
+            key,
+            opened,
+            folder,
+        }
     }
 
     /// Applies a pack.
     pub(crate) async fn apply(&self, pack: &Path) {
         let files = luopan_scene::load_folder(pack).expect("a pack");
         let checked = luopan_scene::compile(files.clone()).expect("a pack without fault");
-        let files: Vec<_> = files.into_iter().map(|(n, t)| (n, bytes::Bytes::from(t))).collect();
-        self.opened.engine.apply_scene(&checked.plan, &files, "test").await.expect("apply");
+        let files: Vec<_> = files
+            .into_iter()
+            .map(|(n, t)| (n, bytes::Bytes::from(t)))
+            .collect();
+        self.opened
+            .engine
+            .apply_scene(&checked.plan, &files, "test")
+            .await
+            .expect("apply");
     }
 
     /// A request as it is.
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        let bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .expect("a body");
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     /// A request with the key and a body of this type.
-    pub(crate) async fn send(&self, method: &str, path: &str, media: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        media: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -106,11 +140,13 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send("GET", path, "application/json", Body::empty()).await
+        self.send("GET", path, "application/json", Body::empty())
+            .await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, "application/json", body.to_string()).await
+        self.send("POST", path, "application/json", body.to_string())
+            .await
     }
 
     pub(crate) async fn lines(&self, path: &str, lines: impl Into<Body>) -> Answer {

@@ -20,6 +20,8 @@ pub struct Limits {
     pub fold_lag_max: u64,
     /// Entries folded in one commit of one partition.
     pub fold_entries_max: usize,
+    /// Entries folded in one round of commits over several partitions of a worker; their rows are in memory together.
+    pub fold_round_entries_max: u64,
     /// Bytes of log read at once for one partition.
     pub fold_bytes_max: usize,
     /// Fold workers: each owns a share of the partitions.
@@ -37,7 +39,8 @@ impl Default for Limits {
         Self {
             fold_lag_max: 2_000_000,
             fold_entries_max: 1_000,
-            fold_bytes_max: 1 << 20,
+            fold_round_entries_max: 4_000,
+            fold_bytes_max: 256 << 10,
             workers: 2,
             id_cache_entries: 2_000_000,
             decisions_in_flight_max: 4_096,

@@ -104,6 +104,7 @@ struct Ready {
 /// Runs one worker over its partitions until the engine stops.
 pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
     let mut partitions: BTreeMap<PartitionId, Partition> = BTreeMap::new();
+    let mut next = PartitionId(0);
     loop {
         let Some(mut work) = inner.inboxes[index].take().await else {
             return;
@@ -120,12 +121,13 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
                     work.dirty.insert(name);
                 }
             }
-            let round: Vec<PartitionId> = work
-                .partitions
-                .iter()
+            // Round and round, so that a busy partition does not keep the others waiting.
+            let round: Vec<PartitionId> = (work.partitions.range(next..))
+                .chain(work.partitions.range(..next))
                 .copied()
                 .take(PARTITIONS_A_ROUND)
                 .collect();
+            next = round.last().map_or(next, |p| PartitionId(p.0 + 1));
             match fold_round(&inner, &mut partitions, &round).await {
                 Ok(turns) => {
                     for (p, turn) in round.iter().zip(turns) {
@@ -222,7 +224,13 @@ async fn fold_round(
 ) -> luopan_store::Result<Vec<Turn>> {
     let mut turns: Vec<Turn> = Vec::with_capacity(round.len());
     let mut read: Vec<(PartitionId, Vec<LogMessage>)> = Vec::new();
+    // Rows of a round are in memory together: the round is bounded, not only each partition's share of it.
+    let mut wanted_entries = 0;
     for id in round {
+        if wanted_entries >= inner.limits.fold_round_entries_max {
+            turns.push(Turn::More);
+            continue;
+        }
         let partition = open(inner, partitions, *id).await?;
         if partition.halted {
             turns.push(Turn::Halted);
@@ -236,17 +244,30 @@ async fn fold_round(
             turns.push(Turn::Idle);
             continue;
         }
+        let entries: u64 = messages.iter().map(|m| u64::from(m.count)).sum();
         turns.push(Turn::More);
+        wanted_entries += entries.min(inner.limits.fold_entries_max as u64);
         read.push((*id, messages));
     }
     // Decode, and find which rows are wanted: one read for the whole round.
     let mut batches: Vec<(PartitionId, Vec<Entry<'_>>)> = Vec::with_capacity(read.len());
+    let mut drained: BTreeSet<PartitionId> = BTreeSet::new();
     for (id, messages) in &read {
         let Some(partition) = partitions.get(id) else {
             continue;
         };
         match decode(messages, partition.next, inner.limits.fold_entries_max) {
-            Ok(entries) => batches.push((*id, entries)),
+            Ok(entries) => {
+                let end = messages.last().map_or(partition.next, LogMessage::end);
+                let bytes: usize = messages.iter().map(|m| m.message.len()).sum();
+                let folds_all = partition.next.0 + entries.len() as u64 == end.0;
+                let switches = matches!(entries.first(), Some(Entry::SceneApplied { .. }));
+                // What is appended from now on comes with a wake-up of its own.
+                if folds_all && bytes < inner.limits.fold_bytes_max && !switches {
+                    drained.insert(*id);
+                }
+                batches.push((*id, entries));
+            }
             Err(e) => {
                 halt(
                     inner,
@@ -273,6 +294,7 @@ async fn fold_round(
     let mut loaded: BTreeMap<PartitionId, Rows> = BTreeMap::new();
     for (id, named) in wanted {
         let mut batch = Rows::default();
+        batch.slots.reserve(named.len());
         for name in named {
             let Some(value) = values.next().flatten() else {
                 continue;
@@ -341,8 +363,12 @@ async fn fold_round(
     }
     commit_round(inner, partitions, ready).await?;
     for (p, turn) in round.iter().zip(&mut turns) {
-        if partitions.get(p).is_some_and(|p| p.halted) {
-            *turn = Turn::Halted;
+        match partitions.get(p) {
+            Some(p) if p.halted => *turn = Turn::Halted,
+            // A commit that lost a race let go of the partition: it is read again.
+            None => *turn = Turn::More,
+            Some(p) if drained.contains(&p.id) => *turn = Turn::Idle,
+            Some(_) => {}
         }
     }
     Ok(turns)

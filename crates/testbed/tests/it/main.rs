@@ -1,0 +1,3 @@
+//! The engine on the embedded backend, killed and robbed of its power at random moments.
+
+mod crash;

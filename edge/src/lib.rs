@@ -6,6 +6,20 @@
 //!
 //! A request is an object with `op` and the fields of that operation. The answer is `{"ok":...}`, or
 //! `{"error":{"code":...,"message":...}}` with a stable code. See `conformance/README.md` for the cases that every host runs.
+//!
+//! | op | asks | kernel |
+//! |---|---|---|
+//! | `semantics` | the number of the kernel's meaning | [`luopan_kernel::SEMANTICS`] |
+//! | `fold` | a profile after some events | [`luopan_kernel::fold::fold`] |
+//! | `slots` | what linked profiles show at a moment | [`luopan_kernel::slots::CustomerSlots`] |
+//! | `segments` | which segments a customer is in, and until when | [`luopan_kernel::segment::SegmentSet`] |
+//! | `rule` | the value and truth of an expression | [`luopan_kernel::rule`] |
+//! | `decide` | a decision | [`luopan_kernel::decide::decide`] |
+//! | `learn`, `predict` | a model after some samples, and what it expects | [`luopan_kernel::learn`] |
+//! | `assign` | the variant of a unit | [`luopan_kernel::assign::assign`] |
+//!
+//! Profiles and models go in and out in their stored form, as hexadecimal digits, so a host can keep them without knowing
+//! what is in them. Plans are JSON as the scene room compiled them; one that it would have refused may end in a trap.
 
 use std::borrow::Cow;
 
@@ -13,12 +27,24 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_arch = "wasm32")]
 pub mod abi;
+mod hex;
+mod ops;
 
 /// Bytes of the largest request that is read: a profile with its plan fits many times over.
 pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Every operation, in the order in which an error lists them.
-const OPS: [&str; 1] = ["semantics"];
+const OPS: [&str; 9] = [
+    "semantics",
+    "fold",
+    "slots",
+    "segments",
+    "rule",
+    "decide",
+    "learn",
+    "predict",
+    "assign",
+];
 
 /// Why a request was not carried out.
 #[derive(Debug, Serialize)]
@@ -27,6 +53,15 @@ struct Refusal {
     code: &'static str,
     /// What was found and what to write instead.
     message: String,
+}
+
+impl Refusal {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -66,22 +101,24 @@ fn carry_out(request: &[u8]) -> Result<Vec<u8>, Refusal> {
     }
     let named: Named<'_> = read(request)?;
     match named.op.as_ref() {
-        "semantics" => {
-            /// `{"op":"semantics"}` answers the number of the kernel's meaning.
-            #[derive(Deserialize)]
-            #[serde(deny_unknown_fields)]
-            struct Request<'a> {
-                #[serde(rename = "op", borrow)]
-                _op: Cow<'a, str>,
-            }
-            let _: Request<'_> = read(request)?;
-            Ok(written(&Answer::Ok(luopan_kernel::SEMANTICS)))
-        }
-        unknown => Err(Refusal {
-            code: "unknown_op",
-            message: format!("no op is called {unknown:?}: there are {}", OPS.join(", ")),
-        }),
+        "semantics" => answered(ops::semantics(read(request)?)),
+        "fold" => answered(ops::fold(read(request)?)?),
+        "slots" => answered(ops::slots(read(request)?)?),
+        "segments" => answered(ops::segments(read(request)?)?),
+        "rule" => answered(ops::rule(&read(request)?)),
+        "decide" => answered(ops::decide(read(request)?)?),
+        "learn" => answered(ops::learn(&read(request)?)?),
+        "predict" => answered(ops::predict(&read(request)?)?),
+        "assign" => answered(ops::assign(&read(request)?)?),
+        unknown => Err(Refusal::new(
+            "unknown_op",
+            format!("no op is called {unknown:?}: there are {}", OPS.join(", ")),
+        )),
     }
+}
+
+fn answered<T: Serialize>(answer: T) -> Result<Vec<u8>, Refusal> {
+    Ok(written(&Answer::Ok(answer)))
 }
 
 fn read<'a, T: Deserialize<'a>>(request: &'a [u8]) -> Result<T, Refusal> {

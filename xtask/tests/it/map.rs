@@ -9,17 +9,22 @@ use std::path::Path;
 use xtask::tree;
 
 fn paths(text: &str) -> BTreeSet<String> {
+    let mut found = code_paths(text);
+    for link in text.split("](").skip(1) {
+        let target = link.split([')', '#']).next().unwrap_or_default();
+        if !target.is_empty() && !target.contains(':') {
+            found.insert(target.trim_end_matches('/').to_owned());
+        }
+    }
+    found
+}
+
+fn code_paths(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (index, span) in text.split('`').enumerate() {
         // Odd pieces lie between two back quotes; a fenced block has line breaks and is prose to this test.
         if index % 2 == 1 && is_path(span) {
             found.insert(span.trim_end_matches('/').to_owned());
-        }
-    }
-    for link in text.split("](").skip(1) {
-        let target = link.split([')', '#']).next().unwrap_or_default();
-        if !target.is_empty() && !target.contains(':') {
-            found.insert(target.trim_end_matches('/').to_owned());
         }
     }
     found
@@ -59,6 +64,21 @@ fn every_path_on_the_map_exists_and_every_crate_stands_on_it() {
         unmapped.is_empty(),
         "these crates do not stand in ARCHITECTURE.md (write each as `folder/name`): {unmapped:?}"
     );
+}
+
+#[test]
+fn every_file_of_a_walk_exists() {
+    let root = tree::root();
+    for walk in tree::files(&root.join("docs/paths"), "md").expect("list the walks") {
+        let text = std::fs::read_to_string(&walk).expect("read a walk");
+        let mut gone = code_paths(&text);
+        gone.retain(|path| !root.join(path).exists());
+        assert!(
+            gone.is_empty(),
+            "{} names what does not exist: {gone:?}",
+            walk.display()
+        );
+    }
 }
 
 #[test]

@@ -93,8 +93,7 @@ fn paths_are_told_from_other_code() {
 fn tests(text: &str) -> BTreeSet<String> {
     let is_test = |span: &str| {
         span.matches('_').count() >= 3
-            && (span.chars())
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && (span.chars()).all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let spans = text.split('`').enumerate().filter(|(i, _)| i % 2 == 1);
     spans

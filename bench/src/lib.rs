@@ -1,9 +1,31 @@
 //! What every measurement shares: the record it leaves in `bench/results/NAME.json`. A measurement is a binary of this package
 //! named after its file. This room must never round, smooth or pick among figures: what a binary measured is what is written.
 
+pub mod bare;
+pub mod folder;
+pub mod process;
+pub mod stored;
+pub mod traffic;
+
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use serde::Serialize;
+
+/// What stopped a measurement, in words: it is read by the person at the terminal and by nothing else.
+pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Says what stopped a measurement, if anything did, and with which code the program ends.
+#[must_use]
+pub fn ending(outcome: Result<(), Fault>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// One measured figure.
 #[derive(Clone, Debug)]

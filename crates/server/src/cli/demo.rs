@@ -36,7 +36,12 @@ const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=240.0;
 
 pub(super) async fn run(common: &Common, args: Demo) -> Result<Said> {
     if !SPEEDS.contains(&args.speed) {
-        let words = format!("--speed {} is not from {} to {} hours", args.speed, SPEEDS.start(), SPEEDS.end());
+        let words = format!(
+            "--speed {} is not from {} to {} hours",
+            args.speed,
+            SPEEDS.start(),
+            SPEEDS.end()
+        );
         return Err(Problem::new("command_line", words));
     }
     let view = match common.format {
@@ -54,14 +59,20 @@ pub(super) async fn run(common: &Common, args: Demo) -> Result<Said> {
         view,
     };
     let ending = demo::run(settings, line).await?;
-    let program = std::env::args().next().unwrap_or_else(|| "luopan".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "luopan".to_owned());
     let said = Said::new(&ending.document(), ending.text(&program))?;
     Ok(said.unless(ending.is_good()))
 }
 
 /// The folder that every other command takes when none is named is not the demo's to use.
 fn data_was_named() -> bool {
-    let Ok(matches) = Cli::command().try_get_matches() else { return false };
-    let source = matches.subcommand().and_then(|(_, demo)| demo.value_source("data"));
+    let Ok(matches) = Cli::command().try_get_matches() else {
+        return false;
+    };
+    let source = matches
+        .subcommand()
+        .and_then(|(_, demo)| demo.value_source("data"));
     matches!(source, Some(ValueSource::CommandLine))
 }

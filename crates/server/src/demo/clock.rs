@@ -27,7 +27,12 @@ pub(crate) struct DemoEnv {
 impl DemoEnv {
     /// A clock that stands at `start` until it is moved. Sleeps take as long as they say until [`DemoEnv::hurry`].
     pub(crate) fn new(real: Arc<RealEnv>, start: Micros, pace: f64) -> Self {
-        Self { real, now: AtomicI64::new(start.0), fast: AtomicBool::new(false), pace: pace.max(1.0) }
+        Self {
+            real,
+            now: AtomicI64::new(start.0),
+            fast: AtomicBool::new(false),
+            pace: pace.max(1.0),
+        }
     }
 
     /// From here on sleeps are shorter than they say, by the pace of this clock.
@@ -56,7 +61,11 @@ impl Env for DemoEnv {
 
     fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
         let asked = Duration::from_micros(u64::try_from(us).unwrap_or(0));
-        let pace = if self.fast.load(Ordering::SeqCst) { self.pace } else { 1.0 };
+        let pace = if self.fast.load(Ordering::SeqCst) {
+            self.pace
+        } else {
+            1.0
+        };
         tokio::time::sleep(asked.div_f64(pace).max(SLEEP_MIN.min(asked))).boxed()
     }
 
@@ -87,6 +96,9 @@ mod tests {
         env.sleep(30 * DAY_US).await;
         env.sleep(SECOND_US).await;
         let took = started.elapsed();
-        assert!(took >= SLEEP_MIN && took < Duration::from_secs(5), "{took:?}");
+        assert!(
+            took >= SLEEP_MIN && took < Duration::from_secs(5),
+            "{took:?}"
+        );
     }
 }

@@ -38,7 +38,8 @@ struct Document<'a> {
 
 /// A figure document as one line.
 pub(crate) fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Problem::internal(format!("writing the figures failed: {e}")))
+    serde_json::to_string(value)
+        .map_err(|e| Problem::internal(format!("writing the figures failed: {e}")))
 }
 
 impl Ending {
@@ -93,10 +94,17 @@ impl Ending {
         }
         let _ = writeln!(out, "  {}", words::lift(s));
         if !self.earned() {
-            let _ = writeln!(out, "  the learned policy has earned nothing (orders are confirmed a trading day later: let it run longer)");
+            let _ = writeln!(
+                out,
+                "  the learned policy has earned nothing (orders are confirmed a trading day later: let it run longer)"
+            );
         }
         let r = &self.report;
-        let verdict = if self.agrees() { "everything agrees".to_owned() } else { format!("{} differences", r.differences_count) };
+        let verdict = if self.agrees() {
+            "everything agrees".to_owned()
+        } else {
+            format!("{} differences", r.differences_count)
+        };
         let _ = writeln!(
             out,
             "verify: {} log entries replayed, {} rows compared, {} decisions, {} samples: {verdict}",
@@ -117,19 +125,35 @@ impl Ending {
         let key = keys::file(&self.data);
         let url = format!("http://{}", self.listen);
         let customer = self.last.customer.as_deref().unwrap_or("c0000000");
-        let _ = writeln!(out, "\nwhat to try next (nothing is running now; the data stays in {data} until you remove it)");
+        let _ = writeln!(
+            out,
+            "\nwhat to try next (nothing is running now; the data stays in {data} until you remove it)"
+        );
         let mut line = |command: String| {
             let _ = writeln!(out, "  {command}");
         };
         if let Some(decision) = self.last.decision {
             line(format!("{program} explain {decision} --data {data}"));
         }
-        line(format!("{program} profile {customer} --scene {SCENE} --data {data}"));
-        line(format!("{program} segment list --scene {SCENE} --data {data}"));
+        line(format!(
+            "{program} profile {customer} --scene {SCENE} --data {data}"
+        ));
+        line(format!(
+            "{program} segment list --scene {SCENE} --data {data}"
+        ));
         line(format!("{program} verify --data {data}"));
-        line(format!("{program} serve --data {data} --listen {}", self.listen));
-        line(format!("curl -H \"Authorization: Bearer $(cat {})\" {url}/v1/customers/{customer}", key.display()));
-        line(format!("curl -H \"Authorization: Bearer $(cat {})\" {url}/v1/segments", key.display()));
+        line(format!(
+            "{program} serve --data {data} --listen {}",
+            self.listen
+        ));
+        line(format!(
+            "curl -H \"Authorization: Bearer $(cat {})\" {url}/v1/customers/{customer}",
+            key.display()
+        ));
+        line(format!(
+            "curl -H \"Authorization: Bearer $(cat {})\" {url}/v1/segments",
+            key.display()
+        ));
         line(format!("curl {url}/openapi.json"));
     }
 }
@@ -144,10 +168,18 @@ mod tests {
             last: Snapshot {
                 decision: Some(luopan_kernel::id::DecisionId([1; 16])),
                 customer: Some("c0000042".into()),
-                learned: Figures { reward, decisions: 10, mean: reward / 10.0, ..Figures::default() },
+                learned: Figures {
+                    reward,
+                    decisions: 10,
+                    mean: reward / 10.0,
+                    ..Figures::default()
+                },
                 ..Snapshot::default()
             },
-            report: VerifyReport { differences_count: differences, ..VerifyReport::default() },
+            report: VerifyReport {
+                differences_count: differences,
+                ..VerifyReport::default()
+            },
             data: "/d".into(),
             listen: ([127, 0, 0, 1], 7700).into(),
             seconds: 20.0,

@@ -99,14 +99,33 @@ struct Valued {
 
 impl Valued {
     fn of(plan: &ScenePlan) -> Result<Self> {
-        let missing = |what: &str| Problem::internal(format!("the scene inside the program has no {what}"));
-        let policy = plan.policies.iter().find(|p| p.name == Arm::Learned.policy());
+        let missing =
+            |what: &str| Problem::internal(format!("the scene inside the program has no {what}"));
+        let policy = plan
+            .policies
+            .iter()
+            .find(|p| p.name == Arm::Learned.policy());
         let policy = policy.ok_or_else(|| missing("policy `learned`"))?;
-        let Scorer::Model(model) = &policy.scorer else { return Err(missing("model behind policy `learned`")) };
-        let model = plan.models.iter().find(|m| m.name == *model).ok_or_else(|| missing("such model"))?;
-        let reward = plan.rewards.get(usize::from(model.reward)).ok_or_else(|| missing("such reward"))?;
-        let schema = plan.events.get(usize::from(reward.event)).ok_or_else(|| missing("such event"))?;
-        Ok(Self { schema: schema.clone(), reward: reward.clone() })
+        let Scorer::Model(model) = &policy.scorer else {
+            return Err(missing("model behind policy `learned`"));
+        };
+        let model = plan
+            .models
+            .iter()
+            .find(|m| m.name == *model)
+            .ok_or_else(|| missing("such model"))?;
+        let reward = plan
+            .rewards
+            .get(usize::from(model.reward))
+            .ok_or_else(|| missing("such reward"))?;
+        let schema = plan
+            .events
+            .get(usize::from(reward.event))
+            .ok_or_else(|| missing("such event"))?;
+        Ok(Self {
+            schema: schema.clone(),
+            reward: reward.clone(),
+        })
     }
 
     /// What the event is worth to its decision, if the reward is declared over it.
@@ -115,7 +134,12 @@ impl Valued {
             return None;
         }
         let fields = Fields(&self.schema, event);
-        if !self.reward.filter.as_ref().is_none_or(|f| truth(f, &fields).is_true()) {
+        if !self
+            .reward
+            .filter
+            .as_ref()
+            .is_none_or(|f| truth(f, &fields).is_true())
+        {
             return None;
         }
         eval(&self.reward.value, &fields).as_number()
@@ -182,10 +206,23 @@ impl Drive {
         let world = Population::new(seed, customers, start);
         let names: Vec<String> = (0..world.len()).map(customer_name).collect();
         let valued = Valued::of(plan)?;
-        let score = Score::new(start, valued.reward.window_us, names.iter().map(String::as_str));
+        let score = Score::new(
+            start,
+            valued.reward.window_us,
+            names.iter().map(String::as_str),
+        );
         Ok(Self {
-            limits: plan.budgets.iter().map(|b| (b.name.clone(), b.limit)).collect(),
-            rates: Rates { at: Instant::now(), now: start, events: 0, decisions: 0 },
+            limits: plan
+                .budgets
+                .iter()
+                .map(|b| (b.name.clone(), b.limit))
+                .collect(),
+            rates: Rates {
+                at: Instant::now(),
+                now: start,
+                events: 0,
+                decisions: 0,
+            },
             receipts: Vec::new(),
             turns: 0,
             decisions: 0,
@@ -220,7 +257,10 @@ impl Drive {
     pub(crate) async fn turn(&mut self, real: Duration) -> Result<()> {
         let stats = self.engine.stats().await?;
         if let Some((partition, reason)) = stats.halted.first() {
-            return Err(Problem::new("partition_halted", format!("partition {partition} stopped: {reason}")));
+            return Err(Problem::new(
+                "partition_halted",
+                format!("partition {partition} stopped: {reason}"),
+            ));
         }
         if stats.fold_lag > FOLD_LAG_MAX {
             return Ok(());
@@ -229,7 +269,11 @@ impl Drive {
         let until = self.world.now().plus(us).min(self.end);
         self.env.advance(until);
         let events = self.world.step(until);
-        let came: Vec<u32> = events.iter().filter(|e| e.kind == "login").map(|e| e.customer).collect();
+        let came: Vec<u32> = events
+            .iter()
+            .filter(|e| e.kind == "login")
+            .map(|e| e.customer)
+            .collect();
         self.count(&events);
         self.send(events).await?;
         self.decide(&came).await?;
@@ -266,8 +310,14 @@ impl Drive {
                 kind: Cow::Borrowed(RECEIPT_TYPE),
                 occurred_at: Some(now),
                 properties: vec![
-                    (Cow::Borrowed("decision_id"), Raw::Text(Cow::Owned(decision.to_string()))),
-                    (Cow::Borrowed("status"), Raw::Text(Cow::Borrowed("delivered"))),
+                    (
+                        Cow::Borrowed("decision_id"),
+                        Raw::Text(Cow::Owned(decision.to_string())),
+                    ),
+                    (
+                        Cow::Borrowed("status"),
+                        Raw::Text(Cow::Borrowed("delivered")),
+                    ),
                 ],
                 context: Vec::new(),
                 corrects: None,
@@ -281,7 +331,11 @@ impl Drive {
                 customer: Cow::Borrowed(&self.names[event.customer as usize]),
                 kind,
                 occurred_at: Some(event.at),
-                properties: event.properties.iter().map(|(n, v)| (Cow::Borrowed(*n), raw(v))).collect(),
+                properties: event
+                    .properties
+                    .iter()
+                    .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
+                    .collect(),
                 context: Vec::new(),
                 corrects: None,
                 raw: Cow::Owned(format!("{} {:?}", event.kind, event.properties)),
@@ -316,11 +370,17 @@ impl Drive {
             for (customer, answer) in some.iter().zip(self.engine.decide_many(&requests).await) {
                 let record = answer?.record;
                 let id = record.request.decision;
-                let chosen = record.decision.choices.first().filter(|_| !record.decision.null);
+                let chosen = record
+                    .decision
+                    .choices
+                    .first()
+                    .filter(|_| !record.decision.null);
                 self.decisions += 1;
                 self.score.decided(*customer, id, chosen.is_some(), at);
                 if let Some(choice) = chosen {
-                    let offered = self.world.contact(*customer, Some(&choice.item), &id.to_string(), at);
+                    let offered =
+                        self.world
+                            .contact(*customer, Some(&choice.item), &id.to_string(), at);
                     offered.map_err(|e| Problem::internal(e.to_string()))?;
                     self.receipts.push((*customer, id));
                     self.last = Some((id, *customer));
@@ -336,7 +396,10 @@ impl Drive {
         // The engine's own limit is in this environment's time, which now stands still.
         let settled = tokio::time::timeout(SETTLE_MAX, self.engine.settle(SETTLE_US)).await;
         settled.map_err(|_| {
-            Problem::new("not_ready", format!("the log was not folded within {} s", SETTLE_MAX.as_secs()))
+            Problem::new(
+                "not_ready",
+                format!("the log was not folded within {} s", SETTLE_MAX.as_secs()),
+            )
         })??;
         Ok(())
     }
@@ -355,7 +418,10 @@ impl Drive {
         };
         let before = std::mem::replace(&mut self.rates, rates);
         let limit = |name: &str| {
-            let known = self.limits.iter().find(|(n, _)| name.split(['/', ':', '@']).any(|part| part == n));
+            let known = self
+                .limits
+                .iter()
+                .find(|(n, _)| name.split(['/', ':', '@']).any(|part| part == n));
             known.map_or(0, |(_, limit)| *limit)
         };
         Ok(Snapshot {
@@ -371,7 +437,11 @@ impl Drive {
             random: self.score.figures(Arm::Random),
             learned_series: self.score.series(Arm::Learned),
             random_series: self.score.series(Arm::Random),
-            budgets: stats.budgets.iter().map(|(n, spent)| (n.clone(), *spent, limit(n))).collect(),
+            budgets: stats
+                .budgets
+                .iter()
+                .map(|(n, spent)| (n.clone(), *spent, limit(n)))
+                .collect(),
             segments,
             models: stats.models,
             fold_lag: stats.fold_lag,

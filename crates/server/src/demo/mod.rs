@@ -77,7 +77,9 @@ pub(crate) enum View {
 /// # Errors
 /// A folder or address that cannot be used, a terminal that fails, and what the engine refuses.
 pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Result<Ending> {
-    let seconds = settings.seconds.or((settings.view != View::Screen).then_some(SECONDS_WITHOUT_TERMINAL));
+    let seconds = settings
+        .seconds
+        .or((settings.view != View::Screen).then_some(SECONDS_WITHOUT_TERMINAL));
     let (start, end) = span(env::now(), seconds, settings.speed);
     // Simulated microseconds in a real one.
     let pace = settings.speed * (HOUR_US / SECOND_US) as f64;
@@ -93,52 +95,101 @@ pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Resu
     engine.apply_scene(&checked.plan, &files, "demo").await?;
 
     let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
-        let words = format!("listening on {} failed: {e}; name another address with --listen, as 127.0.0.1:0", settings.listen);
+        let words = format!(
+            "listening on {} failed: {e}; name another address with --listen, as 127.0.0.1:0",
+            settings.listen
+        );
         Problem::new("command_line", words)
     })?;
-    let address = listener.local_addr().map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
     let app = App::new(engine.clone(), stores, false).await?;
     let server = tokio::spawn(axum::serve(listener, router(app)).into_future());
 
     let world = (settings.seed, settings.customers);
-    let mut drive = Drive::new(engine.clone(), clock, &checked.plan, world, (start, end), pace)?;
+    let mut drive = Drive::new(
+        engine.clone(),
+        clock,
+        &checked.plan,
+        world,
+        (start, end),
+        pace,
+    )?;
     let url = format!("http://{address}");
     if settings.view == View::Lines {
-        say(&format!("{} simulated customers, seed {}, data in {}, API at {url}", settings.customers, settings.seed, data.display()))?;
+        say(&format!(
+            "{} simulated customers, seed {}, data in {}, API at {url}",
+            settings.customers,
+            settings.seed,
+            data.display()
+        ))?;
     }
     let started = Instant::now();
     drive.import().await?;
-    let footer = Footer { url, key: keys::file(&data).display().to_string() };
-    let last = live(&mut drive, &settings, seconds.map(Duration::from_secs), footer, say).await?;
+    let footer = Footer {
+        url,
+        key: keys::file(&data).display().to_string(),
+    };
+    let last = live(
+        &mut drive,
+        &settings,
+        seconds.map(Duration::from_secs),
+        footer,
+        say,
+    )
+    .await?;
     let seconds = started.elapsed().as_secs_f64();
     server.abort();
     // Stopped, so that no timer fires between what is replayed and what it is compared with.
     engine.stop().await;
     let report = engine.verify().await?;
-    Ok(Ending { last, report, data, listen: address, seconds })
+    Ok(Ending {
+        last,
+        report,
+        data,
+        listen: address,
+        seconds,
+    })
 }
 
 /// From when to when simulated time runs: it ends at the present, so that the data folder can be served on afterwards.
 fn span(now: Micros, seconds: Option<u64>, speed: f64) -> (Micros, Micros) {
     let most = DAYS_MAX * DAY_US;
-    let us = seconds.map_or(most, |s| ((s as f64 * speed * HOUR_US as f64) as i64).min(3 * most));
+    let us = seconds.map_or(most, |s| {
+        ((s as f64 * speed * HOUR_US as f64) as i64).min(3 * most)
+    });
     (now.plus(-us), now)
 }
 
 /// The data folder: as named when it is new or empty, else a new one.
 fn folder(named: Option<&Path>) -> Result<PathBuf> {
-    let fault = |path: &Path, e: std::io::Error| Problem::new("data_unusable", format!("the folder {} cannot be made: {e}", path.display()));
+    let fault = |path: &Path, e: std::io::Error| {
+        Problem::new(
+            "data_unusable",
+            format!("the folder {} cannot be made: {e}", path.display()),
+        )
+    };
     let Some(path) = named else {
         let parent = std::env::temp_dir();
-        let made = tempfile::Builder::new().prefix("luopan-demo-").tempdir_in(&parent).map_err(|e| fault(&parent, e))?;
+        let made = tempfile::Builder::new()
+            .prefix("luopan-demo-")
+            .tempdir_in(&parent)
+            .map_err(|e| fault(&parent, e))?;
         return Ok(made.keep());
     };
     std::fs::create_dir_all(path).map_err(|e| fault(path, e))?;
-    let used = std::fs::read_dir(path).map_err(|e| fault(path, e))?.next().is_some();
+    let used = std::fs::read_dir(path)
+        .map_err(|e| fault(path, e))?
+        .next()
+        .is_some();
     if used {
         return Err(Problem::new(
             "data_unusable",
-            format!("the folder {} is not empty; the demo begins with a fresh one, so name another with --data", path.display()),
+            format!(
+                "the folder {} is not empty; the demo begins with a fresh one, so name another with --data",
+                path.display()
+            ),
         ));
     }
     Ok(path.to_owned())
@@ -156,7 +207,11 @@ async fn live(
         View::Screen => Some(Screen::open(footer)?),
         View::Lines | View::Json => None,
     };
-    let every = if screen.is_some() { DRAWN_EVERY } else { LINE_EVERY };
+    let every = if screen.is_some() {
+        DRAWN_EVERY
+    } else {
+        LINE_EVERY
+    };
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     let started = Instant::now();
@@ -229,8 +284,24 @@ mod tests {
         assert_eq!(s.learned.decisions + s.random.decisions, s.decisions);
         assert!(s.random.decisions > 0 && s.learned.contacts > s.random.contacts);
         assert!(s.events > 600 && s.days > 1.0);
-        assert!(s.segments.iter().any(|g| g.name == "assessed" && g.members > 300), "{:?}", s.segments);
-        assert!(s.budgets.iter().any(|(_, spent, limit)| *spent > 0 && *limit > 0), "{:?}", s.budgets);
-        assert!(s.models.iter().any(|(_, samples)| *samples > 0), "{:?}", s.models);
+        assert!(
+            s.segments
+                .iter()
+                .any(|g| g.name == "assessed" && g.members > 300),
+            "{:?}",
+            s.segments
+        );
+        assert!(
+            s.budgets
+                .iter()
+                .any(|(_, spent, limit)| *spent > 0 && *limit > 0),
+            "{:?}",
+            s.budgets
+        );
+        assert!(
+            s.models.iter().any(|(_, samples)| *samples > 0),
+            "{:?}",
+            s.models
+        );
     }
 }

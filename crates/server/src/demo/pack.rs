@@ -41,7 +41,10 @@ pub(crate) fn load() -> Result<(Checked, Files)> {
         Ok(checked) => Ok((checked, files)),
         Err(faults) => {
             let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Err(Problem::internal(format!("the scene inside the program has faults: {}", words.join("; "))))
+            Err(Problem::internal(format!(
+                "the scene inside the program has faults: {}",
+                words.join("; ")
+            )))
         }
     }
 }
@@ -56,14 +59,34 @@ mod tests {
     fn the_population_knows_exactly_the_products_of_the_pack() {
         let (checked, _) = load().unwrap();
         let catalogue = &checked.plan.catalogues[0];
-        let attribute = |name: &str| catalogue.attributes.iter().position(|a| a.name == name).unwrap();
-        let (kind, risk, term) = (attribute("kind"), attribute("risk_level"), attribute("term_days"));
+        let attribute = |name: &str| {
+            catalogue
+                .attributes
+                .iter()
+                .position(|a| a.name == name)
+                .unwrap()
+        };
+        let (kind, risk, term) = (
+            attribute("kind"),
+            attribute("risk_level"),
+            attribute("term_days"),
+        );
         let mut of_pack: Vec<_> = (catalogue.items.iter())
-            .map(|i| (i.key.as_str(), i.values[kind].clone(), i.values[risk].clone(), i.values[term].clone()))
+            .map(|i| {
+                (
+                    i.key.as_str(),
+                    i.values[kind].clone(),
+                    i.values[risk].clone(),
+                    i.values[term].clone(),
+                )
+            })
             .collect();
         let mut of_world: Vec<_> = (OFFERS.iter())
             .map(|o| {
-                let (risk, term) = (Value::Int(o.risk_level.into()), Value::Int(o.term_days.into()));
+                let (risk, term) = (
+                    Value::Int(o.risk_level.into()),
+                    Value::Int(o.term_days.into()),
+                );
                 (o.key, Value::text(o.kind), risk, term)
             })
             .collect();

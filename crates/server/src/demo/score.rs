@@ -19,7 +19,11 @@ pub(crate) enum Arm {
 impl Arm {
     /// Whose policy this customer is under, for good.
     pub(crate) fn of(customer: &str) -> Self {
-        if hash64(customer.as_bytes()).is_multiple_of(5) { Self::Random } else { Self::Learned }
+        if hash64(customer.as_bytes()).is_multiple_of(5) {
+            Self::Random
+        } else {
+            Self::Learned
+        }
     }
 
     /// Name of the policy in the scene.
@@ -89,7 +93,11 @@ const UNSUBSCRIBED: usize = 2;
 
 impl Score {
     /// A score over customers by name, in the order of their numbers; `window_us` is how long a reward waits for answers.
-    pub(crate) fn new<'n>(start: Micros, window_us: i64, names: impl Iterator<Item = &'n str>) -> Self {
+    pub(crate) fn new<'n>(
+        start: Micros,
+        window_us: i64,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Self {
         Self {
             start,
             bucket_us: 6 * HOUR_US,
@@ -103,12 +111,22 @@ impl Score {
 
     /// Under which policy a customer is.
     pub(crate) fn arm(&self, customer: u32) -> Arm {
-        self.customers.get(customer as usize).map_or(Arm::Random, |c| c.0)
+        self.customers
+            .get(customer as usize)
+            .map_or(Arm::Random, |c| c.0)
     }
 
     /// A decision was made; `contact` when it reached the customer.
-    pub(crate) fn decided(&mut self, customer: u32, decision: DecisionId, contact: bool, at: Micros) {
-        let Some((arm, tally)) = self.customers.get_mut(customer as usize) else { return };
+    pub(crate) fn decided(
+        &mut self,
+        customer: u32,
+        decision: DecisionId,
+        contact: bool,
+        at: Micros,
+    ) {
+        let Some((arm, tally)) = self.customers.get_mut(customer as usize) else {
+            return;
+        };
         tally.decisions += 1.0;
         let arm = *arm as usize;
         let bucket = usize::try_from(at.since(self.start).max(0) / self.bucket_us).unwrap_or(0);
@@ -118,17 +136,28 @@ impl Score {
         self.buckets[bucket][arm].decisions += 1.0;
         if contact {
             self.counts[arm][CONTACTS] += 1;
-            self.open.insert(decision, Open { customer, bucket, at });
+            self.open.insert(
+                decision,
+                Open {
+                    customer,
+                    bucket,
+                    at,
+                },
+            );
         }
     }
 
     /// An answer worth `reward` came to a decision at `at`. One after the window is worth nothing.
     pub(crate) fn rewarded(&mut self, decision: DecisionId, reward: f64, at: Micros) {
-        let Some(open) = self.open.get(&decision).copied() else { return };
+        let Some(open) = self.open.get(&decision).copied() else {
+            return;
+        };
         if at.since(open.at) > self.window_us {
             return;
         }
-        let Some((arm, tally)) = self.customers.get_mut(open.customer as usize) else { return };
+        let Some((arm, tally)) = self.customers.get_mut(open.customer as usize) else {
+            return;
+        };
         tally.reward += reward;
         self.buckets[open.bucket][*arm as usize].reward += reward;
     }
@@ -159,10 +188,17 @@ impl Score {
         let reward: f64 = mine().map(|t| t.reward).sum();
         let [contacts, dismissed, unsubscribed] = self.counts[arm as usize];
         if decisions == 0.0 {
-            return Figures { contacts, dismissed, unsubscribed, ..Figures::default() };
+            return Figures {
+                contacts,
+                dismissed,
+                unsubscribed,
+                ..Figures::default()
+            };
         }
         let mean = reward / decisions;
-        let squares: f64 = mine().map(|t| (t.reward - mean * t.decisions).powi(2)).sum();
+        let squares: f64 = mine()
+            .map(|t| (t.reward - mean * t.decisions).powi(2))
+            .sum();
         let half = 1.959_963_984_540_054 * squares.sqrt() / decisions;
         Figures {
             decisions: decisions as u64,
@@ -202,7 +238,9 @@ mod tests {
 
     #[test]
     fn one_customer_in_five_is_under_the_random_policy() {
-        let random = (0..10_000).filter(|n| Arm::of(&format!("c{n:07}")) == Arm::Random).count();
+        let random = (0..10_000)
+            .filter(|n| Arm::of(&format!("c{n:07}")) == Arm::Random)
+            .count();
         assert!((1_850..2_150).contains(&random), "{random}");
     }
 
@@ -214,7 +252,11 @@ mod tests {
             score.decided(customer, id(customer as u8), true, Micros(0));
         }
         let arm = score.arm(3);
-        let others = if arm == Arm::Learned { Arm::Random } else { Arm::Learned };
+        let others = if arm == Arm::Learned {
+            Arm::Random
+        } else {
+            Arm::Learned
+        };
         score.rewarded(id(3), 1.0, Micros(HOUR_US));
         score.rewarded(id(3), 1.0, Micros(HOUR_US + 1));
         score.rewarded(id(99), 1.0, Micros(1));
@@ -225,7 +267,10 @@ mod tests {
         assert_eq!(score.figures(others).reward, 0.0);
         score.prune(Micros(2 * HOUR_US));
         score.rewarded(id(4), 1.0, Micros(1));
-        assert_eq!(score.figures(score.arm(4)).reward, if score.arm(4) == arm { 1.0 } else { 0.0 });
+        assert_eq!(
+            score.figures(score.arm(4)).reward,
+            if score.arm(4) == arm { 1.0 } else { 0.0 }
+        );
     }
 
     #[test]

@@ -37,13 +37,20 @@ pub(crate) struct Screen {
 }
 
 fn fault(e: std::io::Error) -> Box<Problem> {
-    Problem::new("terminal_unusable", format!("the terminal failed: {e}; write --plain to see lines instead"))
+    Problem::new(
+        "terminal_unusable",
+        format!("the terminal failed: {e}; write --plain to see lines instead"),
+    )
 }
 
 impl Screen {
     pub(crate) fn open(footer: Footer) -> Result<Self> {
         let terminal = ratatui::try_init().map_err(fault)?;
-        Ok(Self { terminal, past: VecDeque::new(), footer })
+        Ok(Self {
+            terminal,
+            past: VecDeque::new(),
+            footer,
+        })
     }
 
     /// True when the person asked to end: `q`, Esc or Ctrl-C.
@@ -52,7 +59,8 @@ impl Screen {
             if let Event::Key(key) = event::read().map_err(fault)?
                 && key.kind == KeyEventKind::Press
             {
-                let ctrl_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+                let ctrl_c =
+                    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
                 if ctrl_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
                     return Ok(true);
                 }
@@ -67,7 +75,9 @@ impl Screen {
             self.past.pop_front();
         }
         let (past, footer) = (&self.past, &self.footer);
-        self.terminal.draw(|frame| draw(frame, snapshot, past, footer)).map_err(fault)?;
+        self.terminal
+            .draw(|frame| draw(frame, snapshot, past, footer))
+            .map_err(fault)?;
         Ok(())
     }
 }
@@ -95,7 +105,10 @@ fn draw(frame: &mut Frame<'_>, s: &Snapshot, past: &VecDeque<u64>, footer: &Foot
     let keys = Line::from(vec![
         " q ".bold().reversed(),
         Span::raw(" ends, checks the log against the state and says what to try next   "),
-        Span::styled(format!("{}  key in {}", footer.url, footer.key), Style::new().fg(Color::DarkGray)),
+        Span::styled(
+            format!("{}  key in {}", footer.url, footer.key),
+            Style::new().fg(Color::DarkGray),
+        ),
     ]);
     frame.render_widget(Paragraph::new(keys).block(Block::bordered()), foot);
 }
@@ -104,7 +117,8 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, s: &Snapshot, past: &VecDeque<u6
     let block = Block::bordered().title(" luopan demo: simulated customers, the real loop ".bold());
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let [left, right] = Layout::horizontal([Constraint::Percentage(62), Constraint::Percentage(38)]).areas(inner);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(62), Constraint::Percentage(38)]).areas(inner);
     let lines = vec![
         Line::from(format!(
             "{}   day {:.1}   {:.1} simulated hours a second",
@@ -123,13 +137,23 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, s: &Snapshot, past: &VecDeque<u6
             "waiting to be folded {}   quarantined {}   {}",
             words::grouped(s.fold_lag),
             words::grouped(s.quarantined),
-            s.models.iter().map(|(n, k)| format!("model {n}: {} samples", words::grouped(*k))).collect::<Vec<_>>().join("   ")
+            s.models
+                .iter()
+                .map(|(n, k)| format!("model {n}: {} samples", words::grouped(*k)))
+                .collect::<Vec<_>>()
+                .join("   ")
         )),
     ];
     frame.render_widget(Paragraph::new(lines), left);
     let width = usize::from(right.width);
-    let shown: Vec<u64> = past.iter().skip(past.len().saturating_sub(width)).copied().collect();
-    let curve = Sparkline::default().data(shown).style(Style::new().fg(Color::Green));
+    let shown: Vec<u64> = past
+        .iter()
+        .skip(past.len().saturating_sub(width))
+        .copied()
+        .collect();
+    let curve = Sparkline::default()
+        .data(shown)
+        .style(Style::new().fg(Color::Green));
     frame.render_widget(curve, right);
 }
 
@@ -139,14 +163,24 @@ fn draw_chart(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
     let bottom = all().map(|p| p.1).fold(0.0f64, f64::min) * 1.1;
     let end = s.days.max(1.0);
     let line = |name: &'static str, color: Color| {
-        Dataset::default().name(name).marker(Marker::Braille).graph_type(GraphType::Line).style(Style::new().fg(color))
+        Dataset::default()
+            .name(name)
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+            .style(Style::new().fg(color))
     };
     let chart = Chart::new(vec![
         line("random", RANDOM).data(&s.random_series),
         line("learned", LEARNED).data(&s.learned_series),
     ])
-    .block(Block::bordered().title(" reward of a decision, by the day it was made (the newest days are still being answered) "))
-    .x_axis(Axis::default().bounds([0.0, end]).labels(["day 0".to_owned(), format!("day {end:.0}")]))
+    .block(Block::bordered().title(
+        " reward of a decision, by the day it was made (the newest days are still being answered) ",
+    ))
+    .x_axis(
+        Axis::default()
+            .bounds([0.0, end])
+            .labels(["day 0".to_owned(), format!("day {end:.0}")]),
+    )
     .y_axis(Axis::default().bounds([bottom, top]).labels([
         format!("{bottom:.3}"),
         format!("{:.3}", f64::midpoint(bottom, top)),
@@ -168,9 +202,20 @@ fn draw_score(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
         ])
         .style(Style::new().fg(color))
     };
-    let head = ["policy", "decisions", "contacts", "reward each", "95 % interval", "dismissed", "unsubscribed"];
+    let head = [
+        "policy",
+        "decisions",
+        "contacts",
+        "reward each",
+        "95 % interval",
+        "dismissed",
+        "unsubscribed",
+    ];
     let table = Table::new(
-        [row("learned", &s.learned, LEARNED), row("random", &s.random, RANDOM)],
+        [
+            row("learned", &s.learned, LEARNED),
+            row("random", &s.random, RANDOM),
+        ],
         [
             Constraint::Length(9),
             Constraint::Length(10),
@@ -182,21 +227,39 @@ fn draw_score(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
         ],
     )
     .header(Row::new(head).bold())
-    .block(Block::bordered().title(format!(" four customers of five learned, one of five random: {} ", words::lift(s))));
+    .block(Block::bordered().title(format!(
+        " four customers of five learned, one of five random: {} ",
+        words::lift(s)
+    )));
     frame.render_widget(table, area);
 }
 
 fn draw_lower(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
-    let [left, right] = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
     let budgets = s.budgets.iter().map(|(name, spent, limit)| {
-        let share = if *limit > 0 { format!("{:.1} %", 100.0 * *spent as f64 / *limit as f64) } else { String::new() };
+        let share = if *limit > 0 {
+            format!("{:.1} %", 100.0 * *spent as f64 / *limit as f64)
+        } else {
+            String::new()
+        };
         Row::new([name.clone(), words::grouped(spent.unsigned_abs()), share])
     });
-    let budgets = Table::new(budgets, [Constraint::Fill(1), Constraint::Length(14), Constraint::Length(8)])
-        .header(Row::new(["budget", "used", ""]).bold())
-        .block(Block::bordered());
+    let budgets = Table::new(
+        budgets,
+        [
+            Constraint::Fill(1),
+            Constraint::Length(14),
+            Constraint::Length(8),
+        ],
+    )
+    .header(Row::new(["budget", "used", ""]).bold())
+    .block(Block::bordered());
     frame.render_widget(budgets, left);
-    let segments = s.segments.iter().map(|g| Row::new([g.name.clone(), words::grouped(g.members)]));
+    let segments = s
+        .segments
+        .iter()
+        .map(|g| Row::new([g.name.clone(), words::grouped(g.members)]));
     let segments = Table::new(segments, [Constraint::Fill(1), Constraint::Length(14)])
         .header(Row::new(["segment", "customers"]).bold())
         .block(Block::bordered());
@@ -216,24 +279,55 @@ mod tests {
             now: Micros(1_788_220_800_000_000),
             days: 12.5,
             events: 1_234_567,
-            learned: Figures { decisions: 9_000, mean: 0.0712, low: 0.065, high: 0.077, ..Figures::default() },
-            random: Figures { decisions: 2_200, mean: 0.0301, low: 0.024, high: 0.036, ..Figures::default() },
+            learned: Figures {
+                decisions: 9_000,
+                mean: 0.0712,
+                low: 0.065,
+                high: 0.077,
+                ..Figures::default()
+            },
+            random: Figures {
+                decisions: 2_200,
+                mean: 0.0301,
+                low: 0.024,
+                high: 0.036,
+                ..Figures::default()
+            },
             learned_series: vec![(1.0, 0.03), (2.0, 0.05), (12.0, 0.08)],
             random_series: vec![(1.0, 0.03), (12.0, 0.03)],
             budgets: vec![("simulated:fund/contacts/day-20697".into(), 50, 200)],
-            segments: vec![SegmentCount { name: "silent".into(), rule: String::new(), members: 321 }],
+            segments: vec![SegmentCount {
+                name: "silent".into(),
+                rule: String::new(),
+                members: 321,
+            }],
             ..Snapshot::default()
         };
-        let footer = Footer { url: "http://127.0.0.1:7700".into(), key: "/d/api-key".into() };
+        let footer = Footer {
+            url: "http://127.0.0.1:7700".into(),
+            key: "/d/api-key".into(),
+        };
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|f| draw(f, &s, &VecDeque::from([3, 5, 8]), &footer)).unwrap();
+        terminal
+            .draw(|f| draw(f, &s, &VecDeque::from([3, 5, 8]), &footer))
+            .unwrap();
         terminal.backend().to_string()
     }
 
     #[test]
     fn the_view_shows_both_policies_budget_and_segments() {
         let text = drawn(110, 40);
-        for word in ["1,234,567", "0.0712", "0.0650 to 0.0770", "0.0301", "25.0 %", "silent", "321", "day 12.5", "/d/api-key"] {
+        for word in [
+            "1,234,567",
+            "0.0712",
+            "0.0650 to 0.0770",
+            "0.0301",
+            "25.0 %",
+            "silent",
+            "321",
+            "day 12.5",
+            "/d/api-key",
+        ] {
             assert!(text.contains(word), "`{word}` is not in\n{text}");
         }
     }

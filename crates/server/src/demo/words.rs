@@ -18,15 +18,21 @@ pub(crate) fn grouped(n: u64) -> String {
 
 /// A time to the minute, UTC.
 pub(crate) fn time(at: Micros) -> String {
-    jiff::Timestamp::from_microsecond(at.0)
-        .map_or_else(|_| at.0.to_string(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+    jiff::Timestamp::from_microsecond(at.0).map_or_else(
+        |_| at.0.to_string(),
+        |t| t.strftime("%Y-%m-%d %H:%M").to_string(),
+    )
 }
 
 /// How the two policies stand to each other.
 pub(crate) fn lift(s: &Snapshot) -> String {
     let (learned, random) = (&s.learned, &s.random);
     if learned.low > random.high {
-        let times = if random.mean > 0.0 { format!(" ({:.1} times as much)", learned.mean / random.mean) } else { String::new() };
+        let times = if random.mean > 0.0 {
+            format!(" ({:.1} times as much)", learned.mean / random.mean)
+        } else {
+            String::new()
+        };
         format!("learned is ahead{times}")
     } else if random.low > learned.high {
         "random is ahead".to_owned()
@@ -37,8 +43,14 @@ pub(crate) fn lift(s: &Snapshot) -> String {
 
 /// One line for a log.
 pub(crate) fn line(s: &Snapshot) -> String {
-    let f = |name: &str, f: &super::score::Figures| format!("{name} {:.4} [{:.4}, {:.4}]", f.mean, f.low, f.high);
-    let models: Vec<String> = s.models.iter().map(|(n, k)| format!("{n} {}", grouped(*k))).collect();
+    let f = |name: &str, f: &super::score::Figures| {
+        format!("{name} {:.4} [{:.4}, {:.4}]", f.mean, f.low, f.high)
+    };
+    let models: Vec<String> = s
+        .models
+        .iter()
+        .map(|(n, k)| format!("{n} {}", grouped(*k)))
+        .collect();
     format!(
         "day {:>5.1}  events {:>10} ({:>6.0}/s)  decisions {:>8} ({:>5.0}/s)  reward {}  {}  samples {}  lag {}",
         s.days,
@@ -68,8 +80,17 @@ mod tests {
 
     #[test]
     fn nobody_is_ahead_while_the_intervals_overlap() {
-        let figures = |low: f64, high: f64| Figures { mean: f64::midpoint(low, high), low, high, ..Figures::default() };
-        let mut s = Snapshot { learned: figures(0.1, 0.3), random: figures(0.0, 0.2), ..Snapshot::default() };
+        let figures = |low: f64, high: f64| Figures {
+            mean: f64::midpoint(low, high),
+            low,
+            high,
+            ..Figures::default()
+        };
+        let mut s = Snapshot {
+            learned: figures(0.1, 0.3),
+            random: figures(0.0, 0.2),
+            ..Snapshot::default()
+        };
         assert_eq!(lift(&s), "too close to tell yet");
         s.learned = figures(0.3, 0.5);
         assert_eq!(lift(&s), "learned is ahead (4.0 times as much)");

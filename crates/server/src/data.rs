@@ -102,7 +102,11 @@ impl Opened {
 
     /// Drains and ends the engine and lets go of the folder.
     pub async fn close(self) {
-        let Self { engine, stores, env } = self;
+        let Self {
+            engine,
+            stores,
+            env,
+        } = self;
         engine.stop().await;
         drop((engine, env));
         // A task that just ended may hold the stores for another moment; while it does, the folder is still in use.

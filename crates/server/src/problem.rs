@@ -106,9 +106,7 @@ impl From<luopan_store::Error> for Box<Problem> {
         match error {
             luopan_store::Error::InUse(_) => Problem::new(
                 "data_in_use",
-                format!(
-                    "{error}; a server that runs on it answers the same over HTTP"
-                ),
+                format!("{error}; a server that runs on it answers the same over HTTP"),
             ),
             _ => Problem::new("data_unusable", error.to_string()),
         }

@@ -24,7 +24,13 @@ use std::process::ExitCode;
 
 /// Luopan: events in, decisions out, and it learns from every answer.
 #[derive(Debug, Parser)]
-#[command(name = "luopan", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "luopan",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     common: Common,
@@ -36,7 +42,13 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Data folder
-    #[arg(long, global = true, env = "LUOPAN_DATA", default_value = "luopan-data", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "LUOPAN_DATA",
+        default_value = "luopan-data",
+        value_name = "DIR"
+    )]
     pub data: PathBuf,
     /// How answers are written
     #[arg(long, global = true, value_enum, default_value = "text")]
@@ -119,9 +131,17 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     log_to_stderr(cli.common.format);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return refuse(cli.common.format, &Problem::internal(format!("starting failed: {error}"))),
+        Err(error) => {
+            return refuse(
+                cli.common.format,
+                &Problem::internal(format!("starting failed: {error}")),
+            );
+        }
     };
     let format = cli.common.format;
     let answer = runtime.block_on(cli.command.run(&cli.common));
@@ -143,27 +163,35 @@ fn refuse(format: Format, problem: &Problem) -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let asked = !error.use_stderr();
     let words: Vec<_> = std::env::args().collect();
-    let json = words.windows(2).any(|w| w == ["--format", "json"]) || words.iter().any(|w| w == "--format=json");
+    let json = words.windows(2).any(|w| w == ["--format", "json"])
+        || words.iter().any(|w| w == "--format=json");
     if asked || !json {
         // A closed pipe is the reader's choice, not a fault.
         let _ = error.print();
     } else {
         let text = error.render().to_string();
         let said = text.split("\n\nUsage").next().unwrap_or_default();
-        let words: Vec<&str> = said.split_whitespace().skip_while(|w| *w == "error:").collect();
-        output::error(
-            Format::Json,
-            &Problem::new("command_line", words.join(" ")),
-        );
+        let words: Vec<&str> = said
+            .split_whitespace()
+            .skip_while(|w| *w == "error:")
+            .collect();
+        output::error(Format::Json, &Problem::new("command_line", words.join(" ")));
     }
-    if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+    if asked {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(USAGE)
+    }
 }
 
 /// Structured logs on standard error; `LUOPAN_LOG` says how much (`info`, `luopan_engine=debug`).
 fn log_to_stderr(format: Format) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("LUOPAN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,luopan=info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+    let filter = EnvFilter::try_from_env("LUOPAN_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,luopan=info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second initialisation (in tests) leaves the first in place.
     let _ = match format {

@@ -30,7 +30,9 @@ const FOLD_LAG_MAX: u64 = 20_000;
 const TURN_US_MAX: i64 = 2 * HOUR_US;
 /// Wait for the last entries to be folded, in this environment's time.
 const SETTLE_US: i64 = 30 * SECOND_US;
-/// Longest such wait in real time.
+/// Longest wait for the decisions of a turn to reach the log, in real time.
+const RELAY_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for the last entries, in real time.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
 
 /// What the demo shows.
@@ -62,8 +64,8 @@ pub(crate) struct Snapshot {
     /// And random policy.
     #[serde(skip)]
     pub(crate) random_series: Vec<(f64, f64)>,
-    /// Budgets in their present period: name, spent, limit.
-    pub(crate) budgets: Vec<(String, i64, i64)>,
+    /// Budgets of the scene.
+    pub(crate) budgets: Vec<Budget>,
     /// Segments and their sizes.
     pub(crate) segments: Vec<SegmentCount>,
     /// Models and the samples behind them.
@@ -76,6 +78,36 @@ pub(crate) struct Snapshot {
     pub(crate) decision: Option<DecisionId>,
     /// The customer of it.
     pub(crate) customer: Option<String>,
+}
+
+/// A budget: minor units of its currency, or a count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Budget {
+    /// Name in the scene.
+    pub(crate) name: String,
+    /// Spent or held in the newest period that was drawn on.
+    pub(crate) spent: i64,
+    /// Limit of a period.
+    pub(crate) limit: i64,
+    /// Spent or held in all periods.
+    pub(crate) in_all: i64,
+}
+
+impl Budget {
+    /// From the engine's ledger, whose rows are named `SCENE/BUDGET/PERIOD` after the origin; periods sort by their name.
+    fn of(name: &str, limit: i64, ledger: &[(String, i64)]) -> Self {
+        let mut mine: Vec<_> = ledger
+            .iter()
+            .filter(|(row, _)| row.split('/').nth(1) == Some(name))
+            .collect();
+        mine.sort();
+        Self {
+            name: name.to_owned(),
+            spent: mine.last().map_or(0, |(_, spent)| *spent),
+            limit,
+            in_all: mine.iter().map(|(_, spent)| spent).sum(),
+        }
+    }
 }
 
 /// The fields of a simulated event, for the scene's reward.
@@ -277,6 +309,7 @@ impl Drive {
         self.count(&events);
         self.send(events).await?;
         self.decide(&came).await?;
+        self.confirm().await?;
         self.turns += 1;
         if self.turns.is_multiple_of(256) {
             self.score.prune(until);
@@ -390,9 +423,21 @@ impl Drive {
         Ok(())
     }
 
+    /// Sends receipts of the contacts of this turn, before time moves on: a hold without one runs out. As a channel would,
+    /// it delivers what the log tells it to, so a receipt never overtakes its decision.
+    async fn confirm(&mut self) -> Result<()> {
+        if self.receipts.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        while self.engine.stats().await?.outbox > 0 && started.elapsed() < RELAY_MAX {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.send(Vec::new()).await
+    }
+
     /// Waits until everything sent is folded.
     pub(crate) async fn settle(&mut self) -> Result<()> {
-        self.send(Vec::new()).await?;
         // The engine's own limit is in this environment's time, which now stands still.
         let settled = tokio::time::timeout(SETTLE_MAX, self.engine.settle(SETTLE_US)).await;
         settled.map_err(|_| {
@@ -417,13 +462,6 @@ impl Drive {
             decisions: self.decisions,
         };
         let before = std::mem::replace(&mut self.rates, rates);
-        let limit = |name: &str| {
-            let known = self
-                .limits
-                .iter()
-                .find(|(n, _)| name.split(['/', ':', '@']).any(|part| part == n));
-            known.map_or(0, |(_, limit)| *limit)
-        };
         Ok(Snapshot {
             now,
             days: now.since(self.start) as f64 / (24 * HOUR_US) as f64,
@@ -437,10 +475,10 @@ impl Drive {
             random: self.score.figures(Arm::Random),
             learned_series: self.score.series(Arm::Learned),
             random_series: self.score.series(Arm::Random),
-            budgets: stats
-                .budgets
+            budgets: self
+                .limits
                 .iter()
-                .map(|(n, spent)| (n.clone(), *spent, limit(n)))
+                .map(|(name, limit)| Budget::of(name, *limit, &stats.budgets))
                 .collect(),
             segments,
             models: stats.models,

@@ -104,7 +104,7 @@ fn draw(frame: &mut Frame<'_>, s: &Snapshot, past: &VecDeque<u64>, footer: &Foot
     draw_lower(frame, lower, s);
     let keys = Line::from(vec![
         " q ".bold().reversed(),
-        Span::raw(" ends, checks the log against the state and says what to try next   "),
+        Span::raw(" ends, verifies and says what to try next   "),
         Span::styled(
             format!("{}  key in {}", footer.url, footer.key),
             Style::new().fg(Color::DarkGray),
@@ -237,24 +237,24 @@ fn draw_score(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
 fn draw_lower(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(area);
-    let budgets = s.budgets.iter().map(|(name, spent, limit)| {
-        let share = if *limit > 0 {
-            format!("{:.1} %", 100.0 * *spent as f64 / *limit as f64)
+    let budgets = s.budgets.iter().map(|b| {
+        let share = if b.limit > 0 {
+            format!("{:.1} %", 100.0 * b.spent as f64 / b.limit as f64)
         } else {
             String::new()
         };
-        Row::new([name.clone(), words::grouped(spent.unsigned_abs()), share])
+        let grouped = |n: i64| words::grouped(n.unsigned_abs());
+        Row::new([b.name.clone(), grouped(b.spent), share, grouped(b.in_all)])
     });
-    let budgets = Table::new(
-        budgets,
-        [
-            Constraint::Fill(1),
-            Constraint::Length(14),
-            Constraint::Length(8),
-        ],
-    )
-    .header(Row::new(["budget", "used", ""]).bold())
-    .block(Block::bordered());
+    let widths = [
+        Constraint::Fill(1),
+        Constraint::Length(12),
+        Constraint::Length(8),
+        Constraint::Length(14),
+    ];
+    let budgets = Table::new(budgets, widths)
+        .header(Row::new(["budget", "today", "", "in all"]).bold())
+        .block(Block::bordered());
     frame.render_widget(budgets, left);
     let segments = s
         .segments
@@ -269,6 +269,7 @@ fn draw_lower(frame: &mut Frame<'_>, area: Rect, s: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::drive::Budget;
     use luopan_engine::api::SegmentCount;
     use luopan_kernel::time::Micros;
     use ratatui::Terminal;
@@ -295,7 +296,12 @@ mod tests {
             },
             learned_series: vec![(1.0, 0.03), (2.0, 0.05), (12.0, 0.08)],
             random_series: vec![(1.0, 0.03), (12.0, 0.03)],
-            budgets: vec![("simulated:fund/contacts/day-20697".into(), 50, 200)],
+            budgets: vec![Budget {
+                name: "contacts".into(),
+                spent: 50,
+                limit: 200,
+                in_all: 4_321,
+            }],
             segments: vec![SegmentCount {
                 name: "silent".into(),
                 rule: String::new(),
@@ -323,6 +329,7 @@ mod tests {
             "0.0650 to 0.0770",
             "0.0301",
             "25.0 %",
+            "4,321",
             "silent",
             "321",
             "day 12.5",

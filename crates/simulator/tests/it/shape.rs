@@ -5,7 +5,7 @@ use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros};
 use luopan_kernel::value::Value;
 use luopan_simulator::catalogue::OFFERS;
-use luopan_simulator::truth::{hidden_type, reward, truth};
+use luopan_simulator::truth::{reward, truth};
 use luopan_simulator::{Population, SimEvent};
 use std::collections::BTreeMap;
 

@@ -72,7 +72,7 @@ struct Waiting {
     holds: Vec<(Micros, DecisionId)>,
     rewards: Vec<(Micros, Micros, DecisionId)>,
     outcomes: Vec<(DecisionId, Micros)>,
-    delivered: BTreeSet<DecisionId>,
+    receipts: BTreeMap<DecisionId, bool>,
 }
 
 /// Heads of all partitions, streams included.
@@ -208,9 +208,7 @@ impl Told {
                     self.voided.insert(decision);
                 } else if !self.decisions_in_log.contains(&decision) {
                     self.receipts_that_overtook += 1;
-                    if delivered {
-                        w.delivered.insert(decision);
-                    }
+                    w.receipts.entry(decision).or_insert(delivered);
                 }
             }
             (kind, _) => self.broken.push(format!(
@@ -236,10 +234,10 @@ impl Told {
         };
         let at = record.request.moment.now;
         if !record.decision.debits.is_empty() {
-            if w.delivered.contains(&decision) {
-                self.posted.insert(decision);
-            } else {
-                w.holds.push((record.valid_until, decision));
+            match w.receipts.get(&decision) {
+                Some(true) => drop(self.posted.insert(decision)),
+                Some(false) => drop(self.voided.insert(decision)),
+                None => w.holds.push((record.valid_until, decision)),
             }
         }
         if record.policy == "learned" && record.withheld.is_none() {

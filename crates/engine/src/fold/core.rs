@@ -238,12 +238,21 @@ fn on_decision(
         return;
     };
     // What was debited is held whatever became of the policy since.
+    let receipt = early_receipt(row, decision);
     if let Some(due) = context_time(event, "luopan.valid_until") {
         let debits = match context(event, "luopan.debits") {
             Some(Value::Text(t)) => row::debits_from_text(t),
             _ => Vec::new(),
         };
-        if !debits.is_empty() {
+        if debits.is_empty() {
+            // Nothing is held.
+        } else if receipt == Some(Receipt::Delivered) {
+            effects.posted += 1;
+        } else if receipt == Some(Receipt::Failed) {
+            effects
+                .voided
+                .extend(debits.into_iter().map(|d| (decision, d)));
+        } else {
             row.holds.push(Hold {
                 decision,
                 due,
@@ -266,8 +275,11 @@ fn on_decision(
         return;
     };
     let null = matches!(event.property("null"), Value::Bool(true));
-    // A rehearsal reaches nobody: no answer can come, and silence is none.
-    if (null && !policy.null_action.is_arm) || event.origin == Origin::DryRun {
+    // A rehearsal, like what failed, reaches nobody: no answer can come, and silence is none.
+    if (null && !policy.null_action.is_arm)
+        || event.origin == Origin::DryRun
+        || receipt == Some(Receipt::Failed)
+    {
         return;
     }
     for index in &policy.rewards {
@@ -317,7 +329,31 @@ fn context_time(event: &Event<'_>, name: &str) -> Option<Micros> {
     }
 }
 
-/// A delivery receipt posts the hold; a failure voids it, and no reward is awaited of what never arrived.
+/// What a delivery receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receipt {
+    Delivered,
+    Failed,
+}
+
+/// Marks a receipt among the outcomes that are remembered; no reward has this number, for a reward's name has no dot.
+fn receipt_no() -> u64 {
+    luopan_kernel::id::hash64(RECEIPT_TYPE.as_bytes())
+}
+
+/// The receipt of a decision that reached the log before the decision did.
+fn early_receipt(row: &CustomerRow, decision: DecisionId) -> Option<Receipt> {
+    let no = receipt_no();
+    let early = (row.recent.iter()).find(|r| r.reward == no && r.decision == Some(decision))?;
+    Some(if early.value > 0.0 {
+        Receipt::Delivered
+    } else {
+        Receipt::Failed
+    })
+}
+
+/// A delivery receipt posts the hold; a failure voids it, and no reward is awaited of what never arrived. A receipt that
+/// overtook its decision on the way to the log is remembered: what was sent must not be given back.
 fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
     let (Value::Text(id), Value::Text(status)) =
         (event.property("decision_id"), event.property("status"))
@@ -331,10 +367,14 @@ fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
     if !delivered && status != "failed" {
         return;
     }
+    let mut known = false;
     if !delivered {
+        let before = row.pending.len();
         row.pending.retain(|p| p.decision != decision);
+        known = row.pending.len() < before;
     }
     for hold in row.holds.extract_if(.., |h| h.decision == decision) {
+        known = true;
         if delivered {
             effects.posted += 1;
         } else {
@@ -342,6 +382,16 @@ fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
                 .voided
                 .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
         }
+    }
+    if !known && early_receipt(row, decision).is_none() {
+        let receipt = Recent {
+            reward: receipt_no(),
+            decision: Some(decision),
+            occurred_at: event.occurred_at,
+            at: event.received_at,
+            value: if delivered { 1.0 } else { 0.0 },
+        };
+        remember(row, effects, receipt);
     }
 }
 
@@ -444,8 +494,14 @@ fn take_outcome(
 ) {
     let now = row.profile.last_log_time;
     apply_outcome(scene, row, effects, &outcome, None, now);
+    remember(row, effects, outcome);
+}
+
+/// Keeps what may belong to a decision that reaches the log after it.
+fn remember(row: &mut CustomerRow, effects: &mut Effects, recent: Recent) {
+    let now = row.profile.last_log_time;
     row.recent.retain(|r| now.since(r.at) <= RECENT_US);
-    row.recent.push(outcome);
+    row.recent.push(recent);
     if row.recent.len() > RECENT_MAX {
         row.recent.remove(0);
         effects.forgotten += 1;

@@ -87,6 +87,48 @@ async fn an_intent_that_expires_gives_its_money_back_and_a_confirmed_one_does_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_that_overtakes_its_decision_counts() {
+    let w = World::new(SHOP).await;
+    for i in 0..40 {
+        let set = [("age", Raw::Int(30)), ("consent", Raw::Bool(true))];
+        w.ingest(&[Ok(w.incoming(&format!("c{i}"), "luopan.customer", &set))])
+            .await;
+    }
+    w.settle().await;
+    // The decision's event reaches the log through the outbox; the receipt is sent at once.
+    for i in 0..40 {
+        let customer = format!("c{i}");
+        let id = w.decide("capped", &customer).await.unwrap();
+        let id = id.record.request.decision.to_string();
+        let status = ["delivered", "failed"][i % 2];
+        w.ingest(&[Ok(w.incoming(
+            &customer,
+            "luopan.receipt",
+            &[
+                ("decision_id", Raw::Text(id.into())),
+                ("status", Raw::Text(status.into())),
+            ],
+        ))])
+        .await;
+    }
+    let spent = async |w: &World| {
+        let budgets = w.engine.stats().await.unwrap().budgets;
+        budgets
+            .into_iter()
+            .find(|(n, _)| n == "shop/points/total")
+            .map(|(_, n)| n)
+    };
+    w.settle().await;
+    assert_eq!(spent(&w).await, Some(20), "what failed is given back");
+    w.env.pass(2 * HOUR_US);
+    for i in 0..40 {
+        w.event(&format!("c{i}"), "visit", &[]).await;
+    }
+    assert_eq!(spent(&w).await, Some(20), "what was delivered is not");
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_never_arrived_teaches_nothing() {
     let w = World::new(SHOP).await;
     let failed = w

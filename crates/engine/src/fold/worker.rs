@@ -652,6 +652,9 @@ async fn look_again(
         return Ok(());
     };
     loop {
+        // Read before identity is looked at, as in a fold: the mark may be that of a link which this map does not know yet, and
+        // taking it away would leave the membership of an older identity for good.
+        let linked_at = inner.identity.epoch_row(id);
         let canonical = inner.identity.customer(name.1) == name.1;
         let linked = if canonical {
             inner.identity.identifiers(name.1)
@@ -665,6 +668,7 @@ async fn look_again(
             return Ok(());
         };
         let mut commit = Commit::new(Durability::Replayable);
+        commit.expect.push(linked_at);
         commit.expect.push(Expect {
             key: keys[0].clone(),
             value: Some(token),
@@ -719,6 +723,11 @@ async fn look_again(
             }
             return Ok(());
         }
+        // The mark stays in State: whoever starts next finds it.
+        if inner.stopping() {
+            return Ok(());
+        }
+        inner.env.sleep(1_000).await;
     }
 }
 

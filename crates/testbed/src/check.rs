@@ -177,9 +177,11 @@ async fn names(
     let ids: Vec<_> = ids.into_iter().collect();
     let found = stores.keys.reveal(DEFAULT_TENANT, &ids).await;
     let found = found.map_err(|e| e.to_string())?;
+    // A linked identifier has entries of its own, though nobody sent it anything: outcomes are forwarded to it.
     let known: BTreeSet<&String> = (said.events_sent.values())
         .chain(said.decisions_sent.values())
         .map(|(customer, _)| customer)
+        .chain(said.ties.keys().flat_map(|(a, b)| [a, b]))
         .collect();
     let mut out = BTreeMap::new();
     for (id, name) in ids.into_iter().zip(found) {

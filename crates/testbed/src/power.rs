@@ -8,6 +8,11 @@ use std::process::Command;
 /// Where the shim's sources are.
 pub const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/shim");
 
+/// When a new name is durable: once its file or its folder was synced, as ext4, xfs and btrfs keep it. By POSIX alone
+/// (`strict`) only the folder's sync counts, which fjall leaves out for files of separated values; see
+/// `docs/decisions/0006-fjall.md`.
+const NAMES: &str = "with-file";
+
 /// What of the writes that were not synced survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
@@ -92,7 +97,8 @@ impl Power {
     pub fn watch(&self, command: &mut Command, root: &Path) {
         command
             .env("LUOPAN_POWERLOSS_ROOT", root)
-            .env("LUOPAN_POWERLOSS_JOURNAL", &self.journal);
+            .env("LUOPAN_POWERLOSS_JOURNAL", &self.journal)
+            .env("LUOPAN_POWERLOSS_CREATE", NAMES);
         preload(command, &self.library);
     }
 

@@ -6,6 +6,7 @@ use luopan_testbed::rounds::{Report, Rounds};
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -48,7 +49,10 @@ fn run(rounds: &Rounds) -> Report {
 }
 
 /// The laws stand, and they were put to the test.
-fn whole(rounds: &Rounds, report: &Report) {
+fn whole(folder: TempDir, rounds: &Rounds, report: &Report) {
+    if !report.said.broken.is_empty() {
+        eprintln!("kept for a look: {}", folder.keep().display());
+    }
     assert_eq!(
         report.said.broken,
         Vec::<String>::new(),
@@ -70,7 +74,7 @@ fn whole(rounds: &Rounds, report: &Report) {
 fn what_was_acknowledged_survives_kills() {
     let folder = tempfile::tempdir().unwrap();
     let rounds = rounds(folder.path());
-    whole(&rounds, &run(&rounds));
+    whole(folder, &rounds, &run(&rounds));
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn what_was_acknowledged_survives_power_losses() {
         ..rounds(folder.path())
     };
     let report = run(&rounds);
-    whole(&rounds, &report);
+    whole(folder, &rounds, &report);
     assert!(
         report.losses > rounds.rounds / 2 && report.writes_dropped > 0,
         "{} losses took {} writes: the power was never really gone",

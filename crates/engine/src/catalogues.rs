@@ -9,12 +9,14 @@ use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::plan::{ItemPlan, ScenePlan};
 use luopan_kernel::value::Value;
-use luopan_store::{Table, Write};
+use luopan_store::{Row, Table, Write};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Format of an item's row.
+const FORMAT: u8 = 1;
 const ENVIRONMENT: PartitionId = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
 /// Rows or bytes read at once.
 const READ_ROWS: usize = 10_000;
@@ -36,8 +38,48 @@ impl Catalogues {
 
 /// An item as imported: values by attribute name, so that a later plan may have other attributes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Imported {
+pub(crate) struct Imported {
     values: Vec<(String, Value<'static>)>,
+}
+
+impl Imported {
+    /// The value of its row.
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut out = vec![FORMAT];
+        // Values are finite and names are text: this cannot fail.
+        out.extend(serde_json::to_vec(self).unwrap_or_default());
+        Bytes::from(out)
+    }
+
+    /// Catalogue and key, and the item, of a row.
+    pub(crate) fn decode(row: &Row) -> luopan_store::Result<(SceneNo, u16, String, Self)> {
+        let corrupt = |cause: String| luopan_store::Error::Corrupt {
+            store: "state",
+            at: format!("catalogue item {}", String::from_utf8_lossy(&row.key)),
+            cause,
+        };
+        let (Some((scene, rest)), Some((format, json))) =
+            (row.key.split_first_chunk::<2>(), row.value.split_first())
+        else {
+            return Err(corrupt("a key and a value are wanted".into()));
+        };
+        let Some((catalogue, name)) = rest.split_first_chunk::<2>() else {
+            return Err(corrupt("a key with a catalogue is wanted".into()));
+        };
+        if *format != FORMAT {
+            return Err(corrupt(format!(
+                "it has format {format}, this program reads up to {FORMAT}; use a newer program"
+            )));
+        }
+        let name = std::str::from_utf8(name).map_err(|e| corrupt(e.to_string()))?;
+        let item = serde_json::from_slice(json).map_err(|e| corrupt(e.to_string()))?;
+        Ok((
+            SceneNo(u16::from_be_bytes(*scene)),
+            u16::from_be_bytes(*catalogue),
+            name.to_owned(),
+            item,
+        ))
+    }
 }
 
 fn parse(event: &Event<'_>) -> Option<(u16, String, Imported)> {
@@ -67,11 +109,9 @@ pub(crate) fn item_write(entry: &Entry<'_>) -> Option<Write> {
         return None;
     }
     let (catalogue, key, imported) = parse(event)?;
-    let mut value = vec![1];
-    value.extend(serde_json::to_vec(&imported).ok()?);
     Some(Write {
         key: rows::item(event.scene, catalogue, &key),
-        value: Some(Bytes::from(value)),
+        value: Some(imported.encode()),
     })
 }
 
@@ -129,19 +169,11 @@ impl Inner {
             let Some(last) = found.last() else { break };
             from = [&last.key[..], &[0]].concat();
             for row in &found {
-                if let (Some(key), Some(json)) = (row.key.get(..4), row.value.get(1..))
-                    && let (Ok(name), Ok(imported)) = (
-                        std::str::from_utf8(&row.key[4..]),
-                        serde_json::from_slice(json),
-                    )
-                {
-                    let scene = SceneNo(u16::from_be_bytes([key[0], key[1]]));
-                    let catalogue = u16::from_be_bytes([key[2], key[3]]);
-                    items
-                        .entry(scene)
-                        .or_default()
-                        .insert((catalogue, name.to_owned()), imported);
-                }
+                let (scene, catalogue, name, imported) = Imported::decode(row)?;
+                items
+                    .entry(scene)
+                    .or_default()
+                    .insert((catalogue, name), imported);
             }
         }
         let none = BTreeMap::new();

@@ -379,7 +379,13 @@ impl Inner {
             };
             let id = self.env.fresh_id();
             rows.push(quarantine::write(
-                id, &scene, now, bad.0, &bad.1, origin, bad.2,
+                id,
+                &scene.plan.name,
+                now,
+                bad.0,
+                &bad.1,
+                origin,
+                bad.2,
             ));
             outcomes[i] = Some(Outcome::Quarantined {
                 quarantine_id: quarantine::id_text(id),
@@ -590,7 +596,7 @@ impl Inner {
                     let raw = format!("{key}: {values:?}");
                     rows.push(quarantine::write(
                         id,
-                        &scene,
+                        &scene.plan.name,
                         now,
                         f.code,
                         &f.reason,

@@ -62,6 +62,14 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
+    /// Remembers a sample, forgetting the oldest.
+    pub(crate) fn remember(&mut self, sample: u128) {
+        self.recent.push_back(sample);
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_format(1);
         w.uint(self.at.0);
@@ -108,10 +116,7 @@ impl Learner {
             if self.recent.contains(&id) {
                 continue;
             }
-            self.recent.push_back(id);
-            if self.recent.len() > REMEMBERED {
-                self.recent.pop_front();
-            }
+            self.remember(id);
             learn(plan, &mut self.state, std::slice::from_ref(&sample));
             new += 1;
         }
@@ -120,7 +125,7 @@ impl Learner {
     }
 }
 
-fn encode_samples(samples: &[Sample]) -> Vec<u8> {
+pub(crate) fn encode_samples(samples: &[Sample]) -> Vec<u8> {
     let mut w = Writer::with_format(1);
     w.uint(samples.len() as u64);
     for s in samples {
@@ -129,7 +134,7 @@ fn encode_samples(samples: &[Sample]) -> Vec<u8> {
     w.into_bytes()
 }
 
-fn decode_samples(message: &[u8]) -> luopan_kernel::codec::Result<Vec<Sample>> {
+pub(crate) fn decode_samples(message: &[u8]) -> luopan_kernel::codec::Result<Vec<Sample>> {
     let mut r = Reader::new(message);
     r.format("sample message", 1)?;
     let n = r.count(8)?;

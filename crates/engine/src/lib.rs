@@ -12,6 +12,8 @@ mod decisions;
 mod engine;
 mod env;
 mod fold;
+#[cfg(test)]
+mod formats;
 mod identity;
 mod ids;
 mod intake;

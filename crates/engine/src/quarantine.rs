@@ -5,7 +5,6 @@ use crate::api::{
     EVENT_BYTES_MAX, IngestReceipt, Input, Quarantined, Refusal, RefusalKind, Result,
 };
 use crate::rows;
-use crate::scenes::SceneRuntime;
 use bytes::Bytes;
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, PartitionId};
@@ -44,7 +43,7 @@ fn parse_id(text: &str) -> Result<[u8; 16]> {
 /// The row of one quarantined input. What is longer than an event may be is cut, and the reason says so.
 pub(crate) fn write(
     id: [u8; 16],
-    scene: &SceneRuntime,
+    scene: &str,
     at: Micros,
     code: &str,
     reason: &str,
@@ -56,7 +55,7 @@ pub(crate) fn write(
         end -= 1;
     }
     let stored = Stored {
-        scene: scene.plan.name.clone(),
+        scene: scene.to_owned(),
         at,
         code: code.to_owned(),
         reason: if end < raw.len() {
@@ -169,7 +168,7 @@ impl Inner {
     }
 }
 
-fn read(key: &[u8], value: &[u8]) -> Option<Quarantined> {
+pub(crate) fn read(key: &[u8], value: &[u8]) -> Option<Quarantined> {
     let id: [u8; 16] = key.try_into().ok()?;
     let (format, json) = value.split_first()?;
     if *format != FORMAT {

@@ -12,7 +12,7 @@ use luopan_kernel::id::{PartitionId, Position};
 pub enum Table {
     /// Profiles: key scene number and identifier.
     Profile = 1,
-    /// Event ids that no longer fit their profile: key expiry, identifier and hash.
+    /// Event ids that no longer fit their profile: key scene, identifier and hash, value the log time from which it may be forgotten.
     Dedup = 2,
     /// Timers: key due time (big-endian microseconds), scene, identifier; value empty.
     Timer = 3,
@@ -32,10 +32,7 @@ pub enum Table {
     Decision = 10,
     /// Decision keys: key scene and idempotency key, value body hash and decision id.
     DecisionKey = 11,
-    /// Holds on budgets: key decision id.
-    Hold = 12,
-    /// Pending rewards: key identifier, due time, decision, reward.
-    Pending = 13,
+    // 12 and 13 were never written and are free.
     /// Rows to be appended to the log: key target partition and stable id.
     Outbox = 14,
     /// Quarantined input: key quarantine id.
@@ -52,7 +49,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order of number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 17] = [
         Self::Profile,
         Self::Dedup,
         Self::Timer,
@@ -64,8 +61,6 @@ impl Table {
         Self::Contacts,
         Self::Decision,
         Self::DecisionKey,
-        Self::Hold,
-        Self::Pending,
         Self::Outbox,
         Self::Quarantine,
         Self::Checkpoint,

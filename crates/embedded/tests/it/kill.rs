@@ -62,7 +62,7 @@ async fn work(stores: Stores, partition: u16, round: u64) {
         let hold = format!("{round} {n}");
         let spend = Commit {
             budgets: vec![change("budget", 1_000_000, 16, partition, 1)],
-            writes: vec![put(key(Table::Hold, partition, &hold), "")],
+            writes: vec![put(key(Table::Dirty, partition, &hold), "")],
             ..Commit::new(Durability::Durable)
         };
         assert!(stores.state.commit(vec![fold]).await.unwrap()[0].is_ok());
@@ -151,7 +151,7 @@ async fn check(stores: &Stores, said: &[String]) {
                 at.0
             );
         }
-        let found = stores.state.scan(Table::Hold, id, b"", None, usize::MAX);
+        let found = stores.state.scan(Table::Dirty, id, b"", None, usize::MAX);
         holds += found.await.unwrap().len();
     }
     let heads: Vec<_> = (0..PARTITIONS).map(PartitionId).collect();
@@ -163,7 +163,7 @@ async fn check(stores: &Stores, said: &[String]) {
             let first: u64 = words[2].parse().unwrap();
             assert!(first < heads[usize::from(p)].0, "lost: {line}");
         } else {
-            let row = key(Table::Hold, p, words[2]);
+            let row = key(Table::Dirty, p, words[2]);
             let found = stores.state.get(&[row]).await.unwrap();
             assert!(found[0].is_some(), "lost: {line}");
         }

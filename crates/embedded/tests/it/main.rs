@@ -1,6 +1,7 @@
 //! The embedded backend passes the suites, holds its folder, and loses nothing acknowledged when it is killed.
 
 mod agree;
+mod disk;
 mod folder;
 mod kill;
 

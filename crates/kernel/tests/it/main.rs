@@ -2,3 +2,4 @@
 
 mod customer;
 mod decision;
+mod log_message;

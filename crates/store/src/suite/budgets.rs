@@ -170,7 +170,7 @@ pub async fn the_last_unit(s: &dyn Subject) {
             let state = state.clone();
             let commit = Commit {
                 checks: vec![check("b", 8, 1, true)],
-                writes: vec![put(key(Table::Hold, 1, t.to_string()), "")],
+                writes: vec![put(key(Table::Dirty, 1, t.to_string()), "")],
                 ..debit(change("b", 8, 8, t % 8, 1))
             };
             tokio::spawn(async move { took(&state, commit).await })
@@ -182,7 +182,7 @@ pub async fn the_last_unit(s: &dyn Subject) {
     }
     assert_eq!(winners, 1);
     let p = luopan_kernel::id::PartitionId(1);
-    let rows = state.scan(Table::Hold, p, b"", None, 200).await.unwrap();
+    let rows = state.scan(Table::Dirty, p, b"", None, 200).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(spent(&state, "b").await, 8);
 }

@@ -176,7 +176,7 @@ pub async fn later_write_wins(s: &dyn Subject) {
 /// Whatever stands against a commit, nothing of it stays: no row, no position, no spend.
 pub async fn a_conflict_leaves_nothing(s: &dyn Subject) {
     let state = with_log(s).await;
-    let row = key(Table::Hold, 1, "h");
+    let row = key(Table::Dirty, 1, "h");
     let whole = || Commit {
         advance: advance(1, 0, 5).advance,
         budgets: vec![super::budgets::change("b", 10, 2, 0, 4)],
@@ -208,7 +208,7 @@ pub async fn a_conflict_leaves_nothing(s: &dyn Subject) {
 /// One conflicting commit of a batch does not stop those behind it.
 pub async fn a_conflict_does_not_stop_the_others(s: &dyn Subject) {
     let state = s.open().await.state;
-    let row = |n: &str| key(Table::Hold, 1, n);
+    let row = |n: &str| key(Table::Dirty, 1, n);
     let bad = Commit {
         expect: vec![Expect {
             key: row("missing"),
@@ -224,7 +224,7 @@ pub async fn a_conflict_does_not_stop_the_others(s: &dyn Subject) {
     let out = state.commit(batch).await.unwrap();
     let took: Vec<bool> = out.iter().map(Result::is_ok).collect();
     assert_eq!(took, [true, false, true]);
-    let rows = scan(&state, Table::Hold, 1, b"", None, 9).await;
+    let rows = scan(&state, Table::Dirty, 1, b"", None, 9).await;
     assert_eq!(rows.len(), 2);
     assert!(state.commit(Vec::new()).await.unwrap().is_empty());
 }

@@ -8,3 +8,5 @@ mod learn;
 mod record;
 mod slate;
 mod world;
+
+pub(crate) use record::golden;

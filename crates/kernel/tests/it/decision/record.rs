@@ -11,7 +11,7 @@ use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use proptest::prelude::*;
 
-/// Compares `bytes` with the golden file `name`; `UPDATE_GOLDEN=1` writes it anew.
+/// Compares `bytes` with the golden file `name`; `LUOPAN_BLESS=1` writes it anew.
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests read the kernel's golden files; the kernel does not"
@@ -20,7 +20,7 @@ pub(crate) fn golden(name: &str, bytes: &[u8]) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("LUOPAN_BLESS").is_some() {
         std::fs::write(&path, bytes).unwrap();
     }
     assert!(

@@ -328,6 +328,7 @@ pub(crate) fn decide(request: Decide) -> Result<Decision, Refusal> {
     let situation = Situation {
         customer: &CustomerSlots { values },
         catalogue: &catalogue,
+        prepared: None,
         contacts: &request.contacts,
         spent: &request.spent,
         model: model.as_ref(),

@@ -5,8 +5,10 @@ use crate::rows;
 use crate::scenes::SceneRuntime;
 use bytes::Bytes;
 use luopan_kernel::catalogue::Catalogue;
+use luopan_kernel::decide::Prepared;
 use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
+use luopan_kernel::plan::policy::PolicyPlan;
 use luopan_kernel::plan::{ItemPlan, ScenePlan};
 use luopan_kernel::value::Value;
 use luopan_store::{Row, Table, Write};
@@ -22,17 +24,53 @@ const ENVIRONMENT: PartitionId = PartitionId(luopan_kernel::ENVIRONMENT_PARTITIO
 const READ_ROWS: usize = 10_000;
 const READ_BYTES: usize = 4 << 20;
 
-/// Catalogues by scene, its version, and number.
+/// Catalogues by scene and its version.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogues {
-    inner: RwLock<BTreeMap<(SceneNo, u32, u16), Arc<Catalogue>>>,
+    inner: RwLock<BTreeMap<(SceneNo, u32), Arc<Snapshot>>>,
+}
+
+/// The catalogues of one scene version at one moment, with its policies made ready for them.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    catalogues: Vec<Arc<Catalogue>>,
+    /// One a policy; none for a policy whose catalogue the plan does not have.
+    prepared: Vec<Option<Prepared>>,
+}
+
+impl Snapshot {
+    fn new(plan: &ScenePlan, catalogues: Vec<Catalogue>) -> Self {
+        let prepare = |policy: &PolicyPlan| {
+            let catalogue = catalogues.get(usize::from(policy.catalogue))?;
+            Some(Prepared::new(plan, policy, catalogue))
+        };
+        Self {
+            prepared: plan.policies.iter().map(prepare).collect(),
+            catalogues: catalogues.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    /// Catalogue `number`.
+    pub(crate) fn catalogue(&self, number: u16) -> Option<&Arc<Catalogue>> {
+        self.catalogues.get(usize::from(number))
+    }
+
+    /// What policy number `policy` decides over.
+    pub(crate) fn of_policy(
+        &self,
+        plan: &ScenePlan,
+        policy: usize,
+    ) -> Option<(&Catalogue, &Prepared)> {
+        let catalogue = plan.policies.get(policy)?.catalogue;
+        let prepared = self.prepared.get(policy)?.as_ref()?;
+        Some((self.catalogue(catalogue)?, prepared))
+    }
 }
 
 impl Catalogues {
-    /// The newest snapshot of a catalogue, laid out for this version of its scene.
-    pub(crate) fn get(&self, scene: &SceneRuntime, catalogue: u16) -> Option<Arc<Catalogue>> {
-        let key = (scene.no, scene.version, catalogue);
-        self.inner.read().get(&key).cloned()
+    /// The newest snapshot, laid out for this version of its scene.
+    pub(crate) fn get(&self, scene: &SceneRuntime) -> Option<Arc<Snapshot>> {
+        self.inner.read().get(&(scene.no, scene.version)).cloned()
     }
 }
 
@@ -180,10 +218,9 @@ impl Inner {
         let mut built = BTreeMap::new();
         for scene in self.scenes.in_use() {
             let mine = items.get(&scene.no).unwrap_or(&none);
-            for (number, catalogue) in build(&scene.plan, version, mine)?.into_iter().enumerate() {
-                let key = (scene.no, scene.version, number as u16);
-                built.insert(key, Arc::new(catalogue));
-            }
+            let catalogues = build(&scene.plan, version, mine)?;
+            let snapshot = Snapshot::new(&scene.plan, catalogues);
+            built.insert((scene.no, scene.version), Arc::new(snapshot));
         }
         *self.catalogues.inner.write() = built;
         Ok(())

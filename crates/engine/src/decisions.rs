@@ -380,7 +380,9 @@ impl Inner {
             moment,
             &p.context,
         );
-        let Some(catalogue) = self.catalogues.get(&p.scene, policy.catalogue) else {
+        let snapshot = self.catalogues.get(&p.scene);
+        let found = snapshot.as_ref().and_then(|s| s.of_policy(plan, p.policy));
+        let Some((catalogue, prepared)) = found else {
             return Err(refusal(
                 "store_unavailable",
                 RefusalKind::Unavailable,
@@ -388,7 +390,7 @@ impl Inner {
             ));
         };
         let model = self.policy_model(&p.scene, policy);
-        let snapshot: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
+        let learned: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
         let id = DecisionId(self.env.fresh_id());
         let seed = self.env.seed();
         let request = Request {
@@ -401,10 +403,11 @@ impl Inner {
         };
         let situation = Situation {
             customer: &slots,
-            catalogue: &catalogue,
+            catalogue,
+            prepared: Some(prepared),
             contacts: &contacts,
             spent: &spent,
-            model: snapshot.as_deref(),
+            model: learned.as_deref(),
         };
         let mut decision = decide(plan, policy, &situation, &request, seed);
         let withheld = (p.attempt >= DECIDE_ATTEMPTS_MAX).then(|| "contention".to_owned());
@@ -422,7 +425,7 @@ impl Inner {
             catalogue_version: catalogue.version,
             model: model
                 .as_ref()
-                .zip(snapshot.as_ref())
+                .zip(learned.as_ref())
                 .map(|(m, s)| ModelUsed {
                     name: m.plan.name.clone(),
                     version: s.samples,
@@ -636,7 +639,8 @@ impl Inner {
         };
         let present = self
             .catalogues
-            .get(&scene, policy.catalogue)
+            .get(&scene)
+            .and_then(|s| s.catalogue(policy.catalogue).cloned())
             .filter(|c| c.version == record.catalogue_version);
         let catalogue = match present {
             Some(c) => Some(c),

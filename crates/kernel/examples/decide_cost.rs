@@ -296,6 +296,7 @@ fn main() {
         let situation = Situation {
             customer: &customer,
             catalogue: &catalogue,
+            prepared: None,
             contacts: &[],
             spent: &[0],
             model: Some(&state),

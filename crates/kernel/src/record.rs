@@ -257,6 +257,7 @@ pub fn recompute(
     let situation = Situation {
         customer: &CustomerSlots { values },
         catalogue,
+        prepared: None,
         contacts: &record.contacts,
         spent: &record.spent,
         model: record.model.as_ref().and(model),

@@ -336,6 +336,15 @@ pub struct ItemSlots {
     attribute: Vec<u32>,
 }
 
+/// Whom an expression asks: the customer (environment and request with it), the product, both, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// A slot of customer, environment or request.
+    pub customer: bool,
+    /// A slot of the item.
+    pub product: bool,
+}
+
 const OF_CUSTOMER: u32 = u32::MAX;
 const KEY: u32 = u32::MAX - 1;
 
@@ -351,6 +360,33 @@ impl ItemSlots {
                 })
                 .collect(),
         }
+    }
+
+    /// The value of slot `id` for an item with this key and these attributes; none for a slot of the customer.
+    fn of_item<'v>(
+        &self,
+        id: SlotId,
+        key: &'v Value<'v>,
+        item: &'v [Value<'v>],
+    ) -> Option<&'v Value<'v>> {
+        match self.attribute.get(usize::from(id.0)) {
+            None | Some(&OF_CUSTOMER) => None,
+            Some(&KEY) => Some(key),
+            Some(attribute) => Some(item.get(*attribute as usize).unwrap_or(&MISSING)),
+        }
+    }
+
+    /// Whom an expression asks.
+    pub fn asked(&self, expr: &Expr) -> Asked {
+        let mut out = Asked::default();
+        visit_slots(expr, &mut |id| {
+            if self.contains(id) {
+                out.product = true;
+            } else {
+                out.customer = true;
+            }
+        });
+        out
     }
 
     /// True when slot `id` tells of the item.
@@ -374,11 +410,29 @@ pub struct ItemLookup<'l> {
 
 impl Lookup for ItemLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
-        match self.slots.attribute.get(usize::from(id.0)) {
-            None | Some(&OF_CUSTOMER) => self.customer.slot(id),
-            Some(&KEY) => self.key,
-            Some(attribute) => self.item.get(*attribute as usize).unwrap_or(&MISSING),
+        match self.slots.of_item(id, self.key, self.item) {
+            Some(value) => value,
+            None => self.customer.slot(id),
         }
+    }
+}
+
+/// The slots of an item alone: those of the customer are missing.
+#[derive(Debug, Clone, Copy)]
+pub struct AloneLookup<'l> {
+    /// Which slots are the item's.
+    pub slots: &'l ItemSlots,
+    /// The item's key, a text.
+    pub key: &'l Value<'l>,
+    /// The item's attributes in the catalogue's order; those past the end are missing.
+    pub item: &'l [Value<'l>],
+}
+
+impl Lookup for AloneLookup<'_> {
+    fn slot(&self, id: SlotId) -> &Value<'_> {
+        self.slots
+            .of_item(id, self.key, self.item)
+            .unwrap_or(&MISSING)
     }
 }
 

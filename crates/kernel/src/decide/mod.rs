@@ -14,6 +14,7 @@ pub mod decision;
 mod explore;
 mod gates;
 mod pick;
+mod prepared;
 mod reads;
 mod score;
 pub mod situation;
@@ -25,13 +26,13 @@ pub use decision::{
     RowSet, RuleCount, Share,
 };
 pub use gates::considered;
+pub use prepared::Prepared;
 pub use situation::{Contact, Forced, Request, Situation};
 pub use trace::CONTRIBUTIONS_MAX;
 
 use crate::plan::ScenePlan;
 use crate::plan::policy::{PolicyPlan, SLATE_MAX, TRACED_MAX};
 use crate::rule::eval;
-use crate::slots::ItemSlots;
 use crate::value::Value;
 use candidates::Candidates;
 use explore::Probabilities;
@@ -48,8 +49,16 @@ pub fn decide(
     request: &Request,
     seed: u64,
 ) -> Decision {
-    let item_slots = ItemSlots::new(scene, policy.catalogue);
-    let reads = Reads::new(scene, policy, &item_slots);
+    let made;
+    let prepared = match situation.prepared {
+        Some(prepared) => prepared,
+        None => {
+            made = Prepared::new(scene, policy, situation.catalogue);
+            &made
+        }
+    };
+    let item_slots = &prepared.item_slots;
+    let reads = Reads::new(scene, policy, item_slots);
     let refusing = gates::refusing(scene, policy, situation, request);
     let positions = request
         .slots
@@ -90,7 +99,7 @@ pub fn decide(
         policy,
         situation,
         request,
-        &item_slots,
+        prepared,
         &mut scoring,
         positions,
     );
@@ -98,14 +107,14 @@ pub fn decide(
     let null_score = if policy.null_action.is_arm {
         scoring.null(
             policy,
-            &Candidates::of_null(situation, &item_slots, &null_name),
+            &Candidates::of_null(situation, item_slots, &null_name),
         )
     } else {
         None
     };
     let candidates = Candidates {
         situation,
-        item_slots: &item_slots,
+        item_slots,
         rows: &survey.rows,
         null: null_score.map(|_| &null_name),
     };

@@ -1,5 +1,6 @@
 //! What a decision is made from: everything that was known, as values. Nothing else may influence a decision.
 
+use super::prepared::Prepared;
 use crate::catalogue::Catalogue;
 use crate::event::Origin;
 use crate::id::{CustomerId, DecisionId};
@@ -31,6 +32,9 @@ pub struct Situation<'a> {
     pub customer: &'a CustomerSlots<'a>,
     /// The policy's catalogue.
     pub catalogue: &'a Catalogue,
+    /// The policy made ready for that catalogue; when none is at hand, it is made for this decision alone. It changes how
+    /// long a decision takes and nothing else.
+    pub prepared: Option<&'a Prepared>,
     /// Recent contacts of all linked identifiers in the scene, ascending by time.
     pub contacts: &'a [Contact],
     /// Spent and held in the present period, one a budget of the scene in its order; a budget past the end has nothing

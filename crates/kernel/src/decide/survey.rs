@@ -1,16 +1,18 @@
-//! Looking at every item once: suitability, exclusions, caps, budgets, score. The result is the availability mask with its
-//! scores, the counts of refusals, and what the commit has to validate. Nothing is allocated per item.
+//! Looking at every item: suitability and exclusions a rule at a time over the whole catalogue, then caps, budgets and score
+//! of each item that is left. The result is the availability mask with its scores, the counts of refusals, and what the
+//! commit has to validate. Nothing is allocated per item.
 
 use super::candidates::Candidates;
 use super::decision::{BudgetCheck, Gate, RuleCount};
 use super::gates::{CappedRows, capped_rows};
+use super::prepared::{Costs, Prepared};
 use super::score::Scoring;
 use super::situation::{Request, Situation};
+use crate::catalogue::Rows;
 use crate::plan::ScenePlan;
 use crate::plan::policy::{CANDIDATES_MAX, PolicyPlan, TRACED_MAX};
-use crate::plan::rule::{NamedRule, Truth};
-use crate::rule::{eval, truth};
-use crate::slots::ItemSlots;
+use crate::plan::rule::NamedRule;
+use crate::rule::eval;
 use crate::value::Value;
 
 /// What refused an item: a gate and the index within the policy's list for that gate.
@@ -92,6 +94,13 @@ impl Tally {
         }
     }
 
+    fn add_all(&mut self, index: usize, refused: &Rows, unknown: &Rows) -> Place {
+        let count = &mut self.counts[index];
+        count.0 += refused.count() as u32;
+        count.1 += refused.count_common(unknown) as u32;
+        (self.gate, index)
+    }
+
     fn add(&mut self, index: usize, unknown: bool) -> Place {
         let count = &mut self.counts[index];
         count.0 += 1;
@@ -106,7 +115,7 @@ pub(super) fn survey(
     policy: &PolicyPlan,
     situation: &Situation<'_>,
     request: &Request,
-    item_slots: &ItemSlots,
+    prepared: &Prepared,
     scoring: &mut Scoring<'_>,
     positions: u32,
 ) -> Survey {
@@ -141,27 +150,54 @@ pub(super) fn survey(
         checks: Vec::new(),
         refused: Vec::new(),
     };
-    for row in 0..looked_at as u32 {
+    let item_slots = &prepared.item_slots;
+    // Rules first, each over all items that are left.
+    let mut left = Rows::from_fn(catalogue.len(), |row| row < looked_at);
+    let rules = (prepared.suitability.iter())
+        .map(|rule| (rule, true))
+        .enumerate()
+        .chain(prepared.exclusions.iter().map(|r| (r, false)).enumerate());
+    for (i, (rule, is_wanted)) in rules {
+        if left.is_empty() {
+            break;
+        }
+        let mask = rule.mask(situation.customer, item_slots, catalogue);
+        let mut refused = left.clone();
+        if is_wanted {
+            refused.drop_all(&mask.yes);
+        } else {
+            let mut passes = mask.yes.clone();
+            passes.add(&mask.unknown);
+            refused.keep(&passes);
+        }
+        left.drop_all(&refused);
+        let tally = if is_wanted {
+            &mut suitability
+        } else {
+            &mut exclusion
+        };
+        let place = tally.add_all(i, &refused, &mask.unknown);
+        (out.refused).extend((refused.iter().take(TRACED_MAX)).map(|row| (row as u32, place)));
+    }
+    let of_customer: Vec<Option<i64>> = (policy.budgets.iter().zip(&prepared.costs))
+        .map(|(spend, costs)| match costs {
+            Costs::Customer => cost(&eval(&spend.cost, situation.customer)),
+            Costs::Products(_) | Costs::Mixed => None,
+        })
+        .collect();
+    // At most this many of the rows that follow are among the first of all that are refused.
+    let mut by_row = 0;
+    for row in left.iter().map(|row| row as u32) {
         let lookup = Candidates::of_row(situation, item_slots, row);
         let refused = 'gates: {
-            for (i, rule) in policy.suitability.iter().enumerate() {
-                match truth(&rule.expr, &lookup) {
-                    Truth::True => {}
-                    t => break 'gates Some(suitability.add(i, t == Truth::Unknown)),
-                }
-            }
-            for (i, rule) in policy.exclusions.iter().enumerate() {
-                match truth(&rule.expr, &lookup) {
-                    Truth::False => {}
-                    t => break 'gates Some(exclusion.add(i, t == Truth::Unknown)),
-                }
-            }
             if let Some(i) = cap_of(&capped, &mut next_capped, row) {
                 break 'gates Some(item_cap.add(i, false));
             }
             costs.fill(0);
             for (i, spend) in policy.budgets.iter().enumerate() {
-                let Some(amount) = cost(&eval(&spend.cost, &lookup)) else {
+                let costs_of = &prepared.costs[i];
+                let amount = costs_of.of(row as usize, of_customer[i], &spend.cost, &lookup);
+                let Some(amount) = amount else {
                     break 'gates Some(budget.add(i, true));
                 };
                 let sum = &mut costs[entry_of[i]];
@@ -180,8 +216,12 @@ pub(super) fn survey(
             None
         };
         match refused {
-            Some(place) if out.refused.len() < TRACED_MAX => out.refused.push((row, place)),
-            Some(_) => {}
+            Some(place) => {
+                if by_row < TRACED_MAX {
+                    out.refused.push((row, place));
+                }
+                by_row += 1;
+            }
             None => {
                 for (b, c) in seen.iter_mut().zip(&costs) {
                     b.keep_largest(*c, positions as usize);
@@ -189,6 +229,8 @@ pub(super) fn survey(
             }
         }
     }
+    out.refused.sort_unstable_by_key(|(row, _)| *row);
+    out.refused.truncate(TRACED_MAX);
     for b in &mut seen {
         let fillable = (positions as usize).min(out.rows.len());
         out.positions = out.positions.min(match b.payable(fillable) {

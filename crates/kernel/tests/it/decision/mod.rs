@@ -5,6 +5,7 @@ mod explore;
 mod gates;
 mod laws;
 mod learn;
+mod masks;
 mod record;
 mod slate;
 mod world;

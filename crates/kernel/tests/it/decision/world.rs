@@ -37,6 +37,7 @@ impl World {
         Situation {
             customer: &self.customer,
             catalogue: &self.catalogue,
+            prepared: None,
             contacts: &self.contacts,
             spent: &self.spent,
             model: self.model.as_ref(),
@@ -125,7 +126,7 @@ fn value(dice: &mut Dice, id: u16) -> Value<'static> {
     }
 }
 
-fn condition(dice: &mut Dice, depth: u32, with_item: bool) -> Expr {
+pub(crate) fn condition(dice: &mut Dice, depth: u32, with_item: bool) -> Expr {
     let s = |id: u16| Box::new(Expr::Slot(SlotId(id)));
     let c = |v: Value<'static>| Box::new(Expr::Const(v));
     if depth == 0 || dice.chance(0.4) {

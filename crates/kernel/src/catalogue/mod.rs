@@ -3,6 +3,10 @@
 //!
 //! This room must never hold an item whose values do not fit the declared attributes, and never more than [`ITEMS_MAX`].
 
+mod masks;
+
+pub use masks::{CatalogueRule, Mask, Rows};
+
 use crate::plan::{CataloguePlan, ITEMS_MAX, ItemPlan};
 use crate::value::Value;
 use std::collections::BTreeMap;

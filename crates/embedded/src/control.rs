@@ -52,6 +52,17 @@ impl EmbeddedControl {
             }
             Err(e) => return Err(unavailable(STORE, "bring up to date", e)),
         }
+        let found: Option<String> = sqlx::query_scalar("SELECT mark FROM folder")
+            .fetch_optional(&pool)
+            .await
+            .map_err(|e| fault("look at its mark", e))?;
+        if folder.gives_mark(STORE, found.as_deref().map(str::as_bytes))? {
+            sqlx::query("INSERT INTO folder (one, mark) VALUES (1, ?)")
+                .bind(folder.mark())
+                .execute(&pool)
+                .await
+                .map_err(|e| fault("write its mark", e))?;
+        }
         let synced = path.parent().map_or(Ok(()), crate::folder::sync_folder);
         synced.map_err(|e| unavailable(STORE, "sync its folder", e))?;
         Ok(Self {

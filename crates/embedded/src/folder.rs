@@ -2,6 +2,7 @@
 //!
 //! It never looks into the stores.
 
+use crate::journal::{MARK_KEY, SYNC_KEY};
 use luopan_kernel::PARTITIONS;
 use luopan_store::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Newest format of a data folder that this program reads and writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -22,12 +24,18 @@ const LOCK_FILE: &str = "lock";
 struct FormatFile {
     format: u32,
     partitions: u16,
+    /// Drawn when the folder is made; every store in it bears it.
+    mark: String,
+    /// True once every store was made: from then on one without the mark is not this folder's.
+    whole: bool,
 }
 
 /// A data folder held by this process.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    mark: String,
+    is_whole: bool,
     _lock: File,
 }
 
@@ -48,11 +56,47 @@ impl Folder {
             sync_folder(parent).map_err(|e| failed("sync the folder above", e))?;
         }
         let lock = lock(path)?;
-        check_format(path)?;
+        let format = check_format(path)?;
         Ok(Arc::new(Self {
             path: path.to_owned(),
+            mark: format.mark,
+            is_whole: format.whole,
             _lock: lock,
         }))
+    }
+
+    /// The mark that every store of the folder bears.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Looks at the mark that `store` bears: true when it is to be given one, since the folder is being made.
+    pub(crate) fn gives_mark(&self, store: &'static str, found: Option<&[u8]>) -> Result<bool> {
+        let cause = match found {
+            Some(mark) if mark == self.mark.as_bytes() => return Ok(false),
+            Some(_) => "it belongs to another data folder",
+            None if !self.is_whole => return Ok(true),
+            None => "it is missing or was emptied",
+        };
+        Err(Error::Corrupt {
+            store,
+            at: self.path.display().to_string(),
+            cause: format!("{cause}; put the whole folder back from one backup"),
+        })
+    }
+
+    /// Notes that every store was made and bears the mark.
+    pub(crate) fn made(&self) -> Result<()> {
+        if self.is_whole {
+            return Ok(());
+        }
+        let format = FormatFile {
+            format: FORMAT,
+            partitions: PARTITIONS,
+            mark: self.mark.clone(),
+            whole: true,
+        };
+        write_format(&self.path, &format)
     }
 
     /// A name in the folder.
@@ -93,11 +137,11 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn check_format(path: &Path) -> Result<()> {
+fn check_format(path: &Path) -> Result<FormatFile> {
     let name = path.join(FORMAT_FILE);
     let found = match std::fs::read(&name) {
         Ok(found) => found,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return write_format(path),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return first_format(path),
         Err(e) => return Err(unavailable("data folder", "read FORMAT", e)),
     };
     // The format number is read first and alone: a newer program may have changed all else.
@@ -127,10 +171,10 @@ fn check_format(path: &Path) -> Result<()> {
             wanted: PARTITIONS.into(),
         });
     }
-    Ok(())
+    Ok(found)
 }
 
-fn write_format(path: &Path) -> Result<()> {
+fn first_format(path: &Path) -> Result<FormatFile> {
     for store in ["main", "keys", "control.sqlite"] {
         if path.join(store).exists() {
             return Err(Error::Corrupt {
@@ -140,14 +184,29 @@ fn write_format(path: &Path) -> Result<()> {
             });
         }
     }
+    let format = FormatFile {
+        format: FORMAT,
+        partitions: PARTITIONS,
+        mark: fresh_mark(path),
+        whole: false,
+    };
+    write_format(path, &format)?;
+    Ok(format)
+}
+
+/// A mark that no other folder has: of the time, the process and the path.
+fn fresh_mark(path: &Path) -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = since.map_or(0, |s| s.as_nanos());
+    let drawn = format!("{nanos} {} {}", std::process::id(), path.display());
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(drawn.as_bytes()))
+}
+
+fn write_format(path: &Path, format: &FormatFile) -> Result<()> {
     let write = || -> std::io::Result<()> {
-        let format = FormatFile {
-            format: FORMAT,
-            partitions: PARTITIONS,
-        };
         let new = path.join("FORMAT.new");
         let mut file = File::create(&new)?;
-        serde_json::to_writer(&mut file, &format)?;
+        serde_json::to_writer(&mut file, format)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
         std::fs::rename(&new, path.join(FORMAT_FILE))?;
@@ -172,6 +231,25 @@ pub(crate) fn unavailable(
         tried: tried.into(),
         cause: cause.to_string(),
     }
+}
+
+/// Sees to it that a database bears the folder's mark.
+pub(crate) fn bear_mark(
+    folder: &Folder,
+    store: &'static str,
+    db: &fjall::Database,
+    rows: &fjall::Keyspace,
+) -> Result<()> {
+    let failed = |e| from_fjall(store, "look at its mark", e);
+    let found = rows.get(MARK_KEY).map_err(failed)?;
+    if folder.gives_mark(store, found.as_deref())? {
+        let mut batch = db.batch().durability(Some(fjall::PersistMode::SyncData));
+        batch.insert(rows, MARK_KEY, folder.mark().as_bytes());
+        // Every synced batch carries this row; see `crate::journal`.
+        batch.insert(rows, SYNC_KEY, 0u64.to_be_bytes());
+        batch.commit().map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// What fjall said, in the words of the store.

@@ -21,6 +21,9 @@ use xxhash_rust::xxh3::Xxh3;
 /// Key of the row that marks a synced batch.
 pub(crate) const SYNC_KEY: [u8; 1] = [254];
 
+/// Key of the row that holds the mark of the data folder.
+pub(crate) const MARK_KEY: [u8; 1] = [253];
+
 const TRAILER: &[u8; 4] = b"FJL\x03";
 
 /// A whole batch.

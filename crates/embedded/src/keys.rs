@@ -3,7 +3,7 @@
 //! Rows: `1, tenant, foreign id` to internal id, and `2, tenant, internal id` to foreign id; tenant is four bytes, big-endian.
 
 use crate::committer::{Committer, Handler};
-use crate::folder::{Folder, from_fjall, unavailable};
+use crate::folder::{Folder, bear_mark, from_fjall, unavailable};
 use crate::journal::SYNC_KEY;
 use crate::state::blocking;
 use crate::{Options, journal, layout};
@@ -12,7 +12,7 @@ use fjall::{Database, Keyspace, PersistMode, Readable};
 use luopan_kernel::id::{IdentifierId, TenantId};
 use luopan_store::{Error, ForeignId, Keys, Resolved, Result, limits};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 const STORE: &str = "key store";
@@ -25,6 +25,7 @@ const DIRECT_ROWS_MAX: usize = 8;
 pub(crate) struct EmbeddedKeys {
     // Dropped first, so that the thread has ended before the database closes.
     committer: Committer<Job>,
+    broken: Arc<OnceLock<String>>,
     rows: Keyspace,
     db: Database,
     _folder: Arc<Folder>,
@@ -52,17 +53,20 @@ impl EmbeddedKeys {
             layout::database(&path, options.keys_cache_bytes, options.workers).map_err(failed)?;
         let rows = layout::keys(&db).map_err(failed)?;
         layout::sync_names(&path).map_err(|e| unavailable(STORE, "sync its folders", e))?;
+        bear_mark(folder, STORE, &db, &rows)?;
         let sync = match rows.get(SYNC_KEY).map_err(failed)? {
             Some(found) => <[u8; 8]>::try_from(&found[..]).map_or(0, u64::from_be_bytes),
             None => 0,
         };
+        let broken = Arc::new(OnceLock::new());
         let writer = Writer {
             db: db.clone(),
             rows: rows.clone(),
             sync,
-            broken: None,
+            broken: Arc::clone(&broken),
         };
         Ok(Self {
+            broken,
             committer: Committer::start(STORE, writer)?,
             rows,
             db,
@@ -171,6 +175,13 @@ impl Keys for EmbeddedKeys {
         .await
     }
 
+    async fn writable(&self) -> Result<()> {
+        match self.broken.get() {
+            None => Ok(()),
+            Some(why) => Err(unavailable(STORE, "write", why)),
+        }
+    }
+
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()> {
         let ids = ids.to_vec();
         self.committer
@@ -188,7 +199,7 @@ struct Writer {
     db: Database,
     rows: Keyspace,
     sync: u64,
-    broken: Option<String>,
+    broken: Arc<OnceLock<String>>,
 }
 
 /// Rows as the group leaves them.
@@ -245,7 +256,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: Group) -> std::result::Result<(), String> {
-        if let Some(why) = &self.broken {
+        if let Some(why) = self.broken.get() {
             return Err(why.clone());
         }
         if group.foreign.is_empty() {
@@ -269,7 +280,8 @@ impl Writer {
         batch.commit().map_err(|e| {
             let why = format!("{e}; nothing more is written until the store is opened again");
             tracing::error!(store = STORE, cause = %e, "a group could not be written");
-            self.broken = Some(why.clone());
+            // The first cause stays.
+            let _ = self.broken.set(why.clone());
             why
         })
     }

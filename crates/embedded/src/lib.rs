@@ -1,6 +1,7 @@
 //! One-machine backends: fjall for log, state and keys, SQLite for the control plane, in one folder.
 //!
-//! Layout of the folder: `FORMAT` (what wrote it), `lock` (one process at a time), `main/` (log and state, one atomic batch for
+//! Layout of the folder: `FORMAT` (what wrote it, and the mark that every store in it bears, so that a store which was lost or
+//! comes from elsewhere is not taken for an empty one), `lock` (one process at a time), `main/` (log and state, one atomic batch for
 //! each group of commits), `keys/` (the erasable key store, backed up apart), `control.sqlite`. This room knows bytes and rows
 //! only; there is no way to switch durability off.
 
@@ -79,6 +80,7 @@ impl Embedded {
             Err(panic) => return Err(folder::unavailable("data folder", "open", panic)),
         };
         let control = control::EmbeddedControl::open(&folder).await?;
+        folder.made()?;
         Ok(Self {
             log: Arc::new(log::EmbeddedLog::new(Arc::clone(&main))),
             state: Arc::new(state::EmbeddedState::new(main)),

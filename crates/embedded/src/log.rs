@@ -3,7 +3,7 @@
 //! Key: partition (two bytes, big-endian) and first position (eight bytes, big-endian). Value: format byte, number of entries
 //! (four bytes, little-endian), message.
 
-use crate::folder::from_fjall;
+use crate::folder::{from_fjall, unavailable};
 use crate::main_store::{Job, Main};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,6 +61,13 @@ impl EventLog for EmbeddedLog {
 
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
         Ok(self.main.heads.heads(partitions))
+    }
+
+    async fn writable(&self) -> Result<()> {
+        match self.main.broken.get() {
+            None => Ok(()),
+            Some(why) => Err(unavailable(STORE, "write", why)),
+        }
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {

@@ -4,7 +4,7 @@
 //! a reader before that. The journal keeps the order of groups, so a durable group makes all before it durable.
 
 use crate::committer::{Committer, Handler};
-use crate::folder::{Folder, from_fjall, unavailable};
+use crate::folder::{Folder, bear_mark, from_fjall, unavailable};
 use crate::journal::SYNC_KEY;
 use crate::state::encode;
 use crate::{Options, journal, layout, log, tail};
@@ -17,7 +17,7 @@ use luopan_store::{
 };
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 const STORE: &str = "log and state";
@@ -53,6 +53,8 @@ pub(crate) struct Seen {
 pub(crate) struct Main {
     // Dropped first, so that the thread has ended before the database closes.
     pub(crate) committer: Committer<Job>,
+    /// Why nothing is written any more, when that is so.
+    pub(crate) broken: Arc<OnceLock<String>>,
     pub(crate) heads: Arc<Heads>,
     pub(crate) tail: Arc<tail::Tail>,
     pub(crate) seen: Arc<RwLock<Seen>>,
@@ -71,6 +73,7 @@ impl Main {
         let log = layout::log(&db).map_err(failed)?;
         let tables = Tables::open(&db).map_err(failed)?;
         layout::sync_names(&path).map_err(|e| unavailable(STORE, "sync its folders", e))?;
+        bear_mark(folder, STORE, &db, &tables.rows)?;
         let heads = log::heads(&log)?;
         let seen = tables.load()?;
         for (partition, at) in &seen.positions {
@@ -89,6 +92,7 @@ impl Main {
         let sync = tables.load_sync()?;
         let shown = Arc::new(Heads::new(heads.iter().map(|(p, h)| (*p, *h))));
         let tail = Arc::new(tail::Tail::new(options.tail_bytes));
+        let broken = Arc::new(OnceLock::new());
         let writer = Writer {
             db: db.clone(),
             log: log.clone(),
@@ -99,10 +103,11 @@ impl Main {
             shown: Arc::new(RwLock::new(seen)),
             tail: Arc::clone(&tail),
             sync,
-            broken: None,
+            broken: Arc::clone(&broken),
         };
         let seen = Arc::clone(&writer.shown);
         Ok(Arc::new(Self {
+            broken,
             committer: Committer::start(STORE, writer)?,
             heads: shown,
             tail,
@@ -207,7 +212,7 @@ struct Writer {
     tail: Arc<tail::Tail>,
     sync: u64,
     /// Why nothing more can be written: after a failed write the memory here may say more than the disk.
-    broken: Option<String>,
+    broken: Arc<OnceLock<String>>,
 }
 
 /// What a group has gathered.
@@ -397,7 +402,7 @@ impl Writer {
 
     /// Writes the group, syncs it where wanted, then shows it.
     fn write(&mut self, group: Group) -> std::result::Result<(), String> {
-        if let Some(why) = &self.broken {
+        if let Some(why) = self.broken.get() {
             return Err(why.clone());
         }
         if !group.is_changed {
@@ -438,7 +443,8 @@ impl Writer {
         if let Err(e) = batch.durability(Some(mode)).commit() {
             let why = format!("{e}; nothing more is written until the store is opened again");
             tracing::error!(store = STORE, cause = %e, "a group could not be written");
-            self.broken = Some(why.clone());
+            // The first cause stays.
+            let _ = self.broken.set(why.clone());
             return Err(why);
         }
         self.show(&group.positions, &group.budgets);

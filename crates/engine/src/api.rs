@@ -324,6 +324,8 @@ pub struct Stats {
     pub fold_lag: u64,
     /// Rows waiting in the outbox.
     pub outbox: u64,
+    /// Tasks that cannot do their work at present, or died, and why.
+    pub failing: Vec<String>,
     /// Halted partitions with their reason.
     pub halted: Vec<(u16, String)>,
     /// Spent per budget and period.

@@ -9,7 +9,7 @@ use luopan_kernel::decide::Prepared;
 use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::plan::policy::PolicyPlan;
-use luopan_kernel::plan::{ItemPlan, ScenePlan};
+use luopan_kernel::plan::{CataloguePlan, ItemPlan, ScenePlan};
 use luopan_kernel::value::Value;
 use luopan_store::{Row, Table, Write};
 use parking_lot::RwLock;
@@ -74,6 +74,14 @@ impl Catalogues {
     }
 }
 
+/// Row number of a catalogue: a hash of its name, so that another catalogue beside it changes nothing.
+pub(crate) type CatalogueNo = u64;
+
+/// Row number of the catalogue of this name.
+pub(crate) fn number(name: &str) -> CatalogueNo {
+    luopan_kernel::id::hash64(name.as_bytes())
+}
+
 /// An item as imported: values by attribute name, so that a later plan may have other attributes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Imported {
@@ -90,7 +98,7 @@ impl Imported {
     }
 
     /// Catalogue and key, and the item, of a row.
-    pub(crate) fn decode(row: &Row) -> luopan_store::Result<(SceneNo, u16, String, Self)> {
+    pub(crate) fn decode(row: &Row) -> luopan_store::Result<(SceneNo, CatalogueNo, String, Self)> {
         let corrupt = |cause: String| luopan_store::Error::Corrupt {
             store: "state",
             at: format!("catalogue item {}", String::from_utf8_lossy(&row.key)),
@@ -101,7 +109,7 @@ impl Imported {
         else {
             return Err(corrupt("a key and a value are wanted".into()));
         };
-        let Some((catalogue, name)) = rest.split_first_chunk::<2>() else {
+        let Some((catalogue, name)) = rest.split_first_chunk::<8>() else {
             return Err(corrupt("a key with a catalogue is wanted".into()));
         };
         if *format != FORMAT {
@@ -113,15 +121,15 @@ impl Imported {
         let item = serde_json::from_slice(json).map_err(|e| corrupt(e.to_string()))?;
         Ok((
             SceneNo(u16::from_be_bytes(*scene)),
-            u16::from_be_bytes(*catalogue),
+            u64::from_be_bytes(*catalogue),
             name.to_owned(),
             item,
         ))
     }
 }
 
-fn parse(event: &Event<'_>) -> Option<(u16, String, Imported)> {
-    let Value::Int(catalogue) = event.property("luopan.catalogue") else {
+fn parse(event: &Event<'_>) -> Option<(CatalogueNo, String, Imported)> {
+    let Value::Text(catalogue) = event.property("luopan.catalogue") else {
         return None;
     };
     let Value::Text(key) = event.property("luopan.key") else {
@@ -132,7 +140,7 @@ fn parse(event: &Event<'_>) -> Option<(u16, String, Imported)> {
         .map(|(n, v)| (n.clone().into_owned(), v.clone().into_owned()))
         .collect();
     Some((
-        u16::try_from(*catalogue).ok()?,
+        number(catalogue),
         key.clone().into_owned(),
         Imported { values },
     ))
@@ -154,14 +162,8 @@ pub(crate) fn item_write(entry: &Entry<'_>) -> Option<Write> {
 }
 
 /// The item in the order of the plan's attributes; what it lacks is missing.
-fn laid_out(
-    plan: &ScenePlan,
-    catalogue: u16,
-    key: String,
-    imported: &Imported,
-) -> Option<ItemPlan> {
-    let attributes = &plan.catalogues.get(usize::from(catalogue))?.attributes;
-    let values = (attributes.iter())
+fn laid_out(plan: &CataloguePlan, key: String, imported: &Imported) -> ItemPlan {
+    let values = (plan.attributes.iter())
         .map(|a| {
             let found = imported
                 .values
@@ -171,19 +173,19 @@ fn laid_out(
             found.filter(|v| v.fits(a.kind)).unwrap_or_default()
         })
         .collect();
-    Some(ItemPlan { key, values })
+    ItemPlan { key, values }
 }
 
 fn build(
     plan: &ScenePlan,
     version: u64,
-    items: &BTreeMap<(u16, String), Imported>,
+    items: &BTreeMap<(CatalogueNo, String), Imported>,
 ) -> luopan_store::Result<Vec<Catalogue>> {
-    (plan.catalogues.iter().enumerate())
-        .map(|(number, catalogue)| {
-            let number = number as u16;
-            let mine = (items.iter().filter(|((c, _), _)| *c == number))
-                .filter_map(|((_, key), v)| laid_out(plan, number, key.clone(), v));
+    (plan.catalogues.iter())
+        .map(|catalogue| {
+            let no = number(&catalogue.name);
+            let mine = (items.iter().filter(|((c, _), _)| *c == no))
+                .map(|((_, key), v)| laid_out(catalogue, key.clone(), v));
             Catalogue::new(catalogue, version, mine).map_err(|e| luopan_store::Error::Corrupt {
                 store: "state",
                 at: format!("catalogue {}", catalogue.name),
@@ -197,7 +199,8 @@ impl Inner {
     /// Builds every catalogue of every scene from State.
     pub(crate) async fn reload_catalogues(&self) -> luopan_store::Result<()> {
         let version = self.state.positions(&[ENVIRONMENT]).await?[0].0;
-        let mut items: BTreeMap<SceneNo, BTreeMap<(u16, String), Imported>> = BTreeMap::new();
+        let mut items: BTreeMap<SceneNo, BTreeMap<(CatalogueNo, String), Imported>> =
+            BTreeMap::new();
         let mut from = Vec::new();
         loop {
             let found = self

@@ -4,8 +4,9 @@
 use crate::api::{
     CustomerView, PositionToken, Refusal, RefusalKind, Result, RuleCount, SegmentCount,
 };
+use crate::contacts::ContactsRow;
 use crate::relay::{self, OutboxRow};
-use crate::row::{ContactsRow, CustomerRow};
+use crate::row::CustomerRow;
 use crate::rows::{self, IdentityRow};
 use crate::{Inner, intake};
 use bytes::Bytes;
@@ -133,12 +134,17 @@ impl Inner {
     /// be looked at again; the log is told through the outbox.
     pub(crate) async fn link(&self, a: &str, b: &str, by: &str) -> Result<()> {
         let ids = self.resolve_or_create(&[a, b]).await?;
-        let (a, b) = (ids[0], ids[1]);
-        if self.identity.customer(a) == self.identity.customer(b) {
-            return Ok(());
-        }
-        self.relink(b, |map| {
+        let (a, b, by) = (ids[0], ids[1], by.to_owned());
+        self.to_the_end(move |inner| async move { inner.link_ids(a, b, &by).await })
+            .await?
+    }
+
+    async fn link_ids(&self, a: IdentifierId, b: IdentifierId, by: &str) -> Result<()> {
+        let changed = self.relink(|map| {
             let into = map.customer(a);
+            if map.customer(b) == into {
+                return Ok(None);
+            }
             let mut moved = vec![b];
             if map.customer(b) == b {
                 // A canonical identifier brings the identifiers that are linked to it.
@@ -151,47 +157,46 @@ impl Inner {
                     format!("a customer has at most {LINKED_IDENTIFIERS_MAX} identifiers; un-link one first"),
                 ));
             }
-            Ok((into, moved))
-        })
-        .await?;
-        self.audit_identity("identity.link", a, b, by).await
+            Ok(Some((into, moved)))
+        });
+        if changed.await? {
+            self.audit_identity("identity.link", a, b, by).await?;
+        }
+        Ok(())
     }
 
     /// Un-links an identifier: it is a customer of its own again, exactly as it was folded.
     pub(crate) async fn unlink(&self, foreign: &str, by: &str) -> Result<()> {
         let id = self.resolve_known(foreign).await?;
-        if self.identity.is_single(id) {
-            return Err(refusal(
-                "not_linked",
-                RefusalKind::Invalid,
-                format!("`{}` is linked to nobody", intake::cut(foreign)),
-            ));
-        }
+        let (name, by) = (intake::cut(foreign), by.to_owned());
+        self.to_the_end(move |inner| async move { inner.unlink_id(id, &name, &by).await })
+            .await?
+    }
+
+    async fn unlink_id(&self, id: IdentifierId, name: &str, by: &str) -> Result<()> {
         let customer = self.identity.customer(id);
-        if customer != id {
-            self.relink(id, |_| Ok((id, vec![id]))).await?;
-        } else {
+        let changed = self.relink(|map| {
+            if map.is_single(id) {
+                return Err(refusal(
+                    "not_linked",
+                    RefusalKind::Invalid,
+                    format!("`{name}` is linked to nobody"),
+                ));
+            }
+            if map.customer(id) != id {
+                return Ok(Some((id, vec![id])));
+            }
             // The canonical one leaves: the others stay together under the least of them.
-            let rest: Vec<_> = self
-                .identity
-                .identifiers(id)
-                .into_iter()
+            let rest: Vec<_> = (map.identifiers(id).into_iter())
                 .filter(|i| *i != id)
                 .collect();
-            let heir = rest[0];
-            self.relink(heir, |map| {
-                Ok((
-                    heir,
-                    map.identifiers(id)
-                        .into_iter()
-                        .filter(|i| *i != id)
-                        .collect(),
-                ))
-            })
-            .await?;
+            Ok(rest.first().copied().map(|heir| (heir, rest)))
+        });
+        if changed.await? {
+            self.audit_identity("identity.unlink", id, customer, by)
+                .await?;
         }
-        self.audit_identity("identity.unlink", id, customer, by)
-            .await
+        Ok(())
     }
 
     async fn audit_identity(
@@ -211,14 +216,18 @@ impl Inner {
     }
 
     /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
+    /// `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
     async fn relink(
         &self,
-        named: IdentifierId,
-        choose: impl Fn(&crate::identity::IdentityMap) -> Result<(CustomerId, Vec<IdentifierId>)>,
-    ) -> Result<()> {
+        choose: impl Fn(
+            &crate::identity::IdentityMap,
+        ) -> Result<Option<(CustomerId, Vec<IdentifierId>)>>,
+    ) -> Result<bool> {
         let _one_at_a_time = self.linking.lock().await;
         for _ in 0..crate::api::DECIDE_ATTEMPTS_MAX {
-            let (into, moved) = choose(&self.identity)?;
+            let Some((into, moved)) = choose(&self.identity)? else {
+                return Ok(false);
+            };
             let at = self.log_time();
             let mut lists: BTreeMap<CustomerId, Vec<IdentifierId>> = BTreeMap::new();
             let mut commit = Commit::new(Durability::Durable);
@@ -253,15 +262,13 @@ impl Inner {
                 list.sort_unstable();
                 list.dedup();
                 let before = self.identity.identifiers(*customer);
-                let value =
-                    |ids: &[IdentifierId]| (ids.len() > 1).then(|| rows::encode_identifiers(ids));
                 commit.expect.push(Expect {
                     key: rows::customer(*customer),
-                    value: value(&before),
+                    value: rows::customer_content(&before),
                 });
                 commit.writes.push(Write {
                     key: rows::customer(*customer),
-                    value: value(list),
+                    value: rows::customer_content(list),
                 });
                 touched.insert(*customer);
             }
@@ -319,19 +326,10 @@ impl Inner {
                     for name in dirty {
                         self.inbox_of(name.1.partition()).dirty(name);
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
-                Some(Err(Conflict::Changed { .. })) => {
-                    let fresh = self
-                        .state
-                        .get(&[rows::identity(named)])
-                        .await?
-                        .pop()
-                        .flatten();
-                    if let Some(Ok(row)) = fresh.map(|v| IdentityRow::decode(&v)) {
-                        self.identity.set(named, row);
-                    }
-                }
+                // Another node linked: its rows are read before it is tried again.
+                Some(Err(Conflict::Changed { .. })) => self.identity.refresh(&*self.state).await?,
                 _ => break,
             }
         }

@@ -6,18 +6,23 @@ use crate::api::{
     DECIDE_ATTEMPTS_MAX, DecideRequest, DecisionAnswer, Explanation, Raw, Refusal, RefusalKind,
     Result,
 };
+use crate::contacts::{ContactEntry, ContactsRow};
 use crate::counters::Counters;
+use crate::limits::HOLDS_MAX;
 use crate::relay::{self, OutboxRow};
-use crate::row::{ContactEntry, ContactsRow, CustomerRow, Debit, debits_to_text};
+use crate::row::{CustomerRow, Debit, debits_to_text};
 use crate::rows::{self, DecisionKeyRow};
 use crate::scenes::SceneRuntime;
-use crate::{Inner, identity, intake};
+use crate::{Inner, intake};
 use bytes::Bytes;
 use luopan_kernel::decide::{Contact, Request, Situation, decide};
 use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin};
 use luopan_kernel::features;
-use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64};
+use luopan_kernel::id::{
+    CustomerId, DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64,
+};
 use luopan_kernel::learn::ModelState;
+use luopan_kernel::plan::policy::CONTACTS_MAX;
 use luopan_kernel::plan::{BudgetPeriod, Field, ModelPlan, PolicyPlan, Scorer, SlotSource};
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
 use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots};
@@ -52,6 +57,9 @@ struct Wanted {
     profiles: Vec<usize>,
     contacts: Vec<usize>,
     identifiers: Vec<IdentifierId>,
+    customer: CustomerId,
+    /// The identity row of the identifier asked for, as known before its customer was looked up.
+    identity: Expect,
 }
 
 /// What a round read: rows by index.
@@ -209,9 +217,13 @@ impl Inner {
         let mut wanted = Vec::with_capacity(open.len());
         let mut positions = Vec::with_capacity(open.len());
         for (_, p) in open.iter() {
-            let identifiers = self
-                .identity
-                .identifiers(self.identity.customer(p.identifier));
+            // Identity first: a link that comes in between makes the commit lose.
+            let identity = Expect {
+                key: rows::identity(p.identifier),
+                value: self.identity.row(p.identifier).map(|r| r.encode()),
+            };
+            let customer = self.identity.customer(p.identifier);
+            let identifiers = self.identity.identifiers(customer);
             // Positions are read before rows, so rows reflect at least these.
             positions.push(
                 identifiers
@@ -237,6 +249,8 @@ impl Inner {
                     .map(|i| want(rows::contacts(p.scene.no, p.origin, *i)))
                     .collect(),
                 identifiers,
+                customer,
+                identity,
             });
         }
         let values = self.state.get(&keys).await?;
@@ -246,7 +260,8 @@ impl Inner {
         };
         let mut done = Vec::new();
         let mut commits = Vec::new();
-        let mut made: Vec<(usize, Prepared, DecisionRecord, OutboxRow)> = Vec::new();
+        let mut rows = Vec::new();
+        let mut made: Vec<(usize, Prepared, DecisionRecord)> = Vec::new();
         for (((i, mut p), w), positions) in
             std::mem::take(open).into_iter().zip(wanted).zip(positions)
         {
@@ -258,7 +273,8 @@ impl Inner {
             match self.make(&p, &w, &read, positions).await {
                 Ok(m) => {
                     commits.push(m.commit);
-                    made.push((i, p, m.record, m.outbox));
+                    rows.push(m.outbox);
+                    made.push((i, p, m.record));
                 }
                 Err(e) => done.push((i, Err(e))),
             }
@@ -266,9 +282,16 @@ impl Inner {
         if commits.is_empty() {
             return Ok(done);
         }
-        let answers = self.state.commit(commits).await?;
-        let mut outbox = Vec::new();
-        for ((i, p, record, row), answer) in made.into_iter().zip(answers) {
+        let answers = self
+            .to_the_end(move |inner| async move {
+                let answers = inner.state.commit(commits).await?;
+                let done = rows.into_iter().zip(&answers);
+                let done = done.filter(|(_, answer)| answer.is_ok());
+                inner.outbox.put(done.map(|(row, _)| row).collect());
+                Ok::<_, luopan_store::Error>(answers)
+            })
+            .await??;
+        for ((i, p, record), answer) in made.into_iter().zip(answers) {
             match answer {
                 Ok(_) => {
                     Counters::add(&self.counters.decisions, 1);
@@ -276,7 +299,6 @@ impl Inner {
                         &self.counters.decisions_null,
                         u64::from(record.decision.null),
                     );
-                    outbox.push(row);
                     done.push((
                         i,
                         Ok(DecisionAnswer {
@@ -291,7 +313,6 @@ impl Inner {
                 }
             }
         }
-        self.outbox.put(outbox);
         Ok(done)
     }
 
@@ -337,11 +358,13 @@ impl Inner {
         let policy = p.policy();
         let plan = &p.scene.plan;
         let mut profiles = Vec::with_capacity(w.profiles.len());
+        let mut holds = 0;
         for k in &w.profiles {
             if let Some(v) = &read.values[*k] {
                 let mut row =
                     CustomerRow::decode(v).map_err(|e| unreadable("profile", e.to_string()))?;
                 row.profile.adapt(p.scene.fold.layout());
+                holds += row.holds.len();
                 profiles.push(row.profile);
             }
         }
@@ -395,7 +418,7 @@ impl Inner {
         let seed = self.env.seed();
         let request = Request {
             decision: id,
-            customer: self.identity.customer(p.identifier),
+            customer: w.customer,
             moment,
             slots: p.slots,
             origin: p.origin,
@@ -410,7 +433,30 @@ impl Inner {
             model: learned.as_deref(),
         };
         let mut decision = decide(plan, policy, &situation, &request, seed);
-        let withheld = (p.attempt >= DECIDE_ATTEMPTS_MAX).then(|| "contention".to_owned());
+        let had_contacts = !own.contacts.is_empty();
+        own.add(
+            decision.choices.iter().map(|c| ContactEntry {
+                at: now,
+                decision: id,
+                policy: policy.name.clone(),
+                channel: policy.channel.clone(),
+                item: c.item.clone(),
+            }),
+            &p.scene.contact_needs,
+        );
+        let withheld = if p.attempt >= DECIDE_ATTEMPTS_MAX {
+            Some("contention".to_owned())
+        } else if !decision.debits.is_empty() && holds >= HOLDS_MAX {
+            Some(format!(
+                "{holds} sends are not confirmed yet, the limit is {HOLDS_MAX}"
+            ))
+        } else if own.contacts.len() > CONTACTS_MAX as usize {
+            Some(format!(
+                "caps need more than {CONTACTS_MAX} contacts of this customer"
+            ))
+        } else {
+            None
+        };
         if let Some(reason) = &withheld {
             decision = decision.withheld(reason);
         }
@@ -451,6 +497,8 @@ impl Inner {
             valid_until,
             decision,
         };
+        let is_contact = !record.decision.choices.is_empty();
+        let own = (is_contact && (had_contacts || !own.contacts.is_empty())).then_some(own);
         Ok(self.transaction(p, w, read, record, own, &budgets))
     }
 
@@ -461,7 +509,7 @@ impl Inner {
         w: &Wanted,
         read: &Read<'_>,
         record: DecisionRecord,
-        mut own: ContactsRow,
+        contacts: Option<ContactsRow>,
         budgets: &[String],
     ) -> Made {
         let plan = &p.scene.plan;
@@ -478,10 +526,10 @@ impl Inner {
             commit
                 .expect
                 .extend(w.profiles.iter().chain(&w.contacts).map(|k| unchanged(*k)));
-            let customer = record.request.customer;
+            commit.expect.push(w.identity.clone());
             commit.expect.push(Expect {
-                key: rows::customer(customer),
-                value: identity::customer_row_content(&self.identity, customer),
+                key: rows::customer(w.customer),
+                value: rows::customer_content(&w.identifiers),
             });
             for c in &decision.checks {
                 let i = usize::from(c.budget);
@@ -513,23 +561,10 @@ impl Inner {
                 amount: debit.amount,
             });
         }
-        if !decision.choices.is_empty() {
-            let policy = p.policy();
-            own.add(
-                decision.choices.iter().map(|c| ContactEntry {
-                    at: record.request.moment.now,
-                    decision: id,
-                    policy: policy.name.clone(),
-                    channel: policy.channel.clone(),
-                    item: c.item.clone(),
-                }),
-                p.scene.contact_keep_us,
-            );
-            commit.writes.push(Write {
-                key: rows::contacts(p.scene.no, p.origin, p.identifier),
-                value: Some(Bytes::from(own.encode())),
-            });
-        }
+        commit.writes.extend(contacts.map(|row| Write {
+            key: rows::contacts(p.scene.no, p.origin, p.identifier),
+            value: Some(Bytes::from(row.encode())),
+        }));
         commit.writes.push(Write {
             key: rows::decision(id),
             value: Some(Bytes::from(record.encode())),
@@ -784,8 +819,8 @@ fn decision_event(
             Value::text(debits_to_text(debits)),
         ));
         context.push((
-            Cow::Borrowed("luopan.valid_until"),
-            Value::Time(record.valid_until),
+            Cow::Borrowed("luopan.void_at"),
+            Value::Time(record.valid_until.plus(policy.receipts_within_us)),
         ));
     }
     Event {

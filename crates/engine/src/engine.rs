@@ -25,11 +25,13 @@ use luopan_kernel::record::DecisionRecord;
 use luopan_store::{Appended, Control, EventLog, Keys, State, Stores};
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// What all tasks share.
 pub(crate) struct Inner {
+    /// Itself, for tasks that outlive their caller.
+    me: Weak<Inner>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) state: Arc<dyn State>,
     pub(crate) control: Arc<dyn Control>,
@@ -55,6 +57,20 @@ pub(crate) struct Inner {
     ended: crate::signal::Signal,
     started: AtomicBool,
     stop: AtomicBool,
+}
+
+/// A task under way; dropping it lets [`Engine::stop`] end. One that dies of a panic is told by `/readyz`.
+struct RunningTask(Arc<Inner>, &'static str);
+
+impl Drop for RunningTask {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(task = self.1, "a task died of a panic; restart the program");
+            self.0.progress.died(self.1);
+        }
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.ended.notify();
+    }
 }
 
 /// Counts decisions under way; dropping it lets them go.
@@ -167,6 +183,28 @@ impl Inner {
         Ok(())
     }
 
+    /// Runs `work` to its end even when whoever waits for it goes away: a caller that hangs up between a commit and what
+    /// has to be remembered of it would leave this node with a picture that is not the store's.
+    pub(crate) async fn to_the_end<T, F>(&self, work: impl FnOnce(Arc<Self>) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let gone = || Refusal {
+            code: "internal",
+            kind: RefusalKind::Unavailable,
+            message: "the engine is stopping; try again".into(),
+        };
+        let me = self.me.upgrade().ok_or_else(gone)?;
+        let (answer, answered) = futures::channel::oneshot::channel();
+        let work = work(me.clone());
+        me.spawn("transaction", async move {
+            // Nobody may be left to hear it.
+            let _ = answer.send(work.await);
+        });
+        answered.await.map_err(|_| gone())
+    }
+
     /// Runs a task that [`Engine::stop`] waits for.
     pub(crate) fn spawn(
         self: &Arc<Self>,
@@ -174,13 +212,12 @@ impl Inner {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         self.running.fetch_add(1, Ordering::SeqCst);
-        let inner = self.clone();
+        let running = RunningTask(self.clone(), name);
         self.env.spawn(
             name,
             async move {
                 task.await;
-                inner.running.fetch_sub(1, Ordering::SeqCst);
-                inner.ended.notify();
+                drop(running);
             }
             .boxed(),
         );
@@ -208,7 +245,8 @@ impl Engine {
     /// When a store fails or holds what this program cannot read.
     pub async fn open(stores: Stores, env: Arc<dyn Env>, limits: Limits) -> Result<Arc<Self>> {
         let identity = IdentityMap::load(&*stores.state).await?;
-        let inner = Arc::new(Inner {
+        let inner = Arc::new_cyclic(|me| Inner {
+            me: me.clone(),
             log: stores.log,
             state: stores.state,
             control: stores.control,
@@ -656,6 +694,16 @@ impl Inner {
             timers_fired: get(&c.timers),
             fold_lag: self.fold_lag(),
             outbox: self.outbox.len(),
+            failing: {
+                let mut failing = self.progress.failures();
+                for (store, answer) in [
+                    ("log and state", self.log.writable().await),
+                    ("key store", self.keys.writable().await),
+                ] {
+                    failing.extend(answer.err().map(|e| format!("{store}: {e}")));
+                }
+                failing
+            },
             halted: self.progress.halts(),
             budgets: self.state.budgets().await?,
             models: self

@@ -1,11 +1,9 @@
 //! Golden file of the engine's keys and values in State: what was ever written is read for ever.
 
-use crate::catalogues::{Imported, item_write};
+use crate::catalogues::{Imported, item_write, number};
+use crate::contacts::{ContactEntry, ContactsRow};
 use crate::learner::{self, Learner};
-use crate::row::{
-    ContactEntry, ContactsRow, CustomerRow, Debit, Hold, Pending, Recent, debits_from_text,
-    debits_to_text,
-};
+use crate::row::{CustomerRow, Debit, Hold, Pending, Recent, debits_from_text, debits_to_text};
 use crate::rows::{self, DecisionKeyRow, IdentityRow};
 use crate::{quarantine, relay};
 use luopan_kernel::event::{Entry, Event, Origin, PRODUCT_TYPE};
@@ -46,6 +44,7 @@ fn customer_row(profile: &[u8]) -> CustomerRow {
     let decision = DecisionId([4; 16]);
     let pending = |sum| Pending {
         decision,
+        origin: Origin::Live,
         at: Micros(1),
         reward: 2,
         due: Micros(3),
@@ -54,18 +53,22 @@ fn customer_row(profile: &[u8]) -> CustomerRow {
     let recent = |decision| Recent {
         reward: 5,
         decision,
+        origin: Origin::DryRun,
         occurred_at: Micros(-6),
         at: Micros(7),
         value: 0.25,
     };
+    let hold = |due| Hold {
+        decision,
+        origin: Origin::Simulated,
+        due: Micros(due),
+        debits: debits(),
+    };
     CustomerRow {
         profile: Profile::decode(profile).unwrap(),
         pending: vec![pending(None), pending(Some(-1.5))],
-        holds: vec![Hold {
-            decision,
-            due: Micros(8),
-            debits: debits(),
-        }],
+        holds: vec![hold(8)],
+        lapsed: vec![hold(7)],
         recent: vec![recent(None), recent(Some(decision))],
         timer_at: Some(Micros(9)),
     }
@@ -108,7 +111,7 @@ fn product() -> Entry<'static> {
         origin: Origin::Import,
         properties: vec![
             ("fee".into(), Value::Number(0.015)),
-            ("luopan.catalogue".into(), Value::Int(1)),
+            ("luopan.catalogue".into(), Value::text("funds")),
             ("luopan.key".into(), Value::text("000001")),
             ("name".into(), Value::text("华夏成长")),
             ("open".into(), Value::Bool(true)),
@@ -139,10 +142,10 @@ fn keys() -> Vec<(&'static str, RowKey)> {
         ("decision key", rows::decision_key(scene, "order-1")),
         ("outbox", rows::outbox(partition, b"stable")),
         ("quarantine", rows::quarantine([5; 16])),
-        ("checkpoint", rows::checkpoint(partition, Position(258))),
+        ("checkpoint", rows::checkpoint(partition, Position(258), 1)),
         ("scene version", rows::scene_version(scene, partition)),
         ("halt", rows::halt(partition)),
-        ("item", rows::item(scene, 1, "fund-1")),
+        ("item", rows::item(scene, number("funds"), "fund-1")),
     ]
 }
 
@@ -221,8 +224,14 @@ fn golden_file_of_format_1_is_read() {
     let want = customer_row(profile);
     assert_eq!(row.profile, want.profile);
     assert_eq!(
-        (row.pending, row.holds, row.recent, row.timer_at),
-        (want.pending, want.holds, want.recent, want.timer_at)
+        (row.pending, row.holds, row.lapsed, row.recent, row.timer_at),
+        (
+            want.pending,
+            want.holds,
+            want.lapsed,
+            want.recent,
+            want.timer_at
+        )
     );
     let contacts = ContactsRow::decode(&kept("contacts row")).unwrap();
     assert_eq!(contacts, contacts_row());
@@ -244,7 +253,10 @@ fn golden_file_of_format_1_is_read() {
         value: kept("catalogue item").into(),
     };
     let (scene, catalogue, name, read) = Imported::decode(&row).unwrap();
-    assert_eq!((scene, catalogue, name.as_str()), (SceneNo(2), 1, "000001"));
+    assert_eq!(
+        (scene, catalogue, name.as_str()),
+        (SceneNo(2), number("funds"), "000001")
+    );
     assert_eq!(item_write(&product()).unwrap().value, Some(read.encode()));
     let read = quarantine::read(&refused.key.key, &kept("quarantine row")).unwrap();
     assert_eq!(

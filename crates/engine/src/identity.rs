@@ -26,36 +26,50 @@ impl IdentityMap {
     /// Reads all identity rows.
     pub(crate) async fn load(state: &dyn State) -> Result<Self> {
         let map = Self::default();
-        for p in 0..luopan_kernel::PARTITIONS {
+        map.refresh(state).await?;
+        Ok(map)
+    }
+
+    /// Takes over what State holds, where that is newer: somebody else linked.
+    pub(crate) async fn refresh(&self, state: &dyn State) -> Result<()> {
+        let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
+        let corrupt = |at: &[u8]| luopan_store::Error::Corrupt {
+            store: "state",
+            at: format!("identity row {at:02x?}"),
+            cause: "not an identity row".into(),
+        };
+        // Epochs first: a link that commits while rows are read leaves an old epoch here, and whoever expects it loses.
+        let keys: Vec<_> = partitions
+            .iter()
+            .map(|p| rows::identity_epoch(*p))
+            .collect();
+        let epochs = state.get(&keys).await?;
+        for partition in &partitions {
             let mut from = Vec::new();
             loop {
                 let found = state
-                    .scan(Table::Identity, PartitionId(p), &from, None, 1000)
+                    .scan(Table::Identity, *partition, &from, None, 1000)
                     .await?;
                 let Some(last) = found.last() else { break };
                 from = [&last.key[..], &[0]].concat();
-                for row in &found {
-                    if row.key.is_empty()
-                        && let Ok(epoch) = rows::decode_number(&row.value)
-                    {
-                        map.set_epoch(PartitionId(p), epoch);
-                        continue;
-                    }
+                for row in found.iter().filter(|r| !r.key.is_empty()) {
                     let (Ok(key), Ok(value)) = (
                         <[u8; 16]>::try_from(&row.key[..]),
                         IdentityRow::decode(&row.value),
                     ) else {
-                        return Err(luopan_store::Error::Corrupt {
-                            store: "state",
-                            at: format!("identity row {:02x?}", &row.key[..]),
-                            cause: "not an identity row".into(),
-                        });
+                        return Err(corrupt(&row.key));
                     };
-                    map.set(IdentifierId(key), value);
+                    self.set(IdentifierId(key), value);
                 }
             }
         }
-        Ok(map)
+        for (partition, epoch) in partitions.iter().zip(epochs) {
+            if let Some(value) = epoch {
+                let epoch = rows::decode_number(&value).map_err(|_| corrupt(&[]))?;
+                self.set_epoch(*partition, epoch);
+            }
+        }
+        Ok(())
     }
 
     /// The row that says how often identity changed in a partition, as this map knows it. Whoever commits what it computed
@@ -80,7 +94,9 @@ impl IdentityMap {
 
     /// Takes over a committed epoch, after the rows that it stands for.
     pub(crate) fn set_epoch(&self, partition: PartitionId, epoch: u64) {
-        self.inner.write().epochs.insert(partition, epoch);
+        let mut inner = self.inner.write();
+        let known = inner.epochs.entry(partition).or_default();
+        *known = epoch.max(*known);
     }
 
     /// The customer of an identifier: itself unless linked.
@@ -134,15 +150,6 @@ impl IdentityMap {
         }
         inner.rows.insert(id, row);
     }
-}
-
-/// The rows by which State must show that nobody linked meanwhile: the customer's own list.
-pub(crate) fn customer_row_content(
-    map: &IdentityMap,
-    customer: CustomerId,
-) -> Option<bytes::Bytes> {
-    let ids = map.identifiers(customer);
-    (ids.len() > 1).then(|| rows::encode_identifiers(&ids))
 }
 
 #[cfg(test)]

@@ -6,16 +6,19 @@ use crate::api::{
     Outcome, Raw, Refusal, RefusalKind, Result,
 };
 use crate::limits::CONTEXT_MAX;
+use crate::quarantine::Again;
 use crate::scenes::SceneRuntime;
 use crate::{Inner, quarantine};
 use bytes::Bytes;
-use luopan_kernel::event::{Entry, Event, Origin, PRODUCT_TYPE, PROPERTIES_MAX, encode_message};
+use luopan_kernel::event::{
+    Entry, Event, Origin, PRODUCT_TYPE, PROPERTIES_MAX, encode_message, is_of_system,
+};
 use luopan_kernel::id::{
     DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position, hash128,
 };
 use luopan_kernel::plan::{EventSchema, Field};
 use luopan_kernel::time::Micros;
-use luopan_kernel::value::{NUMBER_MAX, TEXT_BYTES_MAX, Value, ValueType};
+use luopan_kernel::value::{INTEGER_MAX, NUMBER_MAX, TEXT_BYTES_MAX, Value, ValueType};
 use luopan_store::Append;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,11 +45,12 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
         })
 }
 
-/// Looks at one input through the schema; `now` is the log time it will get.
+/// Looks at one input through the schema; `now` is the log time it will get, `taken_at` when it first came.
 pub(crate) fn check<'a>(
     scene: &SceneRuntime,
     origin: Origin,
     now: Micros,
+    taken_at: Micros,
     input: &Incoming<'a>,
 ) -> std::result::Result<Event<'a>, Fault> {
     if input.raw.len() > EVENT_BYTES_MAX {
@@ -68,6 +72,15 @@ pub(crate) fn check<'a>(
                 ),
             ));
         }
+    }
+    if is_of_system(&input.kind) {
+        return Err(fault(
+            "reserved_event_type",
+            format!(
+                "events of type `{}` are written by luopan itself; ask for decisions, and send outcomes as the types that the scene's rewards are declared over",
+                input.kind
+            ),
+        ));
     }
     let Some(schema) = scene.plan.event(&input.kind) else {
         let near = nearest(
@@ -94,12 +107,12 @@ pub(crate) fn check<'a>(
             ),
         ));
     }
-    if origin != Origin::Import && now.since(occurred_at) > scene.plan.dedup_horizon_us {
+    if origin != Origin::Import && taken_at.since(occurred_at) > scene.plan.dedup_horizon_us {
         return Err(fault(
             "too_old",
             format!(
                 "`occurred_at` is {} days ago, past the deduplication horizon of {} days; import history with origin `import`",
-                now.since(occurred_at) / luopan_kernel::time::DAY_US,
+                taken_at.since(occurred_at) / luopan_kernel::time::DAY_US,
                 scene.plan.dedup_horizon_us / luopan_kernel::time::DAY_US
             ),
         ));
@@ -229,6 +242,9 @@ pub(crate) fn typed<'a>(field: &Field, raw: &Raw<'a>) -> std::result::Result<Val
         (ValueType::Boolean, Raw::Bool(b)) => Value::Bool(*b),
         (ValueType::Boolean, _) => return Err(wrong("true or false")),
         (ValueType::Integer | ValueType::Money | ValueType::Duration, Raw::Int(i)) => {
+            if i.unsigned_abs() > INTEGER_MAX {
+                return Err(out_of_range(field, i));
+            }
             Value::Int(*i)
         }
         (ValueType::Integer | ValueType::Money | ValueType::Duration, Raw::Number(n))
@@ -285,14 +301,35 @@ fn number(field: &Field, n: f64) -> std::result::Result<Value<'static>, Fault> {
     if n.is_finite() && n.abs() <= NUMBER_MAX {
         Ok(Value::Number(n))
     } else {
-        Err(fault(
-            "out_of_range",
-            format!(
-                "`{}` is {n}; write a number within ±{NUMBER_MAX:e}",
-                field.name
-            ),
-        ))
+        Err(out_of_range(field, &n))
     }
+}
+
+fn out_of_range(field: &Field, found: &dyn std::fmt::Display) -> Fault {
+    fault(
+        "out_of_range",
+        format!(
+            "`{}` is {found}; write a number within ±{NUMBER_MAX:e}",
+            field.name
+        ),
+    )
+}
+
+/// An item as it came, for people.
+fn item_text(key: &str, values: &[(String, Raw<'_>)]) -> String {
+    use serde_json::{Map, Value as Json, json};
+    let json = |raw: &Raw<'_>| match raw {
+        Raw::Null => Json::Null,
+        Raw::Bool(b) => json!(b),
+        Raw::Int(i) => json!(i),
+        Raw::Number(n) => json!(n),
+        Raw::Text(t) => json!(t),
+        Raw::Compound(what) => json!(format!("an {what}")),
+    };
+    let values: Map<String, Json> = (values.iter())
+        .map(|(name, raw)| (name.clone(), json(raw)))
+        .collect();
+    json!({ "key": key, "values": values }).to_string()
 }
 
 fn describe(raw: &Raw<'_>) -> String {
@@ -346,6 +383,17 @@ impl Inner {
         origin: Origin,
         inputs: &[Input<'_>],
     ) -> Result<IngestReceipt> {
+        self.ingest_again(scene, origin, inputs, &[]).await
+    }
+
+    /// Takes inputs in; those in `again`, one for each or none at all, were in quarantine.
+    pub(crate) async fn ingest_again(
+        &self,
+        scene: &str,
+        origin: Origin,
+        inputs: &[Input<'_>],
+        again: &[Again],
+    ) -> Result<IngestReceipt> {
         let scene = self.scenes.newest(scene)?;
         if inputs.len() > EVENTS_PER_CALL_MAX {
             return Err(Refusal {
@@ -359,12 +407,13 @@ impl Inner {
         }
         self.refuse_when_behind()?;
         let now = self.log_time();
+        let taken_at = |i: usize, now| again.get(i).map_or(now, |a: &Again| a.at);
         let mut outcomes: Vec<Option<Outcome>> = vec![None; inputs.len()];
         let mut rows = Vec::new();
         let mut events: Vec<(usize, Event<'_>)> = Vec::with_capacity(inputs.len());
         for (i, input) in inputs.iter().enumerate() {
             let bad = match input {
-                Ok(incoming) => match check(&scene, origin, now, incoming) {
+                Ok(incoming) => match check(&scene, origin, now, taken_at(i, now), incoming) {
                     Ok(event) => {
                         events.push((i, event));
                         continue;
@@ -377,11 +426,11 @@ impl Inner {
                     unreadable.raw.as_ref(),
                 ),
             };
-            let id = self.env.fresh_id();
+            let id = (again.get(i)).map_or_else(|| self.env.fresh_id(), |a| a.id);
             rows.push(quarantine::write(
                 id,
                 &scene.plan.name,
-                now,
+                taken_at(i, now),
                 bad.0,
                 &bad.1,
                 origin,
@@ -462,7 +511,13 @@ impl Inner {
                 }
             }
         }
-        let landed = self.log.append(appends).await?;
+        let landed = self
+            .to_the_end(move |inner| async move {
+                let landed = inner.log.append(appends).await?;
+                inner.heads_moved(&landed);
+                Ok::<_, luopan_store::Error>(landed)
+            })
+            .await??;
         for (appended, at) in landed.iter().zip(&indexes) {
             for (k, i) in at.iter().enumerate() {
                 let position = Position(appended.first.0 + k as u64 + 1);
@@ -473,7 +528,6 @@ impl Inner {
             }
             receipt.token.include(appended.partition, appended.end);
         }
-        self.heads_moved(&landed);
         Ok(receipt)
     }
 
@@ -518,13 +572,7 @@ impl Inner {
         items: &[(String, Vec<(String, Raw<'static>)>)],
     ) -> Result<IngestReceipt> {
         let scene = self.scenes.newest(scene)?;
-        let Some((number, plan)) = scene
-            .plan
-            .catalogues
-            .iter()
-            .enumerate()
-            .find(|(_, c)| c.name == catalogue)
-        else {
+        let Some(plan) = (scene.plan.catalogues.iter()).find(|c| c.name == catalogue) else {
             let near = nearest(
                 catalogue,
                 scene.plan.catalogues.iter().map(|c| c.name.as_str()),
@@ -565,9 +613,9 @@ impl Inner {
             };
             match checked {
                 Ok(mut fields) => {
-                    let hash = hash128(format!("{number}/{key}").as_bytes());
+                    let hash = hash128(format!("{catalogue}/{key}").as_bytes());
                     let id = hash128(format!("{hash}/{fields:?}").as_bytes());
-                    fields.push((Cow::Borrowed("luopan.catalogue"), Value::Int(number as i64)));
+                    fields.push((Cow::Borrowed("luopan.catalogue"), Value::text(catalogue)));
                     fields.push((Cow::Borrowed("luopan.key"), Value::text(key.as_str())));
                     fields.sort_by(|a, b| a.0.cmp(&b.0));
                     events.push((
@@ -593,7 +641,7 @@ impl Inner {
                 }
                 Err(f) => {
                     let id = self.env.fresh_id();
-                    let raw = format!("{key}: {values:?}");
+                    let raw = item_text(key, values);
                     rows.push(quarantine::write(
                         id,
                         &scene.plan.name,

@@ -167,7 +167,7 @@ pub(crate) async fn sample_rows(
                 .models
                 .iter()
                 .enumerate()
-                .filter(|(_, m)| usize::from(m.reward) == s.reward)
+                .filter(|(_, m)| scene.reward(s.reward) == Some(usize::from(m.reward)))
             {
                 let Some(features) =
                     crate::decisions::learned_features(inner, &scene, &record, model)
@@ -176,7 +176,7 @@ pub(crate) async fn sample_rows(
                 };
                 let (arm, propensity) = crate::decisions::learned_arm(&record);
                 let sample = Sample {
-                    id: (s.decision, s.reward as u16),
+                    id: (s.decision, model.reward),
                     arm,
                     features,
                     reward: s.value,
@@ -184,7 +184,7 @@ pub(crate) async fn sample_rows(
                     propensity,
                     at: s.at,
                 };
-                mine.push(outbox_row(scene.streams[i], s.decision, s.reward, &sample));
+                mine.push(outbox_row(scene.streams[i], s.decision, &sample));
             }
         }
         out.push(mine);
@@ -192,40 +192,63 @@ pub(crate) async fn sample_rows(
     Ok(out)
 }
 
-fn outbox_row(
-    stream: PartitionId,
-    decision: DecisionId,
-    reward: usize,
-    sample: &Sample,
-) -> OutboxRow {
+fn outbox_row(stream: PartitionId, decision: DecisionId, sample: &Sample) -> OutboxRow {
     let key = rows::outbox(
         stream,
-        &[&decision.0[..], &(reward as u16).to_be_bytes()].concat(),
+        &[&decision.0[..], &sample.id.1.to_be_bytes()].concat(),
     );
     relay::row(key, 1, &encode_samples(std::slice::from_ref(sample)))
 }
 
-/// The newest checkpoint of a stream at or before version `until`, or nothing learned yet.
+/// Most bytes of one row of a checkpoint.
+const PART_BYTES: usize = 1 << 20;
+
+/// Number of rows of a checkpoint of so many bytes.
+fn parts_of(bytes: usize) -> u16 {
+    bytes.div_ceil(PART_BYTES).max(1) as u16
+}
+
+/// The newest checkpoint of a stream at or before version `until`, or nothing learned yet. A model has learned at most as many
+/// samples as its stream had entries, so none that stands later can be meant.
 async fn checkpoint(
     inner: &Inner,
     stream: PartitionId,
     until: Option<u64>,
 ) -> luopan_store::Result<Learner> {
-    let found = inner
-        .state
-        .scan(Table::Checkpoint, stream, &[], None, 1_000_000)
-        .await?;
-    for row in found.iter().rev() {
-        let learner = Learner::decode(&row.value).map_err(|e| luopan_store::Error::Corrupt {
-            store: "state",
-            at: format!("checkpoint of stream {}", stream.0),
-            cause: e.to_string(),
-        })?;
-        if until.is_none_or(|v| learner.state.samples <= v) {
-            return Ok(learner);
+    let to = until.map(|v| v.saturating_add(1).to_be_bytes());
+    let mut from = Vec::new();
+    let mut newest: Vec<u8> = Vec::new();
+    let mut newest_at = Vec::new();
+    loop {
+        let found = inner
+            .state
+            .scan(
+                Table::Checkpoint,
+                stream,
+                &from,
+                to.as_ref().map(<[u8; 8]>::as_slice),
+                16,
+            )
+            .await?;
+        let Some(last) = found.last() else { break };
+        from = [&last.key[..], &[0]].concat();
+        for row in found {
+            let at = row.key.get(..8).unwrap_or(&[]);
+            if newest_at != at {
+                newest_at = at.to_vec();
+                newest.clear();
+            }
+            newest.extend_from_slice(&row.value);
         }
     }
-    Ok(Learner::default())
+    if newest.is_empty() {
+        return Ok(Learner::default());
+    }
+    Learner::decode(&newest).map_err(|e| luopan_store::Error::Corrupt {
+        store: "state",
+        at: format!("checkpoint of stream {}", stream.0),
+        cause: e.to_string(),
+    })
 }
 
 /// The state of a model at a version, from the nearest checkpoint and the log; from nothing when `from_nothing`.
@@ -313,7 +336,7 @@ impl Inner {
 
 async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()> {
     let mut learner = checkpoint(inner, model.stream, None).await?;
-    let mut saved = learner.at;
+    let mut saved = (learner.at, parts_of(learner.encode().len()));
     let mut saved_samples = learner.state.samples;
     loop {
         let ticket = inner.stream_signal.ticket();
@@ -337,22 +360,22 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
         *model.position.write() = learner.at;
         model.published.notify();
         if learner.state.samples >= saved_samples + inner.limits.checkpoint_samples {
-            save(inner, model, &learner, saved).await?;
-            saved = learner.at;
+            saved = save(inner, model, &learner, saved).await?;
             saved_samples = learner.state.samples;
         }
     }
 }
 
-/// Writes a checkpoint and lets go of the one before, unless that is one of those that stay.
+/// Writes a checkpoint and lets go of the one before (its position and number of rows), unless that is one of those that
+/// stay. Gives the same of the new one.
 async fn save(
     inner: &Inner,
     model: &Model,
     learner: &Learner,
-    before: Position,
-) -> luopan_store::Result<()> {
+    (before, parts_before): (Position, u16),
+) -> luopan_store::Result<(Position, u16)> {
     if learner.at == before {
-        return Ok(());
+        return Ok((before, parts_before));
     }
     let mut commit = Commit::new(Durability::Replayable);
     commit.advance = Some(Advance {
@@ -360,16 +383,21 @@ async fn save(
         from: before,
         to: learner.at,
     });
-    commit.writes.push(Write {
-        key: rows::checkpoint(model.stream, learner.at),
-        value: Some(Bytes::from(learner.encode())),
-    });
+    let bytes = Bytes::from(learner.encode());
+    let parts = parts_of(bytes.len());
+    for part in 0..parts {
+        let from = usize::from(part) * PART_BYTES;
+        commit.writes.push(Write {
+            key: rows::checkpoint(model.stream, learner.at, part),
+            value: Some(bytes.slice(from..bytes.len().min(from + PART_BYTES))),
+        });
+    }
     let number = before.0 / inner.limits.checkpoint_samples.max(1);
     if before.0 > 0 && !number.is_multiple_of(KEPT_EVERY) {
-        commit.writes.push(Write {
-            key: rows::checkpoint(model.stream, before),
+        commit.writes.extend((0..parts_before).map(|part| Write {
+            key: rows::checkpoint(model.stream, before, part),
             value: None,
-        });
+        }));
     }
     if let Some(Err(conflict)) = inner.state.commit(vec![commit]).await?.pop() {
         return Err(luopan_store::Error::Unavailable {
@@ -378,5 +406,5 @@ async fn save(
             cause: conflict.to_string(),
         });
     }
-    Ok(())
+    Ok((learner.at, parts))
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 mod catalogues;
+mod contacts;
 mod counters;
 mod customers;
 mod decisions;

@@ -2,12 +2,21 @@
 
 use luopan_kernel::time::MINUTE_US;
 
+/// Most bytes that all tags of a scene may take in one customer's profile; a scene that could need more is not applied.
+pub const PROFILE_BYTES_MAX: usize = 3 << 20;
+/// Most bytes of the state of one model, all arms that its scene declares together; a scene that needs more is not applied.
+pub const MODEL_BYTES_MAX: usize = 64 << 20;
 /// Most entries of an event's context.
 pub const CONTEXT_MAX: usize = 32;
 /// Most pending rewards of one identifier in one scene; the earliest due settles when one more comes.
 pub const PENDING_MAX: usize = 128;
-/// Most open holds of one identifier in one scene; the earliest to expire is voided when one more comes.
+/// Most open holds of one identifier in one scene; whoever has so many gets no more decisions that spend (they are withheld)
+/// until some were confirmed or have expired. What was decided before the fold came to see it is held beyond this.
 pub const HOLDS_MAX: usize = 128;
+/// Most holds remembered after they expired, for receipts that come later still.
+pub const LAPSED_MAX: usize = 32;
+/// How long they are remembered, in log time.
+pub const LAPSED_US: i64 = 7 * luopan_kernel::time::DAY_US;
 /// Most outcomes remembered for decisions that reach the log after them.
 pub const RECENT_MAX: usize = 32;
 /// How long such outcomes are remembered, in log time.

@@ -20,6 +20,8 @@ struct Inner {
     heads: BTreeMap<PartitionId, Position>,
     halted: BTreeMap<PartitionId, String>,
     duplicates: VecDeque<(PartitionId, Position)>,
+    /// What fails again and again, by task, and tasks that died.
+    failing: BTreeMap<&'static str, String>,
 }
 
 impl Progress {
@@ -54,6 +56,33 @@ impl Progress {
             .halted
             .insert(partition, reason.to_owned());
         self.moved.notify();
+    }
+
+    /// A task cannot do its work at present; it tries on.
+    pub(crate) fn failing(&self, task: &'static str, why: String) {
+        self.inner.lock().failing.insert(task, why);
+    }
+
+    /// A task does its work again.
+    pub(crate) fn works(&self, task: &'static str) {
+        let mut inner = self.inner.lock();
+        if !inner.failing.is_empty() {
+            inner.failing.remove(task);
+        }
+    }
+
+    /// A task died of a panic.
+    pub(crate) fn died(&self, task: &'static str) {
+        let why = "it died of a panic; restart the program".to_owned();
+        self.failing(task, why);
+    }
+
+    /// What fails, in words.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let inner = self.inner.lock();
+        (inner.failing.iter())
+            .map(|(task, why)| format!("{task}: {why}"))
+            .collect()
     }
 
     /// Folded position.

@@ -2,7 +2,7 @@
 
 use crate::Inner;
 use crate::api::{
-    EVENT_BYTES_MAX, IngestReceipt, Input, Quarantined, Refusal, RefusalKind, Result,
+    EVENT_BYTES_MAX, IngestReceipt, Input, Outcome, Quarantined, Refusal, RefusalKind, Result,
 };
 use crate::rows;
 use bytes::Bytes;
@@ -23,6 +23,13 @@ struct Stored {
     reason: String,
     origin: Origin,
     raw: String,
+}
+
+/// An input that is tried again: its quarantine id, and when it was taken in first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again {
+    pub(crate) id: [u8; 16],
+    pub(crate) at: Micros,
 }
 
 /// An id as text.
@@ -115,8 +122,8 @@ impl Inner {
         Ok(out)
     }
 
-    /// Tries quarantined inputs again: what now fits is appended and leaves quarantine, what does not stays with the
-    /// newest reason. `parse` reads an input as the rim received it.
+    /// Tries quarantined inputs again: what now fits is appended and leaves quarantine, what does not stays under its id
+    /// with the newest reason. `parse` reads an input as the rim received it.
     pub(crate) async fn retry_quarantine(
         &self,
         ids: &[String],
@@ -145,14 +152,37 @@ impl Inner {
         let mut total = IngestReceipt::default();
         for ((scene, _), members) in groups {
             let origin = members[0].1.origin;
-            let inputs: Vec<Input<'_>> = members.iter().map(|(_, q)| parse(&q.raw)).collect();
-            // What is refused again gets a new row from `ingest`; the old row goes in either case.
-            let receipt = self.ingest(&scene, origin, &inputs).await?;
+            let mut inputs: Vec<Input<'_>> = Vec::with_capacity(members.len());
+            let mut again = Vec::with_capacity(members.len());
+            for (i, q) in &members {
+                match parse(&q.raw) {
+                    Ok(mut incoming) => {
+                        // It happened when it was sent, not when it is tried again.
+                        incoming.occurred_at.get_or_insert(q.at);
+                        inputs.push(Ok(incoming));
+                        again.push(Again {
+                            id: parsed[*i],
+                            at: q.at,
+                        });
+                    }
+                    // What is no event (a row of a file, a product) can only come again as what it was: it stays as it is.
+                    Err(_) => {
+                        total.quarantined += 1;
+                        total.outcomes.push(Outcome::Quarantined {
+                            quarantine_id: q.id.clone(),
+                            code: q.code.clone(),
+                            reason: q.reason.clone(),
+                        });
+                    }
+                }
+            }
+            // What is refused again stays under its id, with the newest reason.
+            let receipt = self.ingest_again(&scene, origin, &inputs, &again).await?;
             let mut commit = Commit::new(Durability::Durable);
-            commit.writes = members
-                .iter()
-                .map(|(i, _)| Write {
-                    key: keys[*i].clone(),
+            commit.writes = (receipt.outcomes.iter().zip(&again))
+                .filter(|(outcome, _)| matches!(outcome, Outcome::Accepted { .. }))
+                .map(|(_, again)| Write {
+                    key: rows::quarantine(again.id),
                     value: None,
                 })
                 .collect();

@@ -4,6 +4,7 @@
 //! happened with decisions and is carried over unchanged.
 
 use luopan_kernel::codec::{Reader, Result, Writer};
+use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId};
 use luopan_kernel::profile::{Layout, Profile};
 use luopan_kernel::time::Micros;
@@ -14,6 +15,7 @@ pub(crate) const FORMAT: u8 = 1;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pending {
     pub(crate) decision: DecisionId,
+    pub(crate) origin: Origin,
     /// When it was decided.
     pub(crate) at: Micros,
     /// Hash of the reward's name.
@@ -31,7 +33,8 @@ pub(crate) const NEVER: Micros = Micros(i64::MIN);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
     pub(crate) decision: DecisionId,
-    /// When the send intent expires and the hold is voided.
+    pub(crate) origin: Origin,
+    /// When it is voided: the send intent has expired, and so has the time that its receipt may take.
     pub(crate) due: Micros,
     /// What was debited.
     pub(crate) debits: Vec<Debit>,
@@ -57,6 +60,7 @@ pub(crate) struct Recent {
     pub(crate) reward: u64,
     /// Decision named by the outcome, when the join asks for one.
     pub(crate) decision: Option<DecisionId>,
+    pub(crate) origin: Origin,
     /// When it happened.
     pub(crate) occurred_at: Micros,
     /// Log time.
@@ -71,6 +75,8 @@ pub(crate) struct CustomerRow {
     pub(crate) profile: Profile,
     pub(crate) pending: Vec<Pending>,
     pub(crate) holds: Vec<Hold>,
+    /// Holds that expired lately; `due` is when.
+    pub(crate) lapsed: Vec<Hold>,
     pub(crate) recent: Vec<Recent>,
     /// The timer row that is set, if any.
     pub(crate) timer_at: Option<Micros>,
@@ -82,6 +88,7 @@ impl CustomerRow {
             profile,
             pending: Vec::new(),
             holds: Vec::new(),
+            lapsed: Vec::new(),
             recent: Vec::new(),
             timer_at: None,
         }
@@ -112,6 +119,7 @@ impl CustomerRow {
         w.uint(self.pending.len() as u64);
         for p in &self.pending {
             w.raw(&p.decision.0);
+            w.u8(p.origin.code());
             w.int(p.at.0);
             w.raw(&p.reward.to_le_bytes());
             w.int(p.due.0);
@@ -123,12 +131,8 @@ impl CustomerRow {
                 }
             }
         }
-        w.uint(self.holds.len() as u64);
-        for h in &self.holds {
-            w.raw(&h.decision.0);
-            w.int(h.due.0);
-            write_debits(&mut w, &h.debits);
-        }
+        write_holds(&mut w, &self.holds);
+        write_holds(&mut w, &self.lapsed);
         w.uint(self.recent.len() as u64);
         for r in &self.recent {
             w.raw(&r.reward.to_le_bytes());
@@ -139,6 +143,7 @@ impl CustomerRow {
                     w.raw(&d.0);
                 }
             }
+            w.u8(r.origin.code());
             w.int(r.occurred_at.0);
             w.int(r.at.0);
             w.f64(r.value);
@@ -170,6 +175,7 @@ impl CustomerRow {
         for _ in 0..n {
             pending.push(Pending {
                 decision: DecisionId(r.array()?),
+                origin: read_origin(&mut r)?,
                 at: Micros(r.int()?),
                 reward: u64::from_le_bytes(r.array()?),
                 due: Micros(r.int()?),
@@ -179,15 +185,8 @@ impl CustomerRow {
                 },
             });
         }
-        let n = r.count(10)?;
-        let mut holds = Vec::with_capacity(n);
-        for _ in 0..n {
-            holds.push(Hold {
-                decision: DecisionId(r.array()?),
-                due: Micros(r.int()?),
-                debits: read_debits(&mut r)?,
-            });
-        }
+        let holds = read_holds(&mut r)?;
+        let lapsed = read_holds(&mut r)?;
         let n = r.count(10)?;
         let mut recent = Vec::with_capacity(n);
         for _ in 0..n {
@@ -197,6 +196,7 @@ impl CustomerRow {
                     0 => None,
                     _ => Some(DecisionId(r.array()?)),
                 },
+                origin: read_origin(&mut r)?,
                 occurred_at: Micros(r.int()?),
                 at: Micros(r.int()?),
                 value: r.f64()?,
@@ -208,10 +208,40 @@ impl CustomerRow {
             profile,
             pending,
             holds,
+            lapsed,
             recent,
             timer_at,
         })
     }
+}
+
+fn write_holds(w: &mut Writer, holds: &[Hold]) {
+    w.uint(holds.len() as u64);
+    for h in holds {
+        w.raw(&h.decision.0);
+        w.u8(h.origin.code());
+        w.int(h.due.0);
+        write_debits(w, &h.debits);
+    }
+}
+
+fn read_holds(r: &mut Reader<'_>) -> Result<Vec<Hold>> {
+    let n = r.count(10)?;
+    let mut holds = Vec::with_capacity(n);
+    for _ in 0..n {
+        holds.push(Hold {
+            decision: DecisionId(r.array()?),
+            origin: read_origin(r)?,
+            due: Micros(r.int()?),
+            debits: read_debits(r)?,
+        });
+    }
+    Ok(holds)
+}
+
+fn read_origin(r: &mut Reader<'_>) -> Result<Origin> {
+    let code = r.u8()?;
+    Origin::from_code(r, code)
 }
 
 fn write_debits(w: &mut Writer, debits: &[Debit]) {
@@ -264,75 +294,6 @@ pub(crate) fn debits_from_text(text: &str) -> Vec<Debit> {
             })
         })
         .collect()
-}
-
-/// Contacts of an identifier: ascending by time and decision, bounded by the widest cap of the scene. The content does
-/// not depend on the order in which contacts were added, so it can be rebuilt from decisions.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct ContactsRow {
-    pub(crate) contacts: Vec<ContactEntry>,
-}
-
-/// One contact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ContactEntry {
-    pub(crate) at: Micros,
-    pub(crate) decision: DecisionId,
-    pub(crate) policy: String,
-    pub(crate) channel: String,
-    pub(crate) item: String,
-}
-
-impl ContactsRow {
-    /// Adds contacts and forgets those no cap can count any more.
-    pub(crate) fn add(
-        &mut self,
-        new: impl IntoIterator<Item = ContactEntry>,
-        keep_us: Option<i64>,
-    ) {
-        self.contacts.extend(new);
-        self.contacts.sort_unstable();
-        self.contacts.dedup();
-        if let (Some(keep), Some(last)) = (keep_us, self.contacts.last().map(|c| c.at)) {
-            self.contacts.retain(|c| c.at.plus(keep) > last);
-        }
-        let over = self
-            .contacts
-            .len()
-            .saturating_sub(luopan_kernel::plan::policy::CONTACTS_MAX as usize);
-        self.contacts.drain(..over);
-    }
-
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::with_format(FORMAT);
-        w.uint(self.contacts.len() as u64);
-        for c in &self.contacts {
-            w.int(c.at.0);
-            w.raw(&c.decision.0);
-            w.str(&c.policy);
-            w.str(&c.channel);
-            w.str(&c.item);
-        }
-        w.into_bytes()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut r = Reader::new(bytes);
-        r.format("contacts row", FORMAT)?;
-        let n = r.count(20)?;
-        let mut contacts = Vec::with_capacity(n);
-        for _ in 0..n {
-            contacts.push(ContactEntry {
-                at: Micros(r.int()?),
-                decision: DecisionId(r.array()?),
-                policy: r.str()?.to_owned(),
-                channel: r.str()?.to_owned(),
-                item: r.str()?.to_owned(),
-            });
-        }
-        r.done()?;
-        Ok(Self { contacts })
-    }
 }
 
 /// Whose row it is, for messages that may not carry foreign ids.

@@ -126,6 +126,14 @@ pub(crate) fn contacts(scene: SceneNo, origin: Origin, id: IdentifierId) -> RowK
     )
 }
 
+/// Scene, origin and identifier of a contacts key.
+pub(crate) fn parse_contacts(key: &[u8]) -> Option<(SceneNo, Origin, IdentifierId)> {
+    let scene = key.get(..2)?.try_into().ok()?;
+    let origin = Origin::of_code(*key.get(2)?)?;
+    let id = key.get(3..19)?.try_into().ok()?;
+    Some((SceneNo(u16::from_be_bytes(scene)), origin, IdentifierId(id)))
+}
+
 /// The partition that a decision's record is kept in: a hash of its id, so that the id alone finds it.
 pub(crate) fn decision_partition(id: DecisionId) -> PartitionId {
     IdentifierId(id.0).partition()
@@ -157,9 +165,13 @@ pub(crate) fn quarantine(id: [u8; 16]) -> RowKey {
     row(Table::Quarantine, PartitionId(0), &[&id])
 }
 
-/// A learner checkpoint at a position of its stream.
-pub(crate) fn checkpoint(stream: PartitionId, at: Position) -> RowKey {
-    row(Table::Checkpoint, stream, &[&at.0.to_be_bytes()])
+/// One row of a learner checkpoint at a position of its stream.
+pub(crate) fn checkpoint(stream: PartitionId, at: Position, part: u16) -> RowKey {
+    row(
+        Table::Checkpoint,
+        stream,
+        &[&at.0.to_be_bytes(), &part.to_be_bytes()],
+    )
 }
 
 /// Scene version that a partition's fold has switched to.
@@ -173,7 +185,7 @@ pub(crate) fn halt(partition: PartitionId) -> RowKey {
 }
 
 /// A catalogue item.
-pub(crate) fn item(scene: SceneNo, catalogue: u16, key: &str) -> RowKey {
+pub(crate) fn item(scene: SceneNo, catalogue: u64, key: &str) -> RowKey {
     row(
         Table::Item,
         PartitionId(luopan_kernel::ENVIRONMENT_PARTITION),
@@ -222,6 +234,11 @@ pub(crate) fn encode_identifiers(ids: &[IdentifierId]) -> Bytes {
         w.raw(&id.0);
     }
     w.into_bytes().into()
+}
+
+/// What the row of a customer with these identifiers holds; none for a customer of one.
+pub(crate) fn customer_content(ids: &[IdentifierId]) -> Option<Bytes> {
+    (ids.len() > 1).then(|| encode_identifiers(ids))
 }
 
 /// Encodes a count or version.

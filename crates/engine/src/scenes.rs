@@ -3,11 +3,14 @@
 
 use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result, SceneInfo};
+use crate::contacts::ContactNeeds;
+use crate::limits::{MODEL_BYTES_MAX, PROFILE_BYTES_MAX};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, encode_message};
 use luopan_kernel::fold::FoldPlan;
 use luopan_kernel::id::{PartitionId, SceneNo};
 use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::plan::model::ModelScope;
 use luopan_kernel::segment::SegmentSet;
 use luopan_kernel::slots::SlotSet;
 use luopan_kernel::time::Micros;
@@ -31,8 +34,8 @@ pub(crate) struct SceneRuntime {
     pub(crate) segment_nos: Vec<u64>,
     /// Row number of each reward, in plan order: a hash of its name.
     pub(crate) reward_nos: Vec<u64>,
-    /// How long a contact can matter to any cap; `None` for ever.
-    pub(crate) contact_keep_us: Option<i64>,
+    /// Which contacts a ledger row keeps.
+    pub(crate) contact_needs: ContactNeeds,
     /// Slots that each policy reads, in plan order.
     pub(crate) policy_slots: Vec<SlotSet>,
     /// Learner stream of each model, in plan order.
@@ -56,7 +59,7 @@ impl SceneRuntime {
             by: applied.by.clone(),
             segment_nos: plan.segments.iter().map(|s| number(&s.name)).collect(),
             reward_nos: plan.rewards.iter().map(|r| number(&r.name)).collect(),
-            contact_keep_us: contact_keep_us(&plan),
+            contact_needs: ContactNeeds::new(&plan),
             policy_slots: plan
                 .policies
                 .iter()
@@ -86,18 +89,6 @@ impl SceneRuntime {
             segments: self.plan.segments.iter().map(|s| s.name.clone()).collect(),
         }
     }
-}
-
-/// The widest window of any cap or quiet period; `None` when a cap counts for ever.
-fn contact_keep_us(plan: &ScenePlan) -> Option<i64> {
-    let mut keep = 0;
-    for policy in &plan.policies {
-        for cap in &policy.caps {
-            keep = keep.max(cap.window_us?);
-        }
-        keep = keep.max(policy.quiet_period_us.unwrap_or(0));
-    }
-    Some(keep)
 }
 
 /// All versions of all scenes.
@@ -133,6 +124,13 @@ impl Scenes {
         if present < scene.version {
             inner.newest.insert(scene.no, scene);
         }
+    }
+
+    /// Every version of a scene, ascending.
+    pub(crate) fn versions(&self, scene: SceneNo) -> Vec<Arc<SceneRuntime>> {
+        let inner = self.inner.read();
+        let versions = inner.versions.get(&scene);
+        versions.map_or_else(Vec::new, |v| v.values().cloned().collect())
     }
 
     /// The newest version of the scene of this name.
@@ -269,6 +267,7 @@ impl Inner {
         by: &str,
     ) -> Result<SceneInfo> {
         refuse_personal_fields(plan)?;
+        refuse_what_grows_too_large(plan)?;
         let _one_at_a_time = self.applying.lock().await;
         let at = self.log_time();
         // Everything that can fail for the plan's sake fails before anything is recorded.
@@ -310,6 +309,50 @@ impl Inner {
         self.scenes.announced(runtime.clone());
         Ok(runtime.info())
     }
+}
+
+/// A row that could outgrow what a store takes would stop the fold on the day that it does.
+fn refuse_what_grows_too_large(plan: &ScenePlan) -> Result<()> {
+    let mut tags: Vec<(usize, &str)> = (plan.tags.iter())
+        .map(|t| (t.bytes_max(), t.name.as_str()))
+        .collect();
+    let all: usize = tags.iter().map(|(bytes, _)| bytes).sum();
+    if all > PROFILE_BYTES_MAX {
+        tags.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+        let most: Vec<_> = (tags.iter().take(5))
+            .map(|(bytes, name)| format!("`{name}` {bytes}"))
+            .collect();
+        return Err(Refusal {
+            code: "profile_too_large",
+            kind: RefusalKind::Invalid,
+            message: format!(
+                "the tags of scene `{}` can take {all} bytes for one customer, the limit is {PROFILE_BYTES_MAX}; the largest are {}: keep fewer tiles, or fewer texts and distinct counts in windows",
+                plan.name,
+                most.join(", ")
+            ),
+        });
+    }
+    for model in &plan.models {
+        let d = luopan_kernel::features::dimension(model);
+        let arms = match model.scope {
+            ModelScope::Shared => 1,
+            ModelScope::PerItem => {
+                (plan.catalogues.get(usize::from(model.catalogue))).map_or(1, |c| c.items.len() + 1)
+            }
+        };
+        let bytes = arms * (d * (d + 1) / 2 + d) * 8;
+        if bytes > MODEL_BYTES_MAX {
+            return Err(Refusal {
+                code: "model_too_large",
+                kind: RefusalKind::Invalid,
+                message: format!(
+                    "model `{}` has {arms} arms of {d} features and would take {bytes} bytes, the limit is {MODEL_BYTES_MAX}; use fewer features, or `scope: shared`",
+                    model.name
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Personal fields need sealing, which this release does not do: better no pack than one whose promise is not kept.

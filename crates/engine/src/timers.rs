@@ -98,6 +98,10 @@ async fn fire(inner: &Inner, partitions: &[PartitionId], now: Micros) -> luopan_
     for partition in partitions {
         // Taken before the scan: a timer set meanwhile shows up either in the scan or in the map.
         inner.timers.take(*partition);
+        // A halted partition folds nothing: its timers would be found again and again.
+        if inner.progress.halt_of(*partition).is_some() {
+            continue;
+        }
         let mut entries: Vec<Entry<'static>> = Vec::new();
         for row in inner
             .state

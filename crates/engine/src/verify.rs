@@ -5,11 +5,12 @@
 
 use crate::Inner;
 use crate::api::{Result, VerifyReport};
+use crate::contacts::{ContactEntry, ContactsRow};
 use crate::decisions::budget_names;
 use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
 use crate::fold::finish::{Counts, Finished, membership, settle_row};
 use crate::fold::rebuild::fold_log;
-use crate::row::{ContactEntry, ContactsRow, CustomerRow, NEVER};
+use crate::row::{CustomerRow, NEVER};
 use crate::rows::{self, IdentityRow};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Origin, decode_message};
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 const READ_BYTES: usize = 4 << 20;
 const SCAN_ROWS: usize = 5_000;
+/// Most segment counts of a partition: every segment of every scene.
+const COUNTS_MAX: usize = 1_000_000;
 /// Most differences told in words.
 const TOLD_MAX: usize = 100;
 
@@ -34,6 +37,8 @@ struct Gathered {
     linked: BTreeMap<RowName, CustomerRow>,
     links: BTreeMap<IdentifierId, IdentityRow>,
     voided: BTreeMap<String, i64>,
+    /// Spent above the limit, for sends confirmed after their money was given back.
+    late: BTreeMap<String, i64>,
     counts: BTreeMap<PartitionId, Counts>,
     running: BTreeMap<PartitionId, Running>,
     replaying: Duration,
@@ -128,6 +133,9 @@ async fn replay(
             all.replaying += start.elapsed();
             for (_, debit) in &effects.voided {
                 *all.voided.entry(debit.budget.clone()).or_default() += debit.amount;
+            }
+            for (_, debit) in &effects.late {
+                *all.late.entry(debit.budget.clone()).or_default() += debit.amount;
             }
             if let Some((scene, version, at)) = switched {
                 switch(
@@ -412,46 +420,91 @@ async fn linked_customers(inner: &Inner, all: &mut Gathered) -> luopan_store::Re
 async fn counts(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
     for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
         let wanted = all.counts.remove(&p).unwrap_or_default();
-        let keys: Vec<_> = wanted
-            .keys()
-            .map(|(s, g)| rows::member_count(*s, *g, p))
+        let mut wanted: BTreeMap<Bytes, u64> = (wanted.into_iter())
+            .filter(|(_, n)| *n > 0)
+            .map(|((s, g), n)| (rows::member_count(s, g, p).key, n))
             .collect();
-        let stored = inner.state.get(&keys).await?;
-        for (((scene, segment), n), value) in wanted.iter().zip(stored) {
+        let stored = (inner.state)
+            .scan(Table::MemberCount, p, &[], None, COUNTS_MAX)
+            .await?;
+        for row in stored {
             all.report.rows += 1;
-            let found = value
-                .and_then(|v| rows::decode_number(&v).ok())
-                .unwrap_or(0);
-            if found != *n {
+            let found = rows::decode_number(&row.value).ok();
+            let n = wanted.remove(&row.key).unwrap_or(0);
+            if found != Some(n) {
                 all.differs(|| {
                     format!(
-                        "partition {}: segment {segment:x} of scene {} counts {found}, has {n}",
-                        p.0, scene.0
+                        "partition {}: segment count {} is {found:?}, the replay has {n}",
+                        p.0,
+                        hex(&row.key)
                     )
                 });
             }
+        }
+        for (key, n) in wanted {
+            all.differs(|| {
+                format!(
+                    "partition {}: segment count {} is missing, the replay has {n}",
+                    p.0,
+                    hex(&key)
+                )
+            });
         }
     }
     Ok(())
 }
 
+/// Identity rows and customers' lists, from the link entries alone.
 async fn identity(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
     let links = std::mem::take(&mut all.links);
-    let keys: Vec<_> = links.keys().map(|i| rows::identity(*i)).collect();
-    let stored = inner.state.get(&keys).await?;
-    for ((id, row), value) in links.iter().zip(stored) {
-        all.report.rows += 1;
-        if value.as_deref() != Some(&row.encode()[..]) {
-            all.differs(|| format!("identity of {id} differs from its link entries"));
+    let mut wanted: BTreeMap<(Table, Bytes), Bytes> = BTreeMap::new();
+    let mut customers: BTreeMap<CustomerId, BTreeSet<IdentifierId>> = BTreeMap::new();
+    for (id, row) in &links {
+        wanted.insert((Table::Identity, rows::identity(*id).key), row.encode());
+        if row.customer != *id {
+            customers
+                .entry(row.customer)
+                .or_insert_with(|| BTreeSet::from([row.customer]))
+                .insert(*id);
         }
+    }
+    for (customer, ids) in customers {
+        let ids: Vec<_> = ids.into_iter().collect();
+        if let Some(value) = rows::customer_content(&ids) {
+            wanted.insert((Table::Customer, rows::customer(customer).key), value);
+        }
+    }
+    for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+        for table in [Table::Identity, Table::Customer] {
+            let mut from = Vec::new();
+            loop {
+                let found = (inner.state).scan(table, p, &from, None, SCAN_ROWS).await?;
+                let Some(end) = found.last() else { break };
+                from = [&end.key[..], &[0]].concat();
+                // The row without a key says how often identity changed.
+                for row in found.iter().filter(|r| !r.key.is_empty()) {
+                    all.report.rows += 1;
+                    if wanted.remove(&(table, row.key.clone())).as_ref() != Some(&row.value) {
+                        all.differs(|| {
+                            format!(
+                                "{table:?} row {} differs from the link entries",
+                                hex(&row.key)
+                            )
+                        });
+                    }
+                }
+            }
+        }
+    }
+    for ((table, key), _) in wanted {
+        all.differs(|| format!("{table:?} row {} is missing in state", hex(&key)));
     }
     Ok(())
 }
 
 /// Contacts and budgets, rebuilt from decision records and voided holds.
 async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
-    type Name = (SceneNo, Origin, IdentifierId);
-    let mut contacts: BTreeMap<Name, Vec<ContactEntry>> = BTreeMap::new();
+    let mut contacts: BTreeMap<Ledger, Contacts> = BTreeMap::new();
     let mut spent: BTreeMap<String, i64> = BTreeMap::new();
     let mut limits: BTreeMap<String, i64> = BTreeMap::new();
     for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
@@ -472,14 +525,21 @@ async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> 
                         continue;
                     }
                 };
-                let Some(scene) = inner.scenes.version(record.scene, record.scene_version) else {
-                    continue;
-                };
-                let Some(policy) = scene.plan.policy(&record.policy) else {
+                let scene = inner.scenes.version(record.scene, record.scene_version);
+                let found = scene
+                    .as_ref()
+                    .and_then(|s| Some((s, s.plan.policy(&record.policy)?)));
+                let Some((scene, policy)) = found else {
+                    all.differs(|| {
+                        format!(
+                            "decision {} is of policy `{}` of scene {} version {}, which is not recorded here",
+                            record.request.decision, record.policy, record.scene.0, record.scene_version
+                        )
+                    });
                     continue;
                 };
                 let (now, origin) = (record.request.moment.now, record.request.origin);
-                let names = budget_names(&*inner.env, &scene, origin, now);
+                let names = budget_names(&*inner.env, scene, origin, now);
                 for d in &record.decision.debits {
                     let i = usize::from(d.budget);
                     if let (Some(name), Some(budget)) = (names.get(i), scene.plan.budgets.get(i)) {
@@ -491,18 +551,25 @@ async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> 
                 contacts
                     .entry((record.scene, origin, record.identifier))
                     .or_default()
-                    .extend(record.decision.choices.iter().map(|c| ContactEntry {
-                        at: now,
-                        decision: record.request.decision,
-                        policy: policy.name.clone(),
-                        channel: policy.channel.clone(),
-                        item: c.item.clone(),
+                    .extend(record.decision.choices.iter().map(|c| {
+                        let contact = ContactEntry {
+                            at: now,
+                            decision: record.request.decision,
+                            policy: policy.name.clone(),
+                            channel: policy.channel.clone(),
+                            item: c.item.clone(),
+                        };
+                        (contact, record.scene_version)
                     }));
             }
         }
     }
     for (budget, amount) in std::mem::take(&mut all.voided) {
         *spent.entry(budget).or_default() -= amount;
+    }
+    let late = std::mem::take(&mut all.late);
+    for (budget, amount) in &late {
+        *spent.entry(budget.clone()).or_default() += amount;
     }
     let stored: BTreeMap<String, i64> = inner.state.budgets().await?.into_iter().collect();
     for name in spent.keys().chain(stored.keys()).collect::<BTreeSet<_>>() {
@@ -516,7 +583,8 @@ async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> 
                 format!("budget {name}: decisions spend {rebuilt}, the ledger says {kept}")
             });
         }
-        if limits.get(name).is_some_and(|l| kept > *l) {
+        let late = late.get(name).copied().unwrap_or(0);
+        if (limits.get(name)).is_some_and(|l| kept > l.saturating_add(late)) {
             all.differs(|| {
                 format!(
                     "budget {name}: {kept} is spent, over its limit of {}",
@@ -525,39 +593,94 @@ async fn ledgers(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> 
             });
         }
     }
-    for ((scene, origin, id), entries) in contacts {
-        if entries.is_empty() {
-            continue;
-        }
-        all.report.rows += 1;
-        let keep = inner
-            .scenes
-            .newest_of(scene)
-            .and_then(|s| s.contact_keep_us);
-        let mut row = ContactsRow::default();
-        row.add(entries, keep);
-        let key = rows::contacts(scene, origin, id);
-        let stored = inner
-            .state
-            .get(std::slice::from_ref(&key))
-            .await?
-            .pop()
-            .flatten();
-        let stored = stored
-            .and_then(|v| ContactsRow::decode(&v).ok())
-            .unwrap_or_default();
-        // A window that was widened by a later scene version keeps less than it would now: what is kept must agree.
-        let kept = &row.contacts[row.contacts.len().saturating_sub(stored.contacts.len())..];
-        if stored.contacts.is_empty() || kept != stored.contacts {
-            all.differs(|| {
-                format!(
-                    "contacts of identifier {id} in scene {} differ from its decisions",
-                    scene.0
-                )
-            });
+    contact_rows(inner, contacts, all).await
+}
+
+/// Whose contacts, in which ledger.
+type Ledger = (SceneNo, Origin, IdentifierId);
+
+/// Contacts of an identifier as its decisions made them, each with the scene version it was decided under.
+type Contacts = BTreeMap<ContactEntry, u32>;
+
+/// Compares contact rows with decisions, and counts the caps again.
+///
+/// A row holds nothing but real contacts, and all that the needs of every version since then have kept: a version that is
+/// newer may reach further back than what an older one left.
+async fn contact_rows(
+    inner: &Inner,
+    mut made: BTreeMap<Ledger, Contacts>,
+    all: &mut Gathered,
+) -> luopan_store::Result<()> {
+    for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+        let mut from = Vec::new();
+        loop {
+            let found = (inner.state)
+                .scan(Table::Contacts, p, &from, None, SCAN_ROWS)
+                .await?;
+            let Some(end) = found.last() else { break };
+            from = [&end.key[..], &[0]].concat();
+            for row in found {
+                all.report.rows += 1;
+                let (Some(ledger), Ok(stored)) = (
+                    rows::parse_contacts(&row.key),
+                    ContactsRow::decode(&row.value),
+                ) else {
+                    all.differs(|| format!("contacts row {} cannot be read", hex(&row.key)));
+                    continue;
+                };
+                let contacts = made.remove(&ledger).unwrap_or_default();
+                compare_contacts(inner, ledger, &contacts, &stored.contacts, all);
+            }
         }
     }
+    for (ledger, contacts) in made.iter().filter(|(_, c)| !c.is_empty()) {
+        compare_contacts(inner, *ledger, contacts, &[], all);
+    }
     Ok(())
+}
+
+fn compare_contacts(
+    inner: &Inner,
+    (scene, origin, id): Ledger,
+    made: &Contacts,
+    stored: &[ContactEntry],
+    all: &mut Gathered,
+) {
+    let whose = format!(
+        "contacts of identifier {id} in scene {} ({})",
+        scene.0,
+        origin.word()
+    );
+    if let Some(c) = stored.iter().find(|c| !made.contains_key(c)) {
+        all.differs(|| format!("{whose}: that of {} is of no decision", c.decision));
+    }
+    let mut required: BTreeMap<&ContactEntry, u32> = made.iter().map(|(c, v)| (c, *v)).collect();
+    for version in inner.scenes.versions(scene) {
+        let mut row = ContactsRow::default();
+        row.add(made.keys().cloned(), &version.contact_needs);
+        let kept: BTreeSet<ContactEntry> = row.contacts.into_iter().collect();
+        required.retain(|c, decided| *decided > version.version || kept.contains(*c));
+    }
+    let stored: BTreeSet<&ContactEntry> = stored.iter().collect();
+    if let Some((c, _)) = required.iter().find(|(c, _)| !stored.contains(**c)) {
+        all.differs(|| format!("{whose}: that of {} is missing", c.decision));
+    }
+    caps(inner, scene, &whose, made, all);
+}
+
+/// Counts the caps of one identifier at each of its contacts, by the version that decided it.
+fn caps(inner: &Inner, scene: SceneNo, whose: &str, made: &Contacts, all: &mut Gathered) {
+    for (contact, version) in made {
+        let Some(runtime) = inner.scenes.version(scene, *version) else {
+            continue;
+        };
+        if let Some(cap) = runtime
+            .contact_needs
+            .exceeded(&contact.policy, contact, made.keys())
+        {
+            all.differs(|| format!("{whose}: decision {} is over cap `{cap}`", contact.decision));
+        }
+    }
 }
 
 /// Models, rebuilt from their streams.

@@ -121,6 +121,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             cost: Expr::Slot(SlotId(12)),
         }],
         valid_for_us: DAY_US,
+        receipts_within_us: 0,
         rewards: vec![0],
     };
     let mut random = Random::new(1);

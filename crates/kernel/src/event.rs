@@ -13,6 +13,14 @@ use std::borrow::Cow;
 /// Newest format of a log message.
 pub const MESSAGE_FORMAT: u8 = 1;
 
+/// Type by which an outcome or a receipt reaches the other identifiers of a customer who has several.
+pub const OUTCOME_TYPE: &str = "luopan.outcome";
+
+/// True for types that only the system writes; senders are refused.
+pub fn is_of_system(kind: &str) -> bool {
+    kind == DECISION_TYPE || kind == OUTCOME_TYPE
+}
+
 /// Type of the event that tells of a decision; its id is the decision's id.
 pub const DECISION_TYPE: &str = "luopan.decision";
 /// Type of the event that sets attributes of a customer (imports into `customers`).
@@ -44,6 +52,24 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// True when what happened under `other` may answer a decision made under this one: history that was brought in answers
+    /// for what was live, and a rehearsal for nothing but itself.
+    pub fn is_answered_by(self, other: Self) -> bool {
+        let real = |o| matches!(o, Self::Live | Self::Import);
+        self == other || (real(self) && real(other))
+    }
+
+    /// The origin of a byte in stored forms.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Live,
+            1 => Self::Import,
+            2 => Self::Simulated,
+            3 => Self::DryRun,
+            _ => return None,
+        })
+    }
+
     /// The word in APIs and files.
     pub fn word(self) -> &'static str {
         match self {
@@ -53,17 +79,16 @@ impl Origin {
             Self::DryRun => "dry_run",
         }
     }
-    fn code(self) -> u8 {
+    /// The byte in stored forms.
+    pub fn code(self) -> u8 {
         self as u8
     }
-    fn from_code(r: &Reader<'_>, c: u8) -> Result<Self> {
-        Ok(match c {
-            0 => Self::Live,
-            1 => Self::Import,
-            2 => Self::Simulated,
-            3 => Self::DryRun,
-            _ => return Err(r.malformed("an origin of 0 to 3")),
-        })
+    /// Reads [`Origin::code`]; `r` names the place of a byte that is none.
+    ///
+    /// # Errors
+    /// A byte that is no origin.
+    pub fn from_code(r: &Reader<'_>, c: u8) -> Result<Self> {
+        Self::of_code(c).ok_or_else(|| r.malformed("an origin of 0 to 3"))
     }
 }
 
@@ -121,8 +146,15 @@ impl<'a> Event<'a> {
     }
 
     /// The hash that names this event within its identifier for deduplication.
+    ///
+    /// Ids that the system gives and ids that senders give do not meet: an outcome may well bear the id of its decision.
     pub fn dedup_hash(&self) -> u128 {
-        crate::id::hash128(self.id.as_bytes())
+        let hash = crate::id::hash128(self.id.as_bytes());
+        if is_of_system(&self.kind) {
+            !hash
+        } else {
+            hash
+        }
     }
 
     fn write(&self, w: &mut Writer) {

@@ -10,6 +10,8 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// Largest magnitude of a `number`: beyond it fixed-point sums could overflow, so intake refuses it.
 pub const NUMBER_MAX: f64 = 1e18;
+/// Largest magnitude of an integer, an amount or a duration that is taken in: sums of them do not overflow for being few.
+pub const INTEGER_MAX: u64 = 1_000_000_000_000_000_000;
 
 /// Fixed-point quanta per unit in sums of numbers (nine decimal places).
 pub const NUMBER_QUANTA: i128 = 1_000_000_000;

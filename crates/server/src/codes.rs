@@ -65,6 +65,7 @@ pub const ALL: &[Code] = &[
     code("malformed_row", 422, "the row does not fit the mapping"),
     code("method_not_allowed", 405, "the method is not allowed here"),
     code("missing_property", 422, "a required property is missing"),
+    code("model_too_large", 422, "a model would outgrow its limit"),
     code("not_linked", 422, "the identifier is not linked"),
     code(
         "not_one_of",
@@ -78,9 +79,19 @@ pub const ALL: &[Code] = &[
     code("partition_halted", 503, "a partition is halted"),
     code("personal_fields", 422, "personal fields cannot be kept yet"),
     code(
+        "profile_too_large",
+        422,
+        "what is known of one customer could outgrow its row",
+    ),
+    code(
         "ragged_row",
         422,
         "the row has another number of cells than the header",
+    ),
+    code(
+        "reserved_event_type",
+        422,
+        "an event type that only luopan writes",
     ),
     code("rule_faults", 422, "the rule has faults"),
     code("scene_faults", 422, "the scene pack has faults"),

@@ -35,6 +35,14 @@ pub trait Keys: Send + Sync + 'static {
         fresh: &[IdentifierId],
     ) -> Result<Vec<Resolved>>;
 
+    /// Whether new ids can be made at all, as far as is known without trying.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn writable(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Internal ids, `None` for those never seen or erased.
     async fn resolve(&self, foreign: &[ForeignId]) -> Result<Vec<Option<IdentifierId>>>;
 

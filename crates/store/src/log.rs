@@ -77,6 +77,14 @@ pub trait EventLog: Send + Sync + 'static {
     /// Durable heads (number of entries) of the given partitions, in their order.
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>>;
 
+    /// Whether appends and commits can succeed at all, as far as is known without trying.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn writable(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// All partitions that hold anything, ascending.
     async fn partitions(&self) -> Result<Vec<PartitionId>>;
 

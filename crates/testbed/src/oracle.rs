@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Window of the reward in the load scene.
 const REWARD_WINDOW_US: i64 = 2 * SECOND_US;
+/// How long after that a receipt may come, in the load scene.
+const RECEIPTS_WITHIN_US: i64 = SECOND_US;
 const READ_BYTES: usize = 4 << 20;
 
 /// What the visits and outcomes of one identifier sum up to, each event once.
@@ -70,6 +72,7 @@ struct Waiting {
     time: Micros,
     seen: BTreeSet<String>,
     holds: Vec<(Micros, DecisionId)>,
+    lapsed: BTreeSet<DecisionId>,
     rewards: Vec<(Micros, Micros, DecisionId)>,
     outcomes: Vec<(DecisionId, Micros)>,
     receipts: BTreeMap<DecisionId, bool>,
@@ -157,6 +160,7 @@ impl Told {
         w.time = w.time.max(at);
         for (_, decision) in w.holds.extract_if(.., |(due, _)| *due <= w.time) {
             self.voided.insert(decision);
+            w.lapsed.insert(decision);
         }
         for (_, _, decision) in w.rewards.extract_if(.., |(due, _, _)| *due <= w.time) {
             self.reward(decision, 0.0, false);
@@ -206,6 +210,10 @@ impl Told {
                     self.posted.insert(decision);
                 } else if held {
                     self.voided.insert(decision);
+                } else if delivered && w.lapsed.remove(&decision) {
+                    // It was sent, though nobody said so in time.
+                    self.voided.remove(&decision);
+                    self.posted.insert(decision);
                 } else if !self.decisions_in_log.contains(&decision) {
                     self.receipts_that_overtook += 1;
                     w.receipts.entry(decision).or_insert(delivered);
@@ -237,7 +245,9 @@ impl Told {
             match w.receipts.get(&decision) {
                 Some(true) => drop(self.posted.insert(decision)),
                 Some(false) => drop(self.voided.insert(decision)),
-                None => w.holds.push((record.valid_until, decision)),
+                None => w
+                    .holds
+                    .push((record.valid_until.plus(RECEIPTS_WITHIN_US), decision)),
             }
         }
         if record.policy == "learned" && record.withheld.is_none() {

@@ -62,6 +62,7 @@ policies:
     caps: [{name: few, limit: 3, window: 1d, scope: policy}]
     budgets: [{budget: points, cost: item.cost}]
     valid_for: 2s
+    receipts_within: 1s
   long:
     catalogue: offers
     channel: sms
@@ -71,6 +72,7 @@ policies:
     caps: [{name: few, limit: 3, window: 1d, scope: policy}]
     budgets: [{budget: whole, cost: item.cost}, {budget: daily, cost: item.cost}]
     valid_for: 1d
+    receipts_within: 1s
   learned:
     catalogue: offers
     channel: web

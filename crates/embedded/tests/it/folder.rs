@@ -41,7 +41,11 @@ async fn other_formats_are_refused() {
             ..
         })
     ));
-    std::fs::write(&format, r#"{"format":1,"partitions":64}"#).unwrap();
+    std::fs::write(
+        &format,
+        r#"{"format":1,"partitions":64,"mark":"0","whole":true}"#,
+    )
+    .unwrap();
     assert!(matches!(
         open(&disk).await,
         Err(Error::Mismatch {
@@ -123,4 +127,68 @@ async fn state_ahead_of_the_log_is_refused() {
         at.contains('5') && cause.contains("up to 2"),
         "{at}: {cause}"
     );
+}
+
+async fn closed(disk: &Disk) {
+    // SQLite closes behind the drop.
+    for _ in 0..100 {
+        if !disk.0.path().join("control.sqlite-wal").exists() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_lost_is_not_taken_for_an_empty_one() {
+    type Lose = fn(&std::path::Path) -> std::io::Result<()>;
+    let losses: [(&str, Lose); 6] = [
+        ("log and state", |p| std::fs::remove_dir_all(p.join("main"))),
+        ("log and state", |p| {
+            std::fs::remove_file(p.join("main/0.jnl"))
+        }),
+        ("key store", |p| std::fs::remove_dir_all(p.join("keys"))),
+        ("key store", |p| std::fs::remove_file(p.join("keys/0.jnl"))),
+        ("control plane", |p| {
+            std::fs::remove_file(p.join("control.sqlite"))
+        }),
+        ("control plane", |p| {
+            std::fs::write(p.join("control.sqlite"), "")
+        }),
+    ];
+    for (store, lose) in losses {
+        let disk = Disk::new();
+        drop(open(&disk).await.unwrap());
+        closed(&disk).await;
+        lose(disk.0.path()).unwrap();
+        for _ in 0..2 {
+            let opened = open(&disk).await;
+            let Err(Error::Corrupt {
+                store: found,
+                cause,
+                ..
+            }) = opened
+            else {
+                panic!("{store}: {opened:?}");
+            };
+            assert_eq!(found, store);
+            assert!(cause.contains("missing or was emptied"), "{cause}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_another_folder_is_refused() {
+    let (one, other) = (Disk::new(), Disk::new());
+    for disk in [&one, &other] {
+        drop(open(disk).await.unwrap());
+        closed(disk).await;
+    }
+    let keys = one.0.path().join("keys");
+    std::fs::remove_dir_all(&keys).unwrap();
+    std::fs::rename(other.0.path().join("keys"), &keys).unwrap();
+    let Err(e) = open(&one).await else {
+        panic!("another folder's key store was taken");
+    };
+    assert!(e.to_string().contains("another data folder"), "{e}");
 }

@@ -1,10 +1,10 @@
 //! The fold of one partition, free of IO: rows and entries in, rows and effects out. Live workers, rebuilding after a
 //! scene change, and `verify` all run this code, so they cannot differ.
 
-use crate::limits::{HOLDS_MAX, PENDING_MAX, RECENT_MAX, RECENT_US};
+use crate::limits::{LAPSED_MAX, LAPSED_US, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
-use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin, RECEIPT_TYPE};
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, OUTCOME_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::fold::{advance, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
 use luopan_kernel::plan::{Combine, EventSchema, Join, SlotId};
@@ -15,9 +15,6 @@ use luopan_kernel::value::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-/// Event by which an outcome reaches the other identifiers of a customer who has several.
-pub(crate) const OUTCOME_TYPE: &str = "luopan.outcome";
 
 /// Name of a row.
 pub(crate) type RowName = (SceneNo, IdentifierId);
@@ -49,8 +46,9 @@ pub(crate) struct Rows {
 pub(crate) struct Settled {
     pub(crate) scene: SceneNo,
     pub(crate) decision: DecisionId,
-    /// Index of the reward in the scene's plan.
-    pub(crate) reward: usize,
+    /// Row number of the reward: a hash of its name.
+    pub(crate) reward: u64,
+    pub(crate) origin: Origin,
     pub(crate) value: f64,
     /// Log time at which it was settled.
     pub(crate) at: Micros,
@@ -64,6 +62,7 @@ pub(crate) struct Forward {
     pub(crate) event_id: String,
     pub(crate) reward: u64,
     pub(crate) decision: Option<DecisionId>,
+    pub(crate) origin: Origin,
     pub(crate) occurred_at: Micros,
     pub(crate) value: f64,
 }
@@ -74,6 +73,8 @@ pub(crate) struct Effects {
     pub(crate) settled: Vec<Settled>,
     /// Debits to give back.
     pub(crate) voided: Vec<(DecisionId, Debit)>,
+    /// Debits to take again: their send was confirmed after they were given back.
+    pub(crate) late: Vec<(DecisionId, Debit)>,
     /// Holds confirmed.
     pub(crate) posted: u64,
     pub(crate) duplicates: Vec<Position>,
@@ -238,8 +239,8 @@ fn on_decision(
         return;
     };
     // What was debited is held whatever became of the policy since.
-    let receipt = early_receipt(row, decision);
-    if let Some(due) = context_time(event, "luopan.valid_until") {
+    let receipt = early_receipt(row, decision, event.origin);
+    if let Some(due) = context_time(event, "luopan.void_at") {
         let debits = match context(event, "luopan.debits") {
             Some(Value::Text(t)) => row::debits_from_text(t),
             _ => Vec::new(),
@@ -255,17 +256,10 @@ fn on_decision(
         } else {
             row.holds.push(Hold {
                 decision,
+                origin: event.origin,
                 due,
                 debits,
             });
-            if row.holds.len() > HOLDS_MAX
-                && let Some(i) = (0..row.holds.len()).min_by_key(|i| row.holds[*i].due)
-            {
-                let hold = row.holds.remove(i);
-                effects
-                    .voided
-                    .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
-            }
         }
     }
     let Value::Text(policy) = event.property("policy") else {
@@ -290,6 +284,7 @@ fn on_decision(
         };
         let pending = Pending {
             decision,
+            origin: event.origin,
             at: event.occurred_at,
             reward: *no,
             due: event.occurred_at.plus(reward.window_us),
@@ -342,9 +337,12 @@ fn receipt_no() -> u64 {
 }
 
 /// The receipt of a decision that reached the log before the decision did.
-fn early_receipt(row: &CustomerRow, decision: DecisionId) -> Option<Receipt> {
+fn early_receipt(row: &CustomerRow, decision: DecisionId, origin: Origin) -> Option<Receipt> {
     let no = receipt_no();
-    let early = (row.recent.iter()).find(|r| r.reward == no && r.decision == Some(decision))?;
+    let is_its = |r: &&Recent| {
+        r.reward == no && r.decision == Some(decision) && origin.is_answered_by(r.origin)
+    };
+    let early = row.recent.iter().find(is_its)?;
     Some(if early.value > 0.0 {
         Receipt::Delivered
     } else {
@@ -367,13 +365,45 @@ fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
     if !delivered && status != "failed" {
         return;
     }
+    let receipt = Recent {
+        reward: receipt_no(),
+        decision: Some(decision),
+        origin: event.origin,
+        occurred_at: event.occurred_at,
+        at: event.received_at,
+        value: if delivered { 1.0 } else { 0.0 },
+    };
+    if take_receipt(row, effects, receipt) {
+        return;
+    }
+    // The decision may be of another identifier of the same customer.
+    effects.forwards.push(Forward {
+        scene: event.scene,
+        from: event.identifier,
+        event_id: event.id.as_ref().to_owned(),
+        reward: receipt_no(),
+        decision: Some(decision),
+        origin: event.origin,
+        occurred_at: event.occurred_at,
+        value: if delivered { 1.0 } else { 0.0 },
+    });
+}
+
+/// Gives a receipt to its decision; false, and it is remembered, when no such decision is known here.
+fn take_receipt(row: &mut CustomerRow, effects: &mut Effects, receipt: Recent) -> bool {
+    let Some(decision) = receipt.decision else {
+        return true;
+    };
+    let delivered = receipt.value > 0.0;
     let mut known = false;
+    let is_its =
+        |d: DecisionId, origin: Origin| d == decision && origin.is_answered_by(receipt.origin);
     if !delivered {
         let before = row.pending.len();
-        row.pending.retain(|p| p.decision != decision);
+        row.pending.retain(|p| !is_its(p.decision, p.origin));
         known = row.pending.len() < before;
     }
-    for hold in row.holds.extract_if(.., |h| h.decision == decision) {
+    for hold in row.holds.extract_if(.., |h| is_its(h.decision, h.origin)) {
         known = true;
         if delivered {
             effects.posted += 1;
@@ -383,16 +413,20 @@ fn on_receipt(row: &mut CustomerRow, effects: &mut Effects, event: &Event<'_>) {
                 .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
         }
     }
-    if !known && early_receipt(row, decision).is_none() {
-        let receipt = Recent {
-            reward: receipt_no(),
-            decision: Some(decision),
-            occurred_at: event.occurred_at,
-            at: event.received_at,
-            value: if delivered { 1.0 } else { 0.0 },
-        };
+    // What was sent is paid, even if nobody said so in time and the money was given back.
+    for hold in row.lapsed.extract_if(.., |h| is_its(h.decision, h.origin)) {
+        known = true;
+        if delivered {
+            effects.posted += 1;
+            effects
+                .late
+                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+        }
+    }
+    if !known && early_receipt(row, decision, receipt.origin).is_none() {
         remember(row, effects, receipt);
     }
+    known
 }
 
 /// An event that some reward is declared over.
@@ -443,6 +477,7 @@ fn on_outcome(
         let outcome = Recent {
             reward: no,
             decision,
+            origin: event.origin,
             occurred_at: event.occurred_at,
             at: event.received_at,
             value,
@@ -453,6 +488,7 @@ fn on_outcome(
             event_id: event.id.as_ref().to_owned(),
             reward: no,
             decision,
+            origin: event.origin,
             occurred_at: event.occurred_at,
             value,
         });
@@ -460,7 +496,7 @@ fn on_outcome(
     }
 }
 
-/// An outcome of another identifier of the same customer.
+/// An outcome or a receipt of another identifier of the same customer.
 fn on_forwarded(
     scene: &SceneRuntime,
     row: &mut CustomerRow,
@@ -479,10 +515,15 @@ fn on_forwarded(
     let outcome = Recent {
         reward: *reward as u64,
         decision,
+        origin: event.origin,
         occurred_at: event.occurred_at,
         at: event.received_at,
         value: *value,
     };
+    if outcome.reward == receipt_no() {
+        take_receipt(row, effects, outcome);
+        return;
+    }
     take_outcome(scene, row, effects, outcome);
 }
 
@@ -527,6 +568,7 @@ fn apply_outcome(
         let belongs = p.reward == outcome.reward
             && outcome.decision.is_none_or(|d| d == p.decision)
             && only.is_none_or(|d| d == p.decision)
+            && p.origin.is_answered_by(outcome.origin)
             && outcome.occurred_at >= p.at
             && outcome.at < p.due;
         if !belongs {
@@ -535,12 +577,12 @@ fn apply_outcome(
         }
         match reward.combine {
             Combine::First => {
-                let decision = p.decision;
-                row.pending.remove(i);
+                let p = row.pending.remove(i);
                 effects.settled.push(Settled {
                     scene: scene.no,
-                    decision,
-                    reward: index,
+                    decision: p.decision,
+                    reward: p.reward,
+                    origin: p.origin,
                     value: outcome.value,
                     at: now,
                 });
@@ -562,10 +604,13 @@ fn come_due(scene: &SceneRuntime, row: &mut CustomerRow, effects: &mut Effects, 
     }
     if row.holds.iter().any(|h| h.due <= now) {
         for hold in row.holds.extract_if(.., |h| h.due <= now) {
-            effects
-                .voided
-                .extend(hold.debits.into_iter().map(|d| (hold.decision, d)));
+            let debits = hold.debits.iter().cloned();
+            effects.voided.extend(debits.map(|d| (hold.decision, d)));
+            row.lapsed.push(hold);
         }
+        row.lapsed.retain(|h| now.since(h.due) <= LAPSED_US);
+        let over = row.lapsed.len().saturating_sub(LAPSED_MAX);
+        row.lapsed.drain(..over);
     }
 }
 
@@ -576,7 +621,8 @@ fn settle_silent(scene: &SceneRuntime, effects: &mut Effects, p: &Pending, now: 
         effects.settled.push(Settled {
             scene: scene.no,
             decision: p.decision,
-            reward: index,
+            reward: p.reward,
+            origin: p.origin,
             value,
             at: now,
         });
@@ -608,7 +654,7 @@ pub(crate) fn forward_event(f: &Forward, to: IdentifierId, at: Micros) -> Event<
         kind: Cow::Borrowed(OUTCOME_TYPE),
         occurred_at: f.occurred_at,
         received_at: at,
-        origin: Origin::Import,
+        origin: f.origin,
         properties,
         context: Vec::new(),
         corrects: None,

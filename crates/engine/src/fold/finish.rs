@@ -181,13 +181,15 @@ pub(crate) fn finish(
             value: Some(rows::encode_number(spilled.expires_at.0 as u64)),
         });
     }
-    for (_, debit) in &effects.voided {
+    let given_back = effects.voided.iter().map(|(_, d)| (d, -d.amount, 0));
+    let taken_again = (effects.late.iter()).map(|(_, d)| (d, d.amount, i64::MAX));
+    for (debit, amount, limit) in given_back.chain(taken_again) {
         out.budgets.push(BudgetChange {
             budget: debit.budget.clone(),
-            limit: 0,
+            limit,
             rows: debit.rows,
             home: debit.home,
-            amount: -debit.amount,
+            amount,
         });
     }
     for f in &effects.forwards {

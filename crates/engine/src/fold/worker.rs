@@ -12,6 +12,7 @@ use bytes::Bytes;
 use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
+use luopan_store::state::VALUE_BYTES_MAX;
 use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +20,10 @@ use std::sync::Arc;
 
 /// Most partitions folded in one round of commits.
 const PARTITIONS_A_ROUND: usize = 64;
+/// Name of the task in what `/readyz` tells.
+const TASK: &str = "fold";
+/// Races lost in a row that are told.
+const LOST_TOLD: i64 = 50;
 
 /// What a worker knows of a partition it owns.
 #[derive(Debug)]
@@ -88,6 +93,8 @@ enum Turn {
     More,
     /// The partition is halted.
     Halted,
+    /// A commit lost a race: it is read again.
+    Lost,
 }
 
 /// A batch of one partition, folded and ready to commit.
@@ -105,6 +112,7 @@ struct Ready {
 pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
     let mut partitions: BTreeMap<PartitionId, Partition> = BTreeMap::new();
     let mut next = PartitionId(0);
+    let mut lost: i64 = 0;
     loop {
         let Some(mut work) = inner.inboxes[index].take().await else {
             return;
@@ -130,8 +138,22 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
             next = round.last().map_or(next, |p| PartitionId(p.0 + 1));
             match fold_round(&inner, &mut partitions, &round).await {
                 Ok(turns) => {
+                    if turns.iter().any(|t| matches!(t, Turn::Lost)) {
+                        lost += 1;
+                        if lost > LOST_TOLD {
+                            let why = format!("{lost} commits in a row lost a race");
+                            inner.progress.failing(TASK, why);
+                        }
+                        if inner.stopping() {
+                            return;
+                        }
+                        inner.env.sleep(1_000 * lost.min(100)).await;
+                    } else {
+                        lost = 0;
+                        inner.progress.works(TASK);
+                    }
                     for (p, turn) in round.iter().zip(turns) {
-                        if !matches!(turn, Turn::More) {
+                        if !matches!(turn, Turn::More | Turn::Lost) {
                             work.partitions.remove(p);
                         }
                     }
@@ -141,6 +163,7 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
                     for p in &round {
                         partitions.remove(p);
                     }
+                    inner.progress.failing(TASK, e.to_string());
                     inner.trouble(&e, "a fold round failed").await;
                     if inner.stopping() {
                         return;
@@ -223,6 +246,9 @@ async fn fold_round(
     round: &[PartitionId],
 ) -> luopan_store::Result<Vec<Turn>> {
     let mut turns: Vec<Turn> = Vec::with_capacity(round.len());
+    // Asked before anything is read: what is appended from now on comes with a wake-up of its own.
+    let heads = inner.log.heads(round).await?;
+    let heads: BTreeMap<PartitionId, Position> = round.iter().copied().zip(heads).collect();
     let mut read: Vec<(PartitionId, Vec<LogMessage>)> = Vec::new();
     // Rows of a round are in memory together: the round is bounded, not only each partition's share of it.
     let mut wanted_entries = 0;
@@ -258,12 +284,8 @@ async fn fold_round(
         };
         match decode(messages, partition.next, inner.limits.fold_entries_max) {
             Ok(entries) => {
-                let end = messages.last().map_or(partition.next, LogMessage::end);
-                let bytes: usize = messages.iter().map(|m| m.message.len()).sum();
-                let folds_all = partition.next.0 + entries.len() as u64 == end.0;
-                let switches = matches!(entries.first(), Some(Entry::SceneApplied { .. }));
-                // What is appended from now on comes with a wake-up of its own.
-                if folds_all && bytes < inner.limits.fold_bytes_max && !switches {
+                let end = Position(partition.next.0 + entries.len() as u64);
+                if heads.get(id).is_some_and(|head| end >= *head) {
                     drained.insert(*id);
                 }
                 batches.push((*id, entries));
@@ -365,8 +387,8 @@ async fn fold_round(
     for (p, turn) in round.iter().zip(&mut turns) {
         match partitions.get(p) {
             Some(p) if p.halted => *turn = Turn::Halted,
-            // A commit that lost a race let go of the partition: it is read again.
-            None => *turn = Turn::More,
+            // A commit that lost a race let go of the partition.
+            None => *turn = Turn::Lost,
             Some(p) if drained.contains(&p.id) => *turn = Turn::Idle,
             Some(_) => {}
         }
@@ -530,12 +552,21 @@ async fn commit_round(
             .extend(mine.iter().map(crate::relay::OutboxRow::write));
         r.finished.outbox.extend(mine);
     }
+    // One row that no store takes halts its partition; the others of the round go on.
+    let mut fits = Vec::with_capacity(ready.len());
+    for r in ready {
+        match too_large(&r.commit) {
+            None => fits.push(r),
+            Some(why) => halt(inner, partitions, r.partition, &why).await?,
+        }
+    }
+    let mut ready = fits;
     let commits = ready
         .iter_mut()
         .map(|r| std::mem::replace(&mut r.commit, Commit::new(Durability::Replayable)))
         .collect();
     let answers = inner.state.commit(commits).await?;
-    let mut catalogue = false;
+    let mut environment = None;
     for (r, answer) in ready.into_iter().zip(answers) {
         match answer {
             Ok(_) => {
@@ -543,7 +574,6 @@ async fn commit_round(
                     p.next = r.to;
                     p.counts = r.finished.counts;
                 }
-                catalogue |= r.partition.0 == luopan_kernel::ENVIRONMENT_PARTITION;
                 Counters::add(&inner.counters.folded, r.effects.folded);
                 Counters::add(&inner.counters.duplicate, r.effects.duplicates.len() as u64);
                 Counters::add(&inner.counters.rewards, r.effects.settled.len() as u64);
@@ -554,6 +584,10 @@ async fn commit_round(
                     inner.inbox_of(name.1.partition()).dirty(name);
                 }
                 inner.outbox.put(r.finished.outbox);
+                if r.partition.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+                    environment = Some((r.partition, r.to));
+                    continue;
+                }
                 inner
                     .progress
                     .folded(r.partition, r.to, &r.effects.duplicates);
@@ -568,15 +602,36 @@ async fn commit_round(
                 partitions.remove(&r.partition);
             }
             Err(other) => {
-                tracing::warn!(partition = r.partition.0, conflict = %other, "a fold commit is tried again");
+                tracing::debug!(partition = r.partition.0, conflict = %other, "a fold commit is tried again");
                 partitions.remove(&r.partition);
+                // Somebody linked: here, and its epoch is known in a moment, or on another node.
+                inner.identity.refresh(&*inner.state).await?;
             }
         }
     }
-    if catalogue {
+    if let Some((partition, to)) = environment {
+        // Whoever waits for the position decides over the new catalogue.
         inner.reload_catalogues().await?;
+        inner.progress.folded(partition, to, &[]);
     }
     Ok(())
+}
+
+/// What a store would refuse for its size.
+fn too_large(commit: &Commit) -> Option<String> {
+    commit.writes.iter().find_map(|w| {
+        let bytes = w.value.as_ref().map_or(0, Bytes::len);
+        (bytes > VALUE_BYTES_MAX).then(|| {
+            let whose = rows::parse_scene_and_id(&w.key.key)
+                .map_or_else(String::new, |(scene, id)| {
+                    format!(" of {}", describe(scene, id))
+                });
+            format!(
+                "a {:?} row{whose} would have {bytes} bytes, the limit is {VALUE_BYTES_MAX}",
+                w.key.table
+            )
+        })
+    })
 }
 
 /// Switches a partition to another version of a scene, exactly at the entry that says so.
@@ -599,6 +654,7 @@ async fn switch(
     let mut running = partition.running.clone();
     let mut counts = partition.counts.clone();
     let mut timer = None;
+    let mut dirty = Vec::new();
     if present.as_ref().is_none_or(|p| p.version < version) {
         let Some(new) = inner.scenes.version(scene, version) else {
             return Err(luopan_store::Error::Corrupt {
@@ -621,6 +677,7 @@ async fn switch(
             commit.writes.extend(rebuilt.writes);
             counts = rebuilt.counts;
             timer = rebuilt.timer;
+            dirty = rebuilt.dirty;
         }
     }
     match inner.state.commit(vec![commit]).await?.pop() {
@@ -630,6 +687,9 @@ async fn switch(
             partition.counts = counts;
             if let Some(due) = timer {
                 inner.timers.set(partition.id, due);
+            }
+            for name in dirty {
+                inner.inbox_of(name.1.partition()).dirty(name);
             }
             inner.progress.folded(partition.id, to, &[]);
         }

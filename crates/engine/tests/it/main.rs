@@ -1,5 +1,6 @@
 //! The engine over the memory backend: the loop, its laws under concurrency, and comparison with slow oracles.
 
+mod attacks;
 mod concurrency;
 mod identity;
 mod inputs;

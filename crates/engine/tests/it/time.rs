@@ -78,7 +78,7 @@ async fn an_intent_that_expires_gives_its_money_back_and_a_confirmed_one_does_no
     w.event("bob", "luopan.receipt", &receipt(&ids[1], "failed"))
         .await;
     assert_eq!(spent(&w).await, 2, "what failed is given back");
-    w.env.pass(HOUR_US + MINUTE_US);
+    w.env.pass(HOUR_US + 16 * MINUTE_US);
     until(&w, "the expired hold is voided", async |w| {
         spent(w).await == 1
     })

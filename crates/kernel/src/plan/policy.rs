@@ -140,6 +140,11 @@ pub struct BudgetUse {
     pub cost: Expr,
 }
 
+/// What [`PolicyPlan::receipts_within_us`] is when nothing is said: a quarter of an hour.
+pub const fn receipts_within_us() -> i64 {
+    15 * crate::time::MINUTE_US
+}
+
 /// A compiled policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyPlan {
@@ -175,6 +180,9 @@ pub struct PolicyPlan {
     pub budgets: Vec<BudgetUse>,
     /// How long a send intent may wait before its hold is voided, microseconds.
     pub valid_for_us: i64,
+    /// How long after that a delivery receipt may still come before the hold is voided, microseconds.
+    #[serde(default = "receipts_within_us")]
+    pub receipts_within_us: i64,
     /// Rewards that decisions of this policy wait for (indexes into [`super::ScenePlan::rewards`]).
     pub rewards: Vec<u16>,
 }

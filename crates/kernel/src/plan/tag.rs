@@ -2,7 +2,7 @@
 //! of a tag in [`crate::profile`].
 
 use super::rule::Expr;
-use crate::value::{Value, ValueType};
+use crate::value::{TEXT_BYTES_MAX, Value, ValueType};
 use serde::{Deserialize, Serialize};
 
 /// Most tiles a sliding window is cut into.
@@ -70,6 +70,26 @@ pub enum Window {
         /// Number of tiles, 1..=[`TILES_MAX`].
         tiles: u32,
     },
+}
+
+impl TagPlan {
+    /// Most bytes that the tag's state takes in a stored profile.
+    pub fn bytes_max(&self) -> usize {
+        let cell = match self.aggregate {
+            Aggregate::First | Aggregate::Last if self.kind == ValueType::Text => {
+                TEXT_BYTES_MAX + 40
+            }
+            Aggregate::Distinct => 8 * DISTINCT_KEPT + 40,
+            Aggregate::Ratio { .. } => 120,
+            _ => 60,
+        };
+        let tiles = match self.window {
+            Window::Lifetime => 1,
+            // One more than the window holds: the tile that is just leaving it.
+            Window::Sliding { tiles, .. } => tiles as usize + 1,
+        };
+        16 + tiles * (cell + 10)
+    }
 }
 
 /// A declared tag.

@@ -329,6 +329,8 @@ impl<'d> Compiler<'d, '_> {
             quiet_hours,
             budgets,
             valid_for_us: node.get("valid_for").and_then(duration).unwrap_or(HOUR_US),
+            receipts_within_us: (node.get("receipts_within").and_then(duration))
+                .unwrap_or(luopan_kernel::plan::policy::receipts_within_us()),
             rewards,
         })
     }

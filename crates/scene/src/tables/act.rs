@@ -445,6 +445,11 @@ pub(super) static POLICY_KEYS: &[KeyRule] = &[
         &DURATION,
         "how long a send intent may wait; 1h when left out",
     ),
+    may(
+        "receipts_within",
+        &DURATION,
+        "how long after `valid_for` a delivery receipt may still come before the money is given back; 15m when left out",
+    ),
     may("rewards", &NAMES, "rewards that its decisions wait for"),
     may("description", &PARAGRAPH, "what it is for"),
 ];

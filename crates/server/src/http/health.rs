@@ -41,7 +41,8 @@ pub(super) struct Ready {
     fold_lag: u64,
 }
 
-/// The stores answer, no partition is halted, and the fold is not far behind; else 503 with the reasons.
+/// The stores answer and can write, no task fails, no partition is halted, and the fold is not far behind; else 503 with the
+/// reasons.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -101,6 +102,7 @@ async fn readiness(app: &App) -> (u64, Vec<String>) {
             return (0, reasons);
         }
     };
+    reasons.extend(stats.failing.iter().cloned());
     for (partition, reason) in &stats.halted {
         reasons.push(format!("partition {partition} is halted: {reason}"));
     }

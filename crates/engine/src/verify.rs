@@ -5,6 +5,7 @@
 
 use crate::Inner;
 use crate::api::{Result, VerifyReport};
+use crate::catalogues::item_write;
 use crate::contacts::{ContactEntry, ContactsRow};
 use crate::decisions::budget_names;
 use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
@@ -14,7 +15,7 @@ use crate::row::{CustomerRow, NEVER};
 use crate::rows::{self, IdentityRow};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Origin, decode_message};
-use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId, Position, SceneNo};
+use luopan_kernel::id::{CustomerId, DEFAULT_TENANT, IdentifierId, PartitionId, Position, SceneNo};
 use luopan_kernel::profile::Profile;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
@@ -58,6 +59,7 @@ pub(crate) async fn verify(inner: &Inner) -> Result<VerifyReport> {
     for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
         replay(inner, p, &mut all).await?;
     }
+    items(inner, &mut all).await?;
     linked_customers(inner, &mut all).await?;
     counts(inner, &mut all).await?;
     identity(inner, &mut all).await?;
@@ -154,8 +156,85 @@ async fn replay(
         }
         next = next.max(messages.last().map_or(next, luopan_store::LogMessage::end));
     }
+    let seen: BTreeSet<IdentifierId> = rows.slots.keys().map(|(_, id)| *id).collect();
+    names(inner, partition, seen.into_iter().collect(), all).await?;
     compare(inner, partition, &running, rows, all).await?;
     all.running.insert(partition, running);
+    Ok(())
+}
+
+/// Every identifier that the log tells of is known to the key store: without it, who comes back is somebody new.
+async fn names(
+    inner: &Inner,
+    partition: PartitionId,
+    ids: Vec<IdentifierId>,
+    all: &mut Gathered,
+) -> luopan_store::Result<()> {
+    for some in ids.chunks(SCAN_ROWS) {
+        let found = inner.keys.reveal(DEFAULT_TENANT, some).await?;
+        for (id, _) in some.iter().zip(found).filter(|(_, name)| name.is_none()) {
+            all.differs(|| {
+                format!(
+                    "partition {}: identifier {id} is not in the key store",
+                    partition.0
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Catalogue items, from the environment partition.
+async fn items(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    let partition = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+    let until = inner.state.positions(&[partition]).await?[0];
+    let mut wanted: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+    let mut next = Position(0);
+    while next < until {
+        let messages = inner.log.read(partition, next, READ_BYTES).await?;
+        let Some(last) = messages.last() else {
+            all.differs(|| {
+                format!(
+                    "the environment's state is at {}, its log ends at {}",
+                    until.0, next.0
+                )
+            });
+            break;
+        };
+        next = last.end();
+        for message in &messages {
+            let entries =
+                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
+                    store: "log",
+                    at: format!("partition {} position {}", partition.0, message.first.0),
+                    cause: e.to_string(),
+                })?;
+            for (i, entry) in entries.iter().enumerate() {
+                if message.first.0 + (i as u64) < until.0 {
+                    all.report.entries += 1;
+                    let write = item_write(entry);
+                    wanted.extend(write.and_then(|w| Some((w.key.key, w.value?))));
+                }
+            }
+        }
+    }
+    let mut from = Vec::new();
+    loop {
+        let found = (inner.state)
+            .scan(Table::Item, partition, &from, None, SCAN_ROWS)
+            .await?;
+        let Some(end) = found.last() else { break };
+        from = [&end.key[..], &[0]].concat();
+        for row in found {
+            all.report.rows += 1;
+            if wanted.remove(&row.key).as_ref() != Some(&row.value) {
+                all.differs(|| format!("catalogue item {} differs", hex(&row.key)));
+            }
+        }
+    }
+    for key in wanted.into_keys() {
+        all.differs(|| format!("catalogue item {} is missing in state", hex(&key)));
+    }
     Ok(())
 }
 

@@ -402,3 +402,33 @@ async fn a_wider_or_narrower_cap_leaves_verify_content() {
     w.verify().await;
     assert!(w.decide("once", "ann").await.unwrap().record.decision.null);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_tells_of_a_lost_name_and_a_lost_item() {
+    use luopan_store::{Commit, Durability, Table, Write};
+    let w = World::new(SHOP).await;
+    w.event("ann", "visit", &[]).await;
+    let item = ("new".to_owned(), vec![("cost".to_owned(), Raw::Int(1))]);
+    w.engine
+        .import_items("shop", "things", &[item])
+        .await
+        .unwrap();
+    w.verify().await;
+    let environment = luopan_kernel::id::PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+    let found = w.stores.state.scan(Table::Item, environment, &[], None, 10);
+    let key = luopan_store::RowKey {
+        table: Table::Item,
+        partition: environment,
+        key: found.await.unwrap()[0].key.clone(),
+    };
+    let mut commit = Commit::new(Durability::Durable);
+    commit.writes.push(Write { key, value: None });
+    assert!(w.stores.state.commit(vec![commit]).await.unwrap()[0].is_ok());
+    let id = w.engine.customer("shop", "ann").await.unwrap().customer;
+    let tenant = luopan_kernel::id::DEFAULT_TENANT;
+    w.stores.keys.erase(tenant, &[id]).await.unwrap();
+    let report = w.engine.verify().await.unwrap();
+    let told = report.differences.join("\n");
+    assert_eq!(report.differences_count, 2, "{told}");
+    assert!(told.contains("is not in the key store") && told.contains("is missing in state"));
+}

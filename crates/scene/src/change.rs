@@ -136,11 +136,14 @@ pub fn changes(before: &ScenePlan, after: &ScenePlan) -> Vec<Change> {
         "outcomes are valued so from here on; what was settled before stays as it was".to_owned()
     });
     out.models();
-    out.by_definition(Kind::Budget, budgets, |_| {
+    out.by_definition(Kind::Budget, budgets, |keys| {
+        if keys.iter().any(|k| k == "`period`") {
+            return "its period is another: it begins with nothing spent".to_owned();
+        }
         "what was spent under this name stays spent".to_owned()
     });
     out.by_definition(Kind::Policy, policies, |keys| {
-        format!("{} differs, from the next decision on", keys.join(", "))
+        format!("{}, from the next decision on", differ(keys))
     });
     let mut found = out.found;
     found.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
@@ -366,9 +369,7 @@ impl Out<'_> {
         self.by_definition(Kind::Request, requests, |_| {
             "requests are read so from here on".to_owned()
         });
-        self.by_definition(Kind::Calendar, calendars, |keys| {
-            format!("{} differs", keys.join(", "))
-        });
+        self.by_definition(Kind::Calendar, calendars, differ);
     }
 
     fn catalogues(&mut self) {
@@ -558,6 +559,11 @@ fn differing(old: &Json, new: &Json) -> Vec<String> {
         .filter(|k| old.get(*k) != new.get(*k))
         .map(|k| format!("`{k}`"))
         .collect()
+}
+
+fn differ(keys: &[String]) -> String {
+    let verb = if keys.len() == 1 { "differs" } else { "differ" };
+    format!("{} {verb}", keys.join(", "))
 }
 
 fn different(before: &Definitions, after: &Definitions) -> BTreeSet<String> {

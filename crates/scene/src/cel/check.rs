@@ -226,8 +226,8 @@ impl Checker<'_> {
             return None;
         }
         let wanted = match name.to_lowercase().as_str() {
-            "true" => Some("write `true`"),
-            "false" => Some("write `false`"),
+            "true" | "yes" => Some("write `true`"),
+            "false" | "no" => Some("write `false`"),
             "null" | "none" | "nil" | "undefined" => {
                 Some("there is no null; ask `known(x)`, or write `x.orElse(value)`")
             }

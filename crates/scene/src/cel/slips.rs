@@ -138,6 +138,11 @@ impl Reader<'_> {
                     "`%` after a number",
                     "write a share as a number: `0.05`",
                 ),
+                '\u{a0}' | '\u{3000}' | '\u{200b}' | '\u{feff}' => self.tell(
+                    offset,
+                    "a space of another kind, which looks like a plain one or like none",
+                    "write a plain space, or nothing",
+                ),
                 c => {
                     if let Some(plain) = plain_sign(c) {
                         self.tell(
@@ -293,7 +298,6 @@ fn plain_sign(c: char) -> Option<&'static str> {
         '∨' => "||",
         '¬' => "!",
         '“' | '”' | '„' | '‘' | '’' | '«' | '»' | '「' | '」' | '＂' | '＇' => "\"",
-        '\u{a0}' | '　' | '\u{200b}' | '\u{feff}' => " ",
         _ => return None,
     })
 }
@@ -338,7 +342,9 @@ pub(super) fn said(source: &str, message: &str, offset: usize) -> CelFault {
             "write an integer of at most 64 bits, or a number such as `1.5`",
         );
     }
-    if message.contains("string literal") || message.contains("bytes literal") {
+    let text_refused = quoted().is_some_and(|t| t.starts_with(['"', '\'']))
+        && message.contains("token recognition");
+    if text_refused || message.contains("string literal") || message.contains("bytes literal") {
         return slip(
             offset,
             "a text with an escape that is not known",

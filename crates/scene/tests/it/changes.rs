@@ -136,7 +136,7 @@ fn a_model_that_nobody_waits_for_learns_from_nothing() {
         [
             "model `ear` changed: it learns from nothing: no policy waits for its reward `bought`",
             "model `m` changed: it learns from nothing: no policy waits for its reward `bought`",
-            "policy `best` changed: `rewards`, `scorer` differs, from the next decision on",
+            "policy `best` changed: `rewards`, `scorer` differ, from the next decision on",
         ]
     );
     let found = said(|t| t.replace("window: 7d}", "window: 9d}"));
@@ -145,6 +145,14 @@ fn a_model_that_nobody_waits_for_learns_from_nothing() {
         found[1].contains("it keeps its samples, though its reward `bought` changed"),
         "{}",
         found[1]
+    );
+}
+
+#[test]
+fn a_budget_of_another_period_begins_anew() {
+    assert_eq!(
+        said(|t| t.replace("period: daily", "period: total")),
+        ["budget `sends` changed: its period is another: it begins with nothing spent"]
     );
 }
 

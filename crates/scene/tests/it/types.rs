@@ -181,6 +181,7 @@ fn slips_of_other_languages_are_answered() {
         ),
         ("（i > 5）", &["1: write `(`", "7: write `)`"]),
         ("s == “a”", &["6: write `\"`", "8: "]),
+        ("i >\u{a0}5", &["4: a space of another kind"]),
         ("s == \"a", &["6: a quote `\"` that is not closed"]),
         ("(i > 5", &["1: a `(` that is not closed"]),
         ("i > 5)", &["6: a `)` that nothing opens"]),
@@ -194,6 +195,10 @@ fn slips_of_other_languages_are_answered() {
         (
             "i > 99999999999999999999",
             &["5: a number that cannot be kept"],
+        ),
+        (
+            "s == \"a\\q\"",
+            &["6: a text with an escape that is not known"],
         ),
         ("i 5", &["3: `5` does not belong here"]),
         ("i > ", &["5: it ends too soon"]),
@@ -236,6 +241,7 @@ fn words_of_other_languages_are_answered() {
         "b == True",
         "6: `True` is not a value of rules; write `true`",
     );
+    check("b == yes", "6: write `true`");
     check("i == None", "6: there is no null; ask `known(x)`");
     check(
         "coalesce(i, 1) > 2",

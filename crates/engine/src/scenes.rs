@@ -357,13 +357,16 @@ fn refuse_what_grows_too_large(plan: &ScenePlan) -> Result<()> {
 
 /// Personal fields need sealing, which this release does not do: better no pack than one whose promise is not kept.
 fn refuse_personal_fields(plan: &ScenePlan) -> Result<()> {
+    let Some(why) = luopan_kernel::plan::schema::why_not_personal() else {
+        return Ok(());
+    };
     for event in &plan.events {
         if let Some(field) = event.fields.iter().find(|f| f.personal) {
             return Err(Refusal {
                 code: "personal_fields",
                 kind: RefusalKind::Invalid,
                 message: format!(
-                    "event type `{}` declares `{}` as personal; this release cannot seal personal fields, so leave the field out",
+                    "event type `{}` declares `{}` as personal; {why}",
                     event.name, field.name
                 ),
             });

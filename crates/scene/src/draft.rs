@@ -2,13 +2,14 @@
 //! [`Checked`] scene or says everything that is wrong; the types let no one skip that step.
 
 use crate::compile;
-use crate::fault::{Code, Fault, shown};
+use crate::fault::{Code, Fault, nearest, shown};
+use crate::load::Loaded;
 use crate::mapping::Mapping;
-use crate::node::{At, Key, Node, parse};
+use crate::node::{At, Data, Key, Node, parse};
 use crate::shape::{Reporter, check};
-use crate::tables::{MAPPING, PACK};
+use crate::tables::{MAPPING, PACK, section_kind};
 use luopan_kernel::plan::ScenePlan;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -21,6 +22,8 @@ pub struct Draft {
     pub(crate) files: Vec<(String, String)>,
     pub(crate) roots: Vec<Option<Node>>,
     pub(crate) faults: Vec<Fault>,
+    /// A file of sections was not read to its end: any name may be declared there.
+    unread: bool,
 }
 
 /// A scene without a fault: what may be applied.
@@ -32,8 +35,55 @@ pub struct Checked {
     pub mappings: BTreeMap<String, Mapping>,
 }
 
-/// The sections of all files, by name.
-pub(crate) type Sections<'d> = BTreeMap<&'static str, Vec<&'d (Key, Node)>>;
+/// Sections that hold names, each with its declaration.
+const NAMED: [&str; 13] = [
+    "customer",
+    "events",
+    "tags",
+    "derived",
+    "request",
+    "calendars",
+    "catalogues",
+    "segments",
+    "rules",
+    "rewards",
+    "models",
+    "budgets",
+    "policies",
+];
+
+/// Sections of one value.
+const SINGLE: [&str; 5] = [
+    "scene",
+    "description",
+    "zone",
+    "zone_attribute",
+    "dedup_horizon",
+];
+
+/// The sections of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Sections<'d> {
+    entries: BTreeMap<&'static str, Vec<&'d (Key, Node)>>,
+    vague: BTreeSet<&'static str>,
+}
+
+impl<'d> Sections<'d> {
+    /// The entries of a section, in the order of files.
+    pub(crate) fn of(&self, name: &str) -> &[&'d (Key, Node)] {
+        self.entries.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// True when the section may declare more than could be read: what is not found there may be declared all the same.
+    pub(crate) fn is_vague(&self, name: &str) -> bool {
+        self.vague.contains(name)
+    }
+
+    /// All sections of which that is true.
+    pub(crate) fn vague(&self) -> BTreeSet<&'static str> {
+        self.vague.clone()
+    }
+}
 
 /// True for a file that holds an import mapping: it stands in a folder `mappings`.
 fn is_mapping(path: &str) -> bool {
@@ -41,12 +91,15 @@ fn is_mapping(path: &str) -> bool {
 }
 
 impl Draft {
-    /// Reads the files of a pack: pairs of the path within the pack and the text. The faults are those of reading alone;
-    /// [`Draft::check`] gives them again with all others.
-    pub fn parse(files: Vec<(String, String)>) -> (Self, Vec<Fault>) {
-        let mut files = files;
+    /// Reads the files of a pack: what was loaded from a folder, or pairs of the path within the pack and the text. The
+    /// faults are those of reading alone; [`Draft::check`] gives them again with all others.
+    pub fn parse(pack: impl Into<Loaded>) -> (Self, Vec<Fault>) {
+        let Loaded {
+            mut files,
+            mut faults,
+        } = pack.into();
         files.sort();
-        let mut faults = Vec::new();
+        let mut unread = faults.iter().any(|f| !is_mapping(&f.file));
         let whole = |path: &str, code, found: String, write: &str| Fault {
             file: path.to_owned(),
             line: 1,
@@ -64,6 +117,7 @@ impl Draft {
                 &format!("put sections together; at most {FILES_MAX} are read"),
             ));
             files.truncate(FILES_MAX);
+            unread = true;
         }
         let mut roots = Vec::with_capacity(files.len());
         for (i, (path, text)) in files.iter().enumerate() {
@@ -75,14 +129,21 @@ impl Draft {
                     &format!("divide it; at most {FILE_BYTES_MAX} are read"),
                 ));
                 roots.push(None);
+                unread |= !is_mapping(path);
                 continue;
             }
+            let before = faults.len();
             roots.push(parse(i as u16, path, text, &mut faults));
+            unread |= !is_mapping(path)
+                && faults[before..]
+                    .iter()
+                    .any(|f| f.code != Code::DuplicateName);
         }
         let draft = Self {
             files,
             roots,
             faults: faults.clone(),
+            unread,
         };
         (draft, faults)
     }
@@ -96,12 +157,11 @@ impl Draft {
             files: &self.files,
             faults: self.faults.clone(),
         };
-        let unread = self
-            .roots
-            .iter()
-            .zip(&self.files)
-            .any(|(root, (_, text))| root.is_none() && !text.trim().is_empty());
-        let mut sections: Sections<'_> = BTreeMap::new();
+        let mut sections = Sections::default();
+        if self.unread {
+            // Names declared where nothing could be read would all be reported as unknown.
+            sections.vague.extend(NAMED.into_iter().chain(SINGLE));
+        }
         let mut mappings: Vec<(String, &Node)> = Vec::new();
         for ((path, _), root) in self.files.iter().zip(&self.roots) {
             let Some(root) = root.as_ref().filter(|r| !r.is_null()) else {
@@ -117,14 +177,10 @@ impl Draft {
             check(root, &PACK, &mut report);
             self.gather(root, &mut sections, &mut report);
         }
-        if unread {
-            // Names declared in a file that cannot be read would all be reported as unknown: mend that file first.
-            return Err(finished(report.faults));
-        }
-        let (plan, mut report) = compile::scene(&sections, self, report);
+        let (plan, declared, mut report) = compile::scene(&sections, self, report);
         let mut compiled = BTreeMap::new();
         for (name, root) in mappings {
-            if let Some(mapping) = crate::mapping::compile(root, &plan, &mut report) {
+            if let Some(mapping) = crate::mapping::compile(root, &plan, &declared, &mut report) {
                 compiled.insert(name, mapping);
             }
         }
@@ -138,47 +194,48 @@ impl Draft {
         }
     }
 
-    /// Puts the entries of `root` into their sections and reports names declared twice.
+    /// Puts the entries of `root` into their sections and reports names declared twice. A section under a mistyped key was
+    /// reported; what stands in it is looked at all the same.
     fn gather<'d>(&self, root: &'d Node, sections: &mut Sections<'d>, report: &mut Reporter<'_>) {
-        const NAMED: [&str; 13] = [
-            "customer",
-            "events",
-            "tags",
-            "derived",
-            "request",
-            "calendars",
-            "catalogues",
-            "segments",
-            "rules",
-            "rewards",
-            "models",
-            "budgets",
-            "policies",
-        ];
-        const SINGLE: [&str; 5] = [
-            "scene",
-            "description",
-            "zone",
-            "zone_attribute",
-            "dedup_horizon",
-        ];
+        if !matches!(root.data, Data::Map(_)) {
+            sections.vague.extend(NAMED.into_iter().chain(SINGLE));
+        }
         for entry in root.entries() {
+            let exact = |n: &&str| *n == entry.0.text;
+            let all = || NAMED.into_iter().chain(SINGLE);
+            let (name, meant) = match all().find(exact) {
+                Some(name) => (name, false),
+                None => {
+                    let near = nearest(&entry.0.text, all());
+                    let Some(name) = all().find(|n| Some(*n) == near.as_deref()) else {
+                        continue;
+                    };
+                    if let (Some(kind), false) = (section_kind(name), entry.1.is_null()) {
+                        check(&entry.1, kind, report);
+                    }
+                    (name, true)
+                }
+            };
             if entry.1.is_null() {
                 continue;
             }
-            if let Some(name) = SINGLE.into_iter().find(|n| *n == entry.0.text) {
-                let seen = sections.entry(name).or_default();
+            if SINGLE.contains(&name) {
+                let seen = sections.entries.entry(name).or_default();
                 match seen.first() {
-                    Some((key, _)) => twice(report, name, key.at, entry.0.at),
+                    Some((key, _)) if !meant => twice(report, name, key.at, entry.0.at),
+                    Some(_) => {}
                     None => seen.push(entry),
                 }
-            } else if let Some(name) = NAMED.into_iter().find(|n| *n == entry.0.text) {
-                for inner in entry.1.entries() {
-                    let seen = sections.entry(name).or_default();
-                    match seen.iter().find(|(key, _)| key.text == inner.0.text) {
-                        Some((key, _)) => twice(report, &inner.0.text, key.at, inner.0.at),
-                        None => seen.push(inner),
-                    }
+                continue;
+            }
+            if !matches!(entry.1.data, Data::Map(_)) {
+                sections.vague.insert(name);
+            }
+            for inner in entry.1.entries() {
+                let seen = sections.entries.entry(name).or_default();
+                match seen.iter().find(|(key, _)| key.text == inner.0.text) {
+                    Some((key, _)) => twice(report, &inner.0.text, key.at, inner.0.at),
+                    None => seen.push(inner),
                 }
             }
         }

@@ -112,16 +112,32 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The word of `known` nearest to `found`: at most a third of its letters wrong, and letter case costs nothing.
+/// The word of `known` nearest to `found`: at most a third of its letters wrong; letter case and the signs between letters
+/// cost nothing.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let wanted: String = found.chars().take(128).collect::<String>().to_lowercase();
+    let bare = |text: &str| {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .collect::<String>()
+    };
     let allowed = (wanted.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|k| (strsim::damerau_levenshtein(&wanted, &k.to_lowercase()), k))
-        .filter(|(d, _)| *d <= allowed)
-        .min_by(|a, b| a.cmp(b))
-        .map(|(_, k)| k.to_owned())
+        .map(|k| {
+            let word = k.to_lowercase();
+            let plain = strsim::damerau_levenshtein(&wanted, &word);
+            let (left, right) = (bare(&wanted), bare(&word));
+            let letters = if left.is_empty() || right.is_empty() {
+                plain
+            } else {
+                strsim::damerau_levenshtein(&left, &right)
+            };
+            (plain.min(letters), plain, k)
+        })
+        .filter(|(d, ..)| *d <= allowed)
+        .min()
+        .map(|(.., k)| k.to_owned())
 }
 
 /// A list of words for a message: the first few and how many more there are.
@@ -165,5 +181,8 @@ mod tests {
         assert_eq!(nearest("Chanel", words).as_deref(), Some("channel"));
         assert_eq!(nearest("balance", words), None);
         assert_eq!(nearest("", words), None);
+        let encodings = ["auto", "utf-8", "gb18030"];
+        assert_eq!(nearest("utf8x", encodings).as_deref(), Some("utf-8"));
+        assert_eq!(nearest("zip", encodings), None);
     }
 }

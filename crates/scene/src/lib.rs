@@ -8,6 +8,8 @@
 //! `docs/scene.md` tells the format; the key tables behind it are in `tables.rs`.
 
 mod cel;
+mod change;
+
 mod compile;
 mod draft;
 mod fault;
@@ -21,20 +23,21 @@ mod tables;
 pub mod unit;
 mod words;
 
+pub use change::{Change, Kind, What, changes};
 pub use compile::DEDUP_HORIZON_DEFAULT_US;
 pub use draft::{Checked, Draft};
 pub use fault::{Code, Fault, nearest};
-pub use load::{Error as LoadError, load_folder};
+pub use load::{Error as LoadError, Loaded, load_folder};
 pub use mapping::{MappedRow, Mapping, RowFault};
 pub use rule::{Place, rule};
 pub use words::{Language, words, words_of_event};
 
-/// Reads, checks and compiles the files of a pack: pairs of the path within the pack and the text.
+/// Reads, checks and compiles a pack: what [`load_folder`] gave, or pairs of the path within the pack and the text.
 ///
 /// # Errors
 /// Every fault, by file and place.
-pub fn compile(files: Vec<(String, String)>) -> Result<Checked, Vec<Fault>> {
-    Draft::parse(files).0.check()
+pub fn compile(pack: impl Into<Loaded>) -> Result<Checked, Vec<Fault>> {
+    Draft::parse(pack).0.check()
 }
 
 /// Named limits of packs. At a limit the pack is refused and the fault names it; the kernel's own limits

@@ -34,7 +34,7 @@ pub fn rule(
             column: column as u32 + 1,
         }
     };
-    match compile(source, &Scope::of_plan(plan, place)) {
+    match compile(source, &Scope::of_plan(plan, place, &Default::default())) {
         Ok(typed) if typed.ty == crate::cel::Ty::Boolean => {
             let rule = NamedRule {
                 name: name.to_owned(),

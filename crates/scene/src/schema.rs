@@ -253,7 +253,7 @@ mod tests {
             if !folder.is_dir() {
                 continue;
             }
-            for (path, text) in crate::load_folder(&folder).unwrap() {
+            for (path, text) in crate::load_folder(&folder).unwrap().files {
                 let validator = if path.starts_with("mappings/") {
                     &mapping
                 } else {

@@ -353,7 +353,10 @@ pub(crate) fn check(node: &Node, kind: &'static Kind, report: &mut Reporter<'_>)
                 format!("write one of {}", listed(words.iter().map(|w| w.0))),
             ),
             Some(text) if !words.iter().any(|w| w.0 == text) => {
-                let near = nearest(text, words.iter().map(|w| w.0));
+                let other = other_word(text).filter(|o| words.iter().any(|w| w.0 == *o));
+                let near = other
+                    .map(str::to_owned)
+                    .or_else(|| nearest(text, words.iter().map(|w| w.0)));
                 report.near(
                     node.at,
                     Code::OutOfRange,
@@ -542,6 +545,7 @@ fn check_object(node: &Node, shape: &'static Shape, report: &mut Reporter<'_>) {
         );
         return;
     };
+    let mut meant: Vec<String> = Vec::new();
     for (key, value) in entries {
         match shape.keys.iter().find(|k| k.name == key.text) {
             Some(rule) => {
@@ -549,14 +553,15 @@ fn check_object(node: &Node, shape: &'static Shape, report: &mut Reporter<'_>) {
                     check(value, rule.kind, report);
                 }
             }
-            None => unknown_key(key, shape, report),
+            None => meant.extend(unknown_key(key, shape, report)),
         }
     }
     if shape.unless.is_some_and(|k| node.get(k).is_some()) {
         return;
     }
     for rule in shape.keys.iter().filter(|k| k.required) {
-        if node.get(rule.name).is_none() {
+        // A mistyped key was reported as such: it is there, by another name.
+        if node.get(rule.name).is_none() && !meant.iter().any(|m| m == rule.name) {
             report.at(
                 node.at,
                 Code::MissingKey,
@@ -572,13 +577,31 @@ fn article(name: &str) -> String {
     format!("{} {name}", if vowel { "an" } else { "a" })
 }
 
-fn unknown_key(key: &Key, shape: &Shape, report: &mut Reporter<'_>) {
+/// Reports a key that does not belong here and gives the one that was likely meant.
+fn unknown_key(key: &Key, shape: &Shape, report: &mut Reporter<'_>) -> Option<String> {
     let near = nearest(&key.text, shape.keys.iter().map(|k| k.name));
     report.near(
         key.at,
         Code::UnknownKey,
         format!("{} has no key `{}`", article(shape.name), shown(&key.text)),
         format!("its keys are {}", listed(shape.keys.iter().map(|k| k.name))),
-        near,
+        near.clone(),
     );
+    near
+}
+
+/// Words of other systems for what is meant here.
+fn other_word(text: &str) -> Option<&'static str> {
+    Some(match text.to_lowercase().as_str() {
+        "bool" => "boolean",
+        "int" | "bigint" | "long" | "int64" => "integer",
+        "float" | "double" | "decimal" | "real" | "numeric" => "number",
+        "string" | "str" | "varchar" | "char" => "text",
+        "date" | "datetime" | "timestamp" => "time",
+        "gbk" | "gb2312" | "cp936" => "gb18030",
+        "ascii" | "us-ascii" | "utf-8-sig" | "utf8mb4" => "utf-8",
+        "json" | "ndjson" => "jsonl",
+        "average" | "avg" => "mean",
+        _ => return None,
+    })
 }

@@ -4,6 +4,7 @@
 use super::fit::{alike, arithmetic, made, sign, to_number};
 use super::literal;
 use super::scope::Scope;
+use super::slips::meant_by;
 use super::ty::Ty;
 use super::{CelFault, Typed, dotted};
 use crate::fault::{Code, listed, nearest, shown};
@@ -224,8 +225,32 @@ impl Checker<'_> {
             self.push(offset, Code::NotHere, found, why.to_owned(), None);
             return None;
         }
-        let near = nearest(&name, self.scope.names());
-        let names = listed(self.scope.names());
+        let wanted = match name.to_lowercase().as_str() {
+            "true" | "yes" => Some("write `true`"),
+            "false" | "no" => Some("write `false`"),
+            "null" | "none" | "nil" | "undefined" => {
+                Some("there is no null; ask `known(x)`, or write `x.orElse(value)`")
+            }
+            _ => None,
+        };
+        if let Some(write) = wanted {
+            let found = format!("`{}` is not a value of rules", shown(&name));
+            self.push(
+                offset,
+                Code::ExpressionUnsupported,
+                found,
+                write.to_owned(),
+                None,
+            );
+            return None;
+        }
+        let known = self.scope.names();
+        let near = ["request", "item", "env"]
+            .into_iter()
+            .map(|space| format!("{space}.{name}"))
+            .find(|full| known.contains(full.as_str()))
+            .or_else(|| nearest(&name, known.iter().copied()));
+        let names = listed(known.iter().copied());
         let write = if names.is_empty() {
             "nothing can be read here; declare it first".to_owned()
         } else {
@@ -334,7 +359,12 @@ impl Checker<'_> {
         a: &IdedExpr,
         b: &IdedExpr,
     ) -> Option<Typed> {
-        let (left, right) = (self.check(a), self.check(b));
+        let left = self.check(a);
+        let before = self.faults.len();
+        let right = self.check(b);
+        if let (Some(left), None) = (&left, &right) {
+            self.unquoted(op, left, b, before);
+        }
         let (left, right) = (left?, right?);
         match op {
             BinaryOp::And | BinaryOp::Or => {
@@ -369,6 +399,10 @@ impl Checker<'_> {
                     );
                     return None;
                 };
+                if !ordered {
+                    self.within(a, &l, b, &r)?;
+                    self.within(b, &r, a, &l)?;
+                }
                 Some(made(op, l, r, Ty::Boolean))
             }
             _ => {
@@ -387,6 +421,47 @@ impl Checker<'_> {
                 }
             }
         }
+    }
+
+    /// A bare word beside a text was likely meant as a text.
+    fn unquoted(&mut self, op: BinaryOp, left: &Typed, b: &IdedExpr, before: usize) {
+        let compared = matches!(op, BinaryOp::Eq | BinaryOp::Ne) && left.ty == Ty::Text;
+        let (true, Ast::Ident(name), Some(fault)) =
+            (compared, &b.expr, self.faults.get_mut(before))
+        else {
+            return;
+        };
+        if fault.code == Code::UnknownName {
+            fault.write = format!(
+                "write text in quotes: `\"{}\"`; {}",
+                shown(name),
+                fault.write
+            );
+            let texts = self.scope.texts(&left.expr).unwrap_or_default();
+            if let Some(text) = nearest(name, texts.iter().map(String::as_str)) {
+                fault.nearest = Some(format!("\"{text}\""));
+            }
+        }
+    }
+
+    /// A constant that the other side, of whose texts all are known, never holds.
+    fn within(&mut self, x: &IdedExpr, other: &Expr, at: &IdedExpr, constant: &Expr) -> Option<()> {
+        let (Expr::Const(Value::Text(text)), Some(texts)) = (constant, self.scope.texts(other))
+        else {
+            return Some(());
+        };
+        if matches!(other, Expr::Const(_)) || texts.contains(text.as_ref()) {
+            return Some(());
+        }
+        let found = match dotted(x) {
+            Some(name) => format!("`{}` is never `{}`", shown(&name), shown(text)),
+            None => format!("this part is never `{}`", shown(text)),
+        };
+        let near = nearest(text, texts.iter().map(String::as_str));
+        let write = format!("it is one of {}", listed(texts.iter().map(String::as_str)));
+        let offset = self.start(at);
+        self.push(offset, Code::OutOfRange, found, write, near);
+        None
     }
 
     /// In a segment the time since something flips at a moment that can be known beforehand only against a constant.
@@ -524,7 +599,11 @@ impl Checker<'_> {
             };
             let (words, fix) = self.unlike(x, &inner, element, &constant);
             match alike(inner.clone(), constant) {
-                Some((_, Expr::Const(value), _)) => values.push(value),
+                Some((_, Expr::Const(value), _)) => {
+                    let constant = Expr::Const(value.clone());
+                    sound &= self.within(x, &inner.expr, element, &constant).is_some();
+                    values.push(value);
+                }
                 _ => {
                     self.report(
                         element,
@@ -684,10 +763,13 @@ impl Checker<'_> {
         } else {
             (
                 format!("there is no function `{}`", shown(name)),
-                format!("there are {} and `money`", listed(FUNCTIONS)),
+                meant_by(name).map_or_else(
+                    || format!("there are {} and `money`", listed(FUNCTIONS)),
+                    str::to_owned,
+                ),
             )
         };
-        let near = if FUNCTIONS.contains(&name) {
+        let near = if FUNCTIONS.contains(&name) || meant_by(name).is_some() {
             None
         } else {
             nearest(name, FUNCTIONS.into_iter().chain(["money"]))

@@ -7,10 +7,11 @@ mod check;
 mod fit;
 mod literal;
 pub(crate) mod scope;
+mod slips;
 mod ty;
 
 pub use scope::Place;
-pub(crate) use scope::Scope;
+pub(crate) use scope::{RequestTexts, Scope};
 pub(crate) use ty::Ty;
 
 use crate::fault::Code;
@@ -134,43 +135,15 @@ fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<CelFault>> {
         .error_recovery_limit(4)
         .parse_with_source_info(source);
     parsed.map_err(|errors| {
-        let mut faults: Vec<CelFault> = errors
-            .errors
-            .iter()
-            .map(|e| {
-                let message = e.msg.lines().next().unwrap_or_default();
-                fault(
-                    offset_of(source, e.pos),
-                    Code::ExpressionSyntax,
-                    format!("this is not an expression: {}", lower_first(message)),
-                    "mend the expression here",
-                )
-            })
-            .collect();
-        // The first tells where the expression broke; the rest follow from it.
-        faults.truncate(1);
-        if faults.is_empty() {
-            faults.push(fault(
-                0,
-                Code::ExpressionSyntax,
-                "this is not an expression",
-                "",
-            ));
+        let known = slips::slips(source);
+        if !known.is_empty() {
+            return known;
         }
-        faults
-    })
-}
-
-/// The parser's message without the long list of what it would have taken.
-fn lower_first(text: &str) -> String {
-    let text = text.strip_prefix("Syntax error: ").unwrap_or(text);
-    if text.contains("'<EOF>'") {
-        return "it ends too soon".into();
-    }
-    let text = text.split(" expecting {").next().unwrap_or(text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| {
-        c.to_lowercase().collect::<String>() + chars.as_str()
+        // The first tells where the expression broke; the rest follow from it.
+        let first = errors.errors.first();
+        let message = first.and_then(|e| e.msg.lines().next());
+        let offset = first.map_or(0, |e| offset_of(source, e.pos));
+        vec![slips::said(source, message.unwrap_or_default(), offset)]
     })
 }
 

@@ -6,8 +6,8 @@ use luopan_kernel::plan::{
     Aggregate, EventSchema, Expr, Field, Function, ScenePlan, SlotId, SlotSource,
 };
 use luopan_kernel::rule::visit_slots;
-use luopan_kernel::value::ValueType;
-use std::collections::BTreeMap;
+use luopan_kernel::value::{Value, ValueType};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an expression stands, which says what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +30,15 @@ pub(crate) struct Scope<'a> {
     /// Slots of type duration that tell the time since something: a segment compares them with constants only.
     recency: Vec<SlotId>,
     /// Names whose own declaration is at fault: reading them says nothing new.
-    broken: std::collections::BTreeSet<String>,
+    broken: BTreeSet<String>,
+    /// Beginnings of names that may be declared where nothing could be read; the empty one stands for names without a dot.
+    presumed: Vec<&'static str>,
+    /// The only texts that a slot or field can hold.
+    allowed: BTreeMap<SlotId, BTreeSet<String>>,
 }
+
+/// Texts that slots of the request can hold, which a plan does not keep.
+pub(crate) type RequestTexts = BTreeMap<SlotId, BTreeSet<String>>;
 
 impl<'a> Scope<'a> {
     /// Fields of an event type.
@@ -44,20 +51,52 @@ impl<'a> Scope<'a> {
             if field.personal {
                 scope.hide_personal(&field.name);
             } else {
+                let id = SlotId(i as u16);
                 scope
                     .names
-                    .insert(field.name.clone(), (SlotId(i as u16), field_ty(field)));
+                    .insert(field.name.clone(), (id, field_ty(field)));
+                if field.kind == ValueType::Text && !field.one_of.is_empty() {
+                    scope
+                        .allowed
+                        .insert(id, field.one_of.iter().cloned().collect());
+                }
             }
         }
         scope
     }
 
+    /// A scope in which any name may be declared: of an event type that is not known.
+    pub(crate) fn of_anything() -> Self {
+        Self {
+            what: "field of this event",
+            presumed: vec![""],
+            ..Self::default()
+        }
+    }
+
     /// Slots of a scene, as far as it is compiled.
-    pub(crate) fn of_plan(plan: &ScenePlan, place: Place) -> Self {
+    pub(crate) fn of_plan(plan: &ScenePlan, place: Place, request: &RequestTexts) -> Self {
         let mut scope = Self {
             what: "tag",
+            allowed: request.clone(),
             ..Self::default()
         };
+        for i in 0..plan.slots.len() {
+            let id = SlotId(i as u16);
+            if let Some(texts) = slot_texts(plan, id, &scope) {
+                scope.allowed.insert(id, texts);
+            }
+        }
+        for segment in &plan.segments {
+            scope.hide_segment(&segment.name);
+        }
+        for event in plan
+            .events
+            .iter()
+            .filter(|e| !e.name.starts_with("luopan."))
+        {
+            scope.hide_event(&event.name);
+        }
         for (i, slot) in plan.slots.iter().enumerate() {
             let id = SlotId(i as u16);
             let why = match (&slot.source, place) {
@@ -97,6 +136,24 @@ impl<'a> Scope<'a> {
         scope
     }
 
+    /// A segment is not a tag, and so is not read; whoever names one is told.
+    pub(crate) fn hide_segment(&mut self, name: &str) {
+        self.hidden.insert(
+            name.to_owned(),
+            "it is a segment, and expressions read tags: write its condition, or give the condition a name under `derived`"
+                .to_owned(),
+        );
+    }
+
+    fn hide_event(&mut self, name: &str) {
+        self.hidden.insert(
+            name.to_owned(),
+            format!(
+                "it is a type of event, and expressions read tags: declare one, such as `{{event: {name}, aggregate: count}}`"
+            ),
+        );
+    }
+
     fn hide_personal(&mut self, name: &str) {
         self.hidden.insert(
             name.to_owned(),
@@ -114,9 +171,36 @@ impl<'a> Scope<'a> {
         self.broken.extend(names.into_iter().cloned());
     }
 
-    /// True when the declaration of `name` is itself at fault.
+    /// Takes any name that begins so for declared: where it would stand could not be read.
+    pub(crate) fn presume(&mut self, beginning: &'static str) {
+        self.presumed.push(beginning);
+    }
+
+    /// Says which texts alone a slot or field can hold.
+    pub(crate) fn allow(&mut self, slot: SlotId, texts: BTreeSet<String>) {
+        self.allowed.insert(slot, texts);
+    }
+
+    /// The only texts that `expr` can give; none when it may give any.
+    pub(crate) fn texts(&self, expr: &Expr) -> Option<BTreeSet<String>> {
+        match expr {
+            Expr::Const(Value::Text(text)) => Some([text.clone().into_owned()].into()),
+            Expr::Slot(slot) => self.allowed.get(slot).cloned(),
+            Expr::If(_, a, b) => Some(&self.texts(a)? | &self.texts(b)?),
+            Expr::Call(Function::OrElse, args) => args
+                .iter()
+                .try_fold(BTreeSet::new(), |all, a| Some(&all | &self.texts(a)?)),
+            _ => None,
+        }
+    }
+
+    /// True when the declaration of `name` is itself at fault, or stands where nothing could be read.
     pub(crate) fn is_broken(&self, name: &str) -> bool {
         self.broken.contains(name)
+            || self.presumed.iter().any(|p| match *p {
+                "" => !name.contains('.'),
+                beginning => name.starts_with(beginning),
+            })
     }
 
     /// Why a name that exists may not be read here.
@@ -124,9 +208,13 @@ impl<'a> Scope<'a> {
         self.hidden.get(name).map(String::as_str)
     }
 
-    /// All names that may be read.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.names.keys().map(String::as_str)
+    /// All names that may be read, and those that could be if their declaration were right.
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        self.names
+            .keys()
+            .chain(&self.broken)
+            .map(String::as_str)
+            .collect()
     }
 
     /// True for the time since something, in a segment.
@@ -191,6 +279,40 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
             .get(usize::from(*c))
             .and_then(|c| c.attributes.get(usize::from(*a)))
             .map_or(Ty::of(slot.kind, None), field_ty),
+    }
+}
+
+/// The only texts that a slot can hold, as far as its declaration says.
+fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSet<String>> {
+    let slot = plan.slots.get(usize::from(id.0))?;
+    if slot.kind != ValueType::Text {
+        return None;
+    }
+    let of_field = |field: &Field| {
+        (!field.one_of.is_empty()).then(|| field.one_of.iter().cloned().collect::<BTreeSet<_>>())
+    };
+    match &slot.source {
+        SlotSource::Tag(t) => {
+            let tag = plan.tags.get(usize::from(*t))?;
+            if !matches!(tag.aggregate, Aggregate::Last | Aggregate::First) {
+                return None;
+            }
+            let event = plan.events.get(usize::from(tag.event))?;
+            let mut texts = of_field(event.fields.get(usize::from(tag.measure.of?))?)?;
+            if let Value::Text(default) = &tag.default {
+                texts.insert(default.clone().into_owned());
+            }
+            Some(texts)
+        }
+        SlotSource::Derived(d) => scope.texts(plan.derived.get(usize::from(*d))?),
+        SlotSource::Item(c, a) => of_field(
+            plan.catalogues
+                .get(usize::from(*c))?
+                .attributes
+                .get(usize::from(*a))?,
+        ),
+        // Imports add items, and the texts of a request are told by the pack alone.
+        SlotSource::ItemKey(_) | SlotSource::Environment(_) | SlotSource::Request => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Catalogues, their attributes and the items that the pack itself declares.
 
-use super::{Compiler, scalar};
+use super::{Compiler, is_whole, owner_of_items, scalar};
 use crate::fault::{Code, nearest, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource};
@@ -29,7 +29,10 @@ impl Compiler<'_, '_> {
                 .map_or(&[][..], Node::entries)
                 .iter()
                 .collect();
-            let owner = format!("catalogue {}", key.text);
+            let owner = owner_of_items(&key.text);
+            if !is_whole(node, &["description", "attributes", "items"], "attributes") {
+                self.declared.owners.insert(owner.clone());
+            }
             let attributes = self.fields(&owner, &entries);
             if attributes.len() > ATTRIBUTES_MAX {
                 self.report.at(
@@ -39,30 +42,17 @@ impl Compiler<'_, '_> {
                     format!("write at most {ATTRIBUTES_MAX}"),
                 );
             }
-            let broken: Vec<String> = self
-                .broken_fields
-                .iter()
-                .filter(|(o, _)| *o == owner)
-                .map(|(_, f)| f.clone())
-                .collect();
+            let broken: Vec<String> = self.declared.fields_of(&owner).map(str::to_owned).collect();
             for name in &broken {
                 self.broken.insert(format!("item.{name}"));
             }
-            for (k, n) in &entries {
+            for (k, _) in &entries {
                 if k.text == "key" {
                     self.report.at(
                         k.at,
                         Code::BadName,
                         "`key` is the item's own key",
                         "give the attribute another name; `item.key` is there already",
-                    );
-                }
-                if n.get("personal").and_then(Node::boolean) == Some(true) {
-                    self.report.at(
-                        k.at,
-                        Code::Conflict,
-                        format!("the item attribute `{}` is personal", k.text),
-                        "items are not persons; leave `personal` out",
                     );
                 }
             }
@@ -76,10 +66,10 @@ impl Compiler<'_, '_> {
                                 values[i] = v;
                             }
                         }
-                        None if broken.contains(&name.text) => {}
+                        None if self.declared.has_field(&owner, &name.text) => {}
                         None => {
-                            let near =
-                                nearest(&name.text, attributes.iter().map(|f| f.name.as_str()));
+                            let known = (attributes.iter().map(|f| &f.name)).chain(&broken);
+                            let near = nearest(&name.text, known.map(String::as_str));
                             self.report.near(
                                 name.at,
                                 Code::UnknownName,
@@ -151,8 +141,7 @@ impl Compiler<'_, '_> {
         match names.iter().position(|n| *n == name) {
             Some(i) => (i < self.plan.catalogues.len()).then_some(i as u16),
             None => {
-                self.report
-                    .unknown(node.at, "catalogue", name, names.iter().copied());
+                self.unknown(node.at, "catalogues", "catalogue", name);
                 None
             }
         }

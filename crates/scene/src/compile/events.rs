@@ -1,8 +1,9 @@
 //! Event types and their fields; customer attributes, which are fields of the reserved type `luopan.customer`.
 
-use super::{Compiler, value_type};
+use super::{Compiler, is_whole, value_type};
 use crate::fault::Code;
 use crate::node::{Key, Node};
+use crate::unit;
 use luopan_kernel::event::{CUSTOMER_TYPE, DECISION_TYPE, PROPERTIES_MAX, RECEIPT_TYPE};
 use luopan_kernel::plan::{EventSchema, Field};
 use luopan_kernel::value::ValueType;
@@ -49,6 +50,9 @@ impl<'d> Compiler<'d, '_> {
                 );
                 continue;
             }
+            if !is_whole(node, &["description", "fields"], "fields") {
+                self.declared.owners.insert(key.text.clone());
+            }
             let entries: Vec<&(Key, Node)> = node
                 .get("fields")
                 .map_or(&[][..], Node::entries)
@@ -67,6 +71,12 @@ impl<'d> Compiler<'d, '_> {
                 name: key.text.clone(),
                 fields: sorted(fields),
             });
+        }
+        if self.sections.is_vague("customer") {
+            self.declared.owners.insert(CUSTOMER_TYPE.to_owned());
+        }
+        if self.sections.is_vague("request") {
+            self.declared.owners.insert(super::REQUEST_OWNER.to_owned());
         }
         let attributes = self.fields(CUSTOMER_TYPE, self.section("customer"));
         if attributes.len() > PROPERTIES_MAX
@@ -118,11 +128,11 @@ impl<'d> Compiler<'d, '_> {
                         "name an attribute of type text that holds an iana zone",
                     );
                 }
-                None if self
-                    .broken_fields
-                    .contains(&(CUSTOMER_TYPE.to_owned(), name.to_owned())) => {}
+                None if self.declared.has_field(CUSTOMER_TYPE, name) => {}
                 None => {
-                    let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).collect();
+                    let names: Vec<&str> = (known.iter().map(|f| f.name.as_str()))
+                        .chain(self.declared.fields_of(CUSTOMER_TYPE))
+                        .collect();
                     self.report
                         .unknown(node.at, "customer attribute", name, names.iter().copied());
                 }
@@ -141,7 +151,8 @@ impl<'d> Compiler<'d, '_> {
             match self.field(key, node) {
                 Some(field) => fields.push(field),
                 None => {
-                    self.broken_fields
+                    self.declared
+                        .fields
                         .insert((owner.to_owned(), key.text.clone()));
                     if owner == CUSTOMER_TYPE {
                         self.broken.insert(key.text.clone());
@@ -155,8 +166,23 @@ impl<'d> Compiler<'d, '_> {
     fn field(&mut self, key: &Key, node: &Node) -> Option<Field> {
         let word = node.text().or_else(|| node.get("type")?.text())?;
         let kind = value_type(word)?;
-        let currency = node.get("currency").and_then(Node::text).map(str::to_owned);
-        match (kind, &currency) {
+        let written = node.get("currency").and_then(Node::text);
+        // One that is not known was reported with the shape, and goes with any other.
+        let currency = written
+            .filter(|c| unit::minor_digits(c).is_some())
+            .map(str::to_owned);
+        if let Some(n) = node.get("personal")
+            && n.boolean() == Some(true)
+            && let Some(why) = luopan_kernel::plan::schema::why_not_personal()
+        {
+            self.report.at(
+                n.at,
+                Code::OutOfRange,
+                format!("`{}` is personal", key.text),
+                why,
+            );
+        }
+        match (kind, written) {
             (ValueType::Money, None) => {
                 self.report.at(
                     key.at,
@@ -175,21 +201,7 @@ impl<'d> Compiler<'d, '_> {
                 );
             }
         }
-        let one_of: Vec<String> = node
-            .get("one_of")
-            .map_or(&[][..], Node::elements)
-            .iter()
-            .filter_map(Node::scalar)
-            .map(str::to_owned)
-            .collect();
-        if !one_of.is_empty() && kind != ValueType::Text {
-            self.report.at(
-                key.at,
-                Code::Conflict,
-                format!("`{}` is {} and has `one_of`", key.text, kind.word()),
-                "only text has `one_of`",
-            );
-        }
+        let one_of = self.one_of_texts(key, node, kind)?;
         let flag = |name| node.get(name).and_then(Node::boolean).unwrap_or(false);
         Some(Field {
             name: key.text.clone(),
@@ -203,6 +215,36 @@ impl<'d> Compiler<'d, '_> {
                 .and_then(Node::text)
                 .map(str::to_owned),
         })
+    }
+}
+
+impl Compiler<'_, '_> {
+    /// The texts under `one_of`; none when they are at fault, so that what the field may hold is not known.
+    pub(super) fn one_of_texts(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        kind: ValueType,
+    ) -> Option<Vec<String>> {
+        let Some(list) = node.get("one_of") else {
+            return Some(Vec::new());
+        };
+        if kind != ValueType::Text {
+            self.report.at(
+                key.at,
+                Code::Conflict,
+                format!("`{}` is {} and has `one_of`", key.text, kind.word()),
+                "only text has `one_of`",
+            );
+            return Some(Vec::new());
+        }
+        // What is no list of texts was reported with the shape.
+        let texts: Vec<String> = list
+            .elements()
+            .iter()
+            .map(|n| n.text().map(str::to_owned))
+            .collect::<Option<_>>()?;
+        (!texts.is_empty()).then_some(texts)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rewards and models: what a decision is judged by and what is learned from it.
 
 use super::{Compiler, Want, duration};
-use crate::cel::{Place, Scope, Ty};
-use crate::fault::{Code, shown};
+use crate::cel::{Scope, Ty};
+use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::plan::model::DIMENSION_MAX;
 use luopan_kernel::plan::{
@@ -10,6 +10,7 @@ use luopan_kernel::plan::{
     SlotSource,
 };
 use luopan_kernel::value::ValueType;
+use std::collections::BTreeSet;
 
 /// Most rewards of a scene.
 pub const REWARDS_MAX: usize = 256;
@@ -35,18 +36,21 @@ impl Compiler<'_, '_> {
     }
 
     fn reward(&mut self, key: &Key, node: &Node) -> Option<RewardPlan> {
-        let event = self.event_index(node.get("event")?)?;
+        let event = node.get("event").and_then(|n| self.event_index(n));
         let scope = self.event_scope(event);
         let filter = node
             .get("where")
             .map(|n| self.expression(n, &scope, Want::Condition));
-        let value = self.expression(node.get("value")?, &scope, Want::Figure);
-        let join_node = node.get("join")?;
-        let join = match join_node.get("decision") {
-            None => Some(Join::Customer),
-            Some(n) => {
-                let field = self.field_index(event, n);
-                if let Some(i) = field {
+        let value = node
+            .get("value")
+            .and_then(|n| self.expression(n, &scope, Want::Figure));
+        let join_node = node.get("join");
+        let join = match join_node.map(|n| n.get("decision")) {
+            None => None,
+            Some(None) => Some(Join::Customer),
+            Some(Some(n)) => {
+                let field = event.and_then(|e| self.field_index(e, n));
+                if let (Some(event), Some(i)) = (event, field) {
                     let f = &self.plan.events[usize::from(event)].fields[usize::from(i)];
                     if f.kind != ValueType::Text {
                         let found = format!("`{}` is {}", f.name, f.kind.word());
@@ -65,7 +69,7 @@ impl Compiler<'_, '_> {
                 .and_then(Node::integer)
                 .and_then(|v| u32::try_from(v).ok())
                 .unwrap_or(1),
-            event,
+            event: event?,
             filter: match filter {
                 None => None,
                 Some(found) => Some(found?.expr),
@@ -92,8 +96,7 @@ impl Compiler<'_, '_> {
         match names.iter().position(|n| *n == name) {
             Some(i) => Some(i as u16),
             None => {
-                self.report
-                    .unknown(node.at, "reward", name, names.iter().copied());
+                self.unknown(node.at, "rewards", "reward", name);
                 None
             }
         }
@@ -119,18 +122,20 @@ impl Compiler<'_, '_> {
     fn model(&mut self, key: &Key, node: &Node) -> Option<ModelPlan> {
         let reward = node.get("reward").and_then(|n| self.reward_index(n));
         let catalogue = node.get("catalogue").and_then(|n| self.catalogue_index(n));
-        let kind = match node.get("kind")?.text()? {
-            "linear" => ModelKind::Linear,
+        let word = |name: &str| node.get(name).and_then(Node::text);
+        let kind_known = matches!(word("kind"), Some("linear" | "logistic"));
+        let kind = match word("kind") {
+            Some("linear") => ModelKind::Linear,
             _ => ModelKind::Logistic,
         };
-        let scope = match node.get("scope")?.text()? {
-            "shared" => ModelScope::Shared,
-            _ => ModelScope::PerItem,
+        // What the items' own features may be is known only with the scope.
+        let scope = match word("scope") {
+            Some("per_item") => ModelScope::PerItem,
+            _ => ModelScope::Shared,
         };
         let number = |name: &str| node.get(name).and_then(Node::number);
         let prior_variance = number("prior_variance").unwrap_or(1.0);
-        let place = catalogue.map_or(Place::Customer, Place::Item);
-        let names = self.scope(place);
+        let names = self.item_scope(catalogue);
         let mut features = Vec::new();
         let mut sound = true;
         let mut dimension = 0usize;
@@ -186,7 +191,8 @@ impl Compiler<'_, '_> {
                 (0.0, 1.0)
             }
         };
-        if kind == ModelKind::Logistic
+        if kind_known
+            && kind == ModelKind::Logistic
             && reward_bounds != (0.0, 1.0)
             && let Some(n) = node.get("reward_bounds")
         {
@@ -272,7 +278,8 @@ impl Compiler<'_, '_> {
                 );
                 return None;
             }
-            let mut seen = std::collections::BTreeSet::new();
+            self.within(node, n, names.texts(&luopan_kernel::plan::Expr::Slot(slot)));
+            let mut seen = BTreeSet::new();
             if let Some(twice) = categories.iter().find(|c| !seen.insert(c.as_str())) {
                 self.report.at(
                     node.at,
@@ -350,6 +357,28 @@ impl Compiler<'_, '_> {
             left: Box::new(left?),
             right: Box::new(right?),
         })
+    }
+
+    /// Reports categories that the slot, of whose texts all are known, never holds.
+    fn within(&mut self, node: &Node, slot: &Node, texts: Option<BTreeSet<String>>) {
+        let Some(texts) = texts else { return };
+        let known = || texts.iter().map(String::as_str);
+        for n in node.get("categories").map_or(&[][..], Node::elements) {
+            let Some(text) = n.scalar().filter(|t| !texts.contains(*t)) else {
+                continue;
+            };
+            self.report.near(
+                n.at,
+                Code::OutOfRange,
+                format!(
+                    "`{}` is never `{}`",
+                    shown(slot.scalar().unwrap_or_default()),
+                    shown(text)
+                ),
+                format!("it is one of {}", listed(known())),
+                nearest(text, known()),
+            );
+        }
     }
 
     /// The slot of a feature, refused where it may not be one.

@@ -17,12 +17,13 @@ pub use policy::{BUDGETS_MAX, POLICIES_MAX, POLICY_PARTS_MAX, SLOTS_MAX};
 pub use tags::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub(crate) use value::scalar;
 
-use crate::cel::{self, Place, Scope, Ty, Typed};
+use crate::cel::{self, Place, RequestTexts, Scope, Ty, Typed};
 use crate::draft::{Draft, Sections};
 use crate::fault::{Code, shown};
-use crate::node::{Key, Node, place_within};
-use crate::shape::Reporter;
+use crate::node::{At, Data, Key, Node, place_within};
+use crate::shape::{EXPRESSION_BYTES_MAX, Reporter};
 use crate::unit;
+use luopan_kernel::event::{CUSTOMER_TYPE, DECISION_TYPE};
 use luopan_kernel::plan::{Field, PLAN_FORMAT, ScenePlan, SlotId};
 use luopan_kernel::time::DAY_US;
 use luopan_kernel::value::ValueType;
@@ -42,6 +43,60 @@ pub(crate) enum Want {
     Anything,
 }
 
+/// What is declared and at fault, or may be declared where nothing could be read: to name it is no fault of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    sections: BTreeSet<&'static str>,
+    names: BTreeSet<(&'static str, String)>,
+    owners: BTreeSet<String>,
+    fields: BTreeSet<(String, String)>,
+}
+
+impl Declared {
+    /// True when `name` may stand in the section though the plan does not hold it.
+    pub(crate) fn has(&self, section: &'static str, name: &str) -> bool {
+        self.sections.contains(section) || self.names.contains(&(section, name.to_owned()))
+    }
+
+    /// True when the field may be declared though its owner's schema does not hold it.
+    pub(crate) fn has_field(&self, owner: &str, name: &str) -> bool {
+        self.owners.contains(owner) || self.fields.contains(&(owner.to_owned(), name.to_owned()))
+    }
+
+    /// Fields of the owner whose declaration is at fault.
+    pub(crate) fn fields_of<'a>(&'a self, owner: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        self.fields
+            .iter()
+            .filter(move |(o, _)| o == owner)
+            .map(|(_, f)| f.as_str())
+    }
+
+    /// True when not all fields of the owner could be read.
+    pub(crate) fn is_vague(&self, owner: &str) -> bool {
+        self.owners.contains(owner)
+    }
+}
+
+/// What fields of a catalogue's items are filed under in [`Declared`].
+pub(crate) fn owner_of_items(catalogue: &str) -> String {
+    format!("catalogue {catalogue}")
+}
+
+/// What fields of requests are filed under in [`Declared`].
+pub(crate) const REQUEST_OWNER: &str = "request";
+
+/// True when the map can be trusted to hold every name of its list `list`: its keys are known and the list is a map.
+fn is_whole(node: &Node, keys: &[&str], list: &str) -> bool {
+    matches!(node.data, Data::Map(_))
+        && node
+            .entries()
+            .iter()
+            .all(|(k, _)| keys.contains(&k.text.as_str()))
+        && node
+            .get(list)
+            .is_none_or(|n| matches!(n.data, Data::Map(_)))
+}
+
 /// The compiler's state: the plan as far as it stands, and the faults.
 pub(crate) struct Compiler<'d, 'r> {
     pub(crate) plan: ScenePlan,
@@ -49,12 +104,13 @@ pub(crate) struct Compiler<'d, 'r> {
     sections: &'d Sections<'d>,
     /// Tags, attributes and derived tags whose declaration is at fault.
     broken: BTreeSet<String>,
-    /// Fields whose declaration is at fault, as `event.field`.
-    broken_fields: BTreeSet<(String, String)>,
+    /// What is declared and not in the plan.
+    declared: Declared,
     /// Request fields with what the slots do not hold (`one_of`, `not_a_feature`).
     request: Vec<Field>,
     /// Why a slot may not be a feature.
     not_a_feature: BTreeMap<SlotId, String>,
+    request_texts: RequestTexts,
     scopes: BTreeMap<Place, Scope<'static>>,
 }
 
@@ -63,7 +119,7 @@ pub(crate) fn scene<'r>(
     sections: &Sections<'_>,
     draft: &Draft,
     report: Reporter<'r>,
-) -> (ScenePlan, Reporter<'r>) {
+) -> (ScenePlan, Declared, Reporter<'r>) {
     let mut compiler = Compiler {
         plan: ScenePlan {
             format: PLAN_FORMAT,
@@ -87,9 +143,13 @@ pub(crate) fn scene<'r>(
         report,
         sections,
         broken: BTreeSet::new(),
-        broken_fields: BTreeSet::new(),
+        declared: Declared {
+            sections: sections.vague(),
+            ..Declared::default()
+        },
         request: Vec::new(),
         not_a_feature: BTreeMap::new(),
+        request_texts: BTreeMap::new(),
         scopes: BTreeMap::new(),
     };
     compiler.header(draft);
@@ -104,13 +164,47 @@ pub(crate) fn scene<'r>(
     compiler.models();
     compiler.budgets();
     compiler.policies();
-    (compiler.plan, compiler.report)
+    for (section, name) in compiler.left_out() {
+        compiler.declared.names.insert((section, name));
+    }
+    (compiler.plan, compiler.declared, compiler.report)
 }
 
 impl<'d> Compiler<'d, '_> {
     /// The entries of a section, in the order of files.
     pub(crate) fn section(&self, name: &str) -> &'d [&'d (Key, Node)] {
-        self.sections.get(name).map_or(&[], Vec::as_slice)
+        self.sections.of(name)
+    }
+
+    /// Reports a name that the section does not declare, unless the section could not be read to its end.
+    pub(crate) fn unknown(&mut self, at: At, section: &'static str, what: &str, name: &str) {
+        if !self.declared.has(section, name) {
+            let names: Vec<&str> = self
+                .section(section)
+                .iter()
+                .map(|(k, _)| k.text.as_str())
+                .collect();
+            self.report.unknown(at, what, name, names.iter().copied());
+        }
+    }
+
+    /// What is declared and did not come into the plan, for those who name it from a mapping.
+    fn left_out(&self) -> Vec<(&'static str, String)> {
+        let plan = &self.plan;
+        let missing =
+            |section: &'static str, known: &dyn Fn(&str) -> bool| -> Vec<(&'static str, String)> {
+                self.section(section)
+                    .iter()
+                    .filter(|(k, _)| !known(&k.text))
+                    .map(|(k, _)| (section, k.text.clone()))
+                    .collect()
+            };
+        let mut out = missing("events", &|n| plan.event(n).is_some());
+        out.extend(missing("policies", &|n| plan.policy(n).is_some()));
+        out.extend(missing("catalogues", &|n| {
+            plan.catalogues.iter().any(|c| c.name == n)
+        }));
+        out
     }
 
     fn single(&self, name: &str) -> Option<&'d Node> {
@@ -120,13 +214,14 @@ impl<'d> Compiler<'d, '_> {
     fn header(&mut self, draft: &Draft) {
         match self.single("scene") {
             Some(node) => self.plan.name = node.text().unwrap_or_default().to_owned(),
+            None if self.sections.is_vague("scene") => {}
             None => {
                 let file = draft
                     .files
                     .iter()
                     .position(|(p, _)| p.ends_with("scene.yaml"))
                     .unwrap_or(0);
-                let at = crate::node::At {
+                let at = At {
                     file: file as u16,
                     line: 1,
                     column: 1,
@@ -151,13 +246,52 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// The scope of a place. Slots are all there once the catalogues are compiled; before that scopes are made anew.
-    fn scope(&mut self, place: Place) -> Scope<'static> {
+    fn scope(&self, place: Place) -> Scope<'static> {
         if let Some(scope) = self.scopes.get(&place) {
             return scope.clone();
         }
-        let mut scope = Scope::of_plan(&self.plan, place);
+        let mut scope = Scope::of_plan(&self.plan, place, &self.request_texts);
         scope.set_broken(&self.broken);
+        for (key, _) in self.section("segments") {
+            scope.hide_segment(&key.text);
+        }
+        let vague = |section| self.sections.is_vague(section);
+        if ["customer", "tags", "derived"].into_iter().any(vague)
+            || self.declared.is_vague(CUSTOMER_TYPE)
+        {
+            scope.presume("");
+        }
+        if vague("request") {
+            scope.presume("request.");
+        }
+        if vague("calendars") {
+            scope.presume("env.trading_day_");
+            scope.presume("env.days_to_trading_day_");
+        }
+        let known = match place {
+            Place::Item(c) => self
+                .plan
+                .catalogues
+                .get(usize::from(c))
+                .is_some_and(|c| !self.declared.is_vague(&owner_of_items(&c.name))),
+            _ => true,
+        };
+        if !known {
+            scope.presume("item.");
+        }
         scope
+    }
+
+    /// The scope of items of this catalogue; of any, when it is not known which.
+    fn item_scope(&self, catalogue: Option<u16>) -> Scope<'static> {
+        match catalogue {
+            Some(c) => self.scope(Place::Item(c)),
+            None => {
+                let mut scope = self.scope(Place::Customer);
+                scope.presume("item.");
+                scope
+            }
+        }
     }
 
     /// Keeps the scopes from here on: no more slots come.
@@ -170,19 +304,55 @@ impl<'d> Compiler<'d, '_> {
         }
     }
 
-    /// The scope of an event's fields.
-    fn event_scope(&self, event: u16) -> Scope<'static> {
-        let Some(schema) = self.plan.events.get(usize::from(event)) else {
-            return Scope::default();
+    /// The scope of an event's fields; of any, when it is not known which event.
+    fn event_scope(&self, event: Option<u16>) -> Scope<'static> {
+        let Some(schema) = event.and_then(|e| self.plan.events.get(usize::from(e))) else {
+            return Scope::of_anything();
         };
         let mut scope = Scope::of_event(schema);
-        scope.set_broken(
-            self.broken_fields
-                .iter()
-                .filter(|(e, _)| *e == schema.name)
-                .map(|(_, f)| f),
-        );
+        let broken: Vec<String> = self
+            .declared
+            .fields_of(&schema.name)
+            .map(str::to_owned)
+            .collect();
+        scope.set_broken(&broken);
+        if self.declared.is_vague(&schema.name) {
+            scope.presume("");
+        }
+        if schema.name == DECISION_TYPE {
+            for (name, texts) in [
+                ("channel", self.channels()),
+                ("policy", self.policy_names()),
+            ] {
+                if let (Some(i), Some(texts)) = (schema.field(name), texts) {
+                    scope.allow(SlotId(i as u16), texts);
+                }
+            }
+        }
         scope
+    }
+
+    /// Names of the policies; none when not all could be read.
+    fn policy_names(&self) -> Option<BTreeSet<String>> {
+        let section = self.section("policies");
+        (!section.is_empty() && !self.sections.is_vague("policies"))
+            .then(|| section.iter().map(|(k, _)| k.text.clone()).collect())
+    }
+
+    /// Channels of the policies; none when not all could be read.
+    pub(crate) fn channels(&self) -> Option<BTreeSet<String>> {
+        let names = self.policy_names()?;
+        let mut out = BTreeSet::new();
+        for (_, node) in self.section("policies") {
+            match (node.get("channel"), node.get("like").and_then(Node::text)) {
+                (Some(channel), _) => {
+                    out.insert(channel.text()?.to_owned());
+                }
+                (None, Some(like)) if names.contains(like) => {}
+                _ => return None,
+            }
+        }
+        Some(out)
     }
 
     /// Compiles the CEL in `node`; faults are reported at their own column within it.
@@ -203,7 +373,10 @@ pub(crate) fn expression(
     scope: &Scope<'_>,
     want: Want,
 ) -> Option<Typed> {
-    let source = node.scalar().filter(|t| !t.trim().is_empty())?;
+    // One that is too long was reported with the shape.
+    let source = node
+        .scalar()
+        .filter(|t| !t.trim().is_empty() && t.len() <= EXPRESSION_BYTES_MAX)?;
     let typed = match cel::compile(source, scope) {
         Ok(typed) => typed,
         Err(faults) => {

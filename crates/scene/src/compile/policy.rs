@@ -1,8 +1,8 @@
 //! Segments, shared rules, budgets and policies.
 
 use super::{Compiler, Want, duration};
-use crate::cel::{Place, Ty};
-use crate::fault::{Code, shown};
+use crate::cel::{Place, Scope, Ty, Typed};
+use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Data, Key, Node};
 use crate::shape::check;
 use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
@@ -12,6 +12,7 @@ use luopan_kernel::plan::{
     NullAction, PolicyPlan, QuietHours, SEGMENTS_MAX, Scorer, SegmentPlan, SlotId,
 };
 use luopan_kernel::time::HOUR_US;
+use luopan_kernel::value::Value;
 
 /// Most policies of a scene.
 pub const POLICIES_MAX: usize = 256;
@@ -46,7 +47,7 @@ impl<'d> Compiler<'d, '_> {
                 );
                 break;
             }
-            if let Some(rule) = self.rule(&key.text, node, Place::Segment) {
+            if let Some(rule) = self.rule(&key.text, node, &self.scope(Place::Segment)) {
                 let at = node.get("rule").map_or(node.at, |n| n.at);
                 for found in crate::rule::foreseen(&self.plan, &rule) {
                     self.report.at(at, Code::NotHere, found, "");
@@ -60,10 +61,9 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// A condition written as CEL or as `{rule, version}`.
-    fn rule(&mut self, name: &str, node: &Node, place: Place) -> Option<NamedRule> {
+    fn rule(&mut self, name: &str, node: &Node, scope: &Scope<'_>) -> Option<NamedRule> {
         let source = node.get("rule").unwrap_or(node);
-        let scope = self.scope(place);
-        let typed = self.expression(source, &scope, Want::Condition)?;
+        let typed = self.expression(source, scope, Want::Condition)?;
         Some(NamedRule {
             name: name.to_owned(),
             source: source.scalar()?.trim().to_owned(),
@@ -152,16 +152,20 @@ impl<'d> Compiler<'d, '_> {
                 continue;
             };
             if node.get("like").is_some() {
-                // What is written and what is inherited together must be whole.
+                // What is written and what is inherited together must be whole; what the policy at the end of the row
+                // leaves out was reported there.
                 let mut whole = node.clone();
                 if let Data::Map(entries) = &mut whole.data {
                     entries.retain(|(k, _)| k.text != "like");
                 }
-                for name in POLICY_MUSTS {
-                    if whole.get(name).is_none() {
-                        check(&whole, &WHOLE_POLICY, &mut self.report);
-                        break;
-                    }
+                let blank = |name: &str| {
+                    whole
+                        .entries()
+                        .iter()
+                        .any(|(k, v)| k.text == name && v.is_null())
+                };
+                if POLICY_MUSTS.iter().any(|name| blank(name)) {
+                    check(&whole, &WHOLE_POLICY, &mut self.report);
                 }
             }
             if let Some(policy) = self.policy(key, &node, &mut used) {
@@ -170,12 +174,11 @@ impl<'d> Compiler<'d, '_> {
         }
         for (key, node) in self.section("rules") {
             if !used.contains(&key.text) {
-                let place = if self.plan.catalogues.len() == 1 {
-                    Place::Item(0)
-                } else {
-                    Place::Customer
+                let scope = match self.plan.catalogues.len() {
+                    1 => self.scope(Place::Item(0)),
+                    _ => self.item_scope(None),
                 };
-                self.rule(&key.text, node, place);
+                self.rule(&key.text, node, &scope);
             }
         }
     }
@@ -190,10 +193,8 @@ impl<'d> Compiler<'d, '_> {
         while let Some(like) = next {
             let name = like.text()?;
             let Some((parent_key, parent)) = section.iter().find(|(k, _)| k.text == name) else {
-                let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
-                self.report
-                    .unknown(like.at, "policy", name, names.iter().copied());
-                return None;
+                self.unknown(like.at, "policies", "policy", name);
+                break;
             };
             if seen.contains(&parent_key.text.as_str()) {
                 self.report.at(
@@ -223,15 +224,15 @@ impl<'d> Compiler<'d, '_> {
         node: &Node,
         used: &mut std::collections::BTreeSet<String>,
     ) -> Option<PolicyPlan> {
-        let catalogue = self.catalogue_index(node.get("catalogue")?);
-        let item = catalogue.map(Place::Item);
-        let eligibility = self.rules(node, "eligibility", Some(Place::Customer), used);
-        let suitability = self.rules(node, "suitability", item, used);
-        let exclusions = self.rules(node, "exclusions", item, used);
+        let catalogue = node.get("catalogue").and_then(|n| self.catalogue_index(n));
+        let item = self.item_scope(catalogue);
+        let eligibility = self.rules(node, "eligibility", &self.scope(Place::Customer), used);
+        let suitability = self.rules(node, "suitability", &item, used);
+        let exclusions = self.rules(node, "exclusions", &item, used);
         self.distinct(node, &[&eligibility, &suitability, &exclusions]);
         let consent = node.get("consent").and_then(|n| self.consent(n));
-        let scorer = self.scorer(node, catalogue, item);
-        let exploration = self.exploration(node.get("exploration")?);
+        let scorer = self.scorer(node, catalogue, &item);
+        let exploration = node.get("exploration").and_then(|n| self.exploration(n));
         if let (Some(Scorer::Expression(_)), Some(Exploration::Thompson { .. }), Some(n)) =
             (&scorer, &exploration, node.get("exploration"))
         {
@@ -242,13 +243,13 @@ impl<'d> Compiler<'d, '_> {
                 "write `score: {model: NAME}`, or explore with `epsilon_greedy` or `softmax`",
             );
         }
-        let null = node.get("null_action")?;
-        let null_name = null.get("name")?.text()?.to_owned();
-        if let Some(c) = catalogue
+        let null = node.get("null_action");
+        let null_name = null.and_then(|n| n.get("name")?.text()).map(str::to_owned);
+        if let (Some(c), Some(null), Some(null_name)) = (catalogue, null, &null_name)
             && self.plan.catalogues[usize::from(c)]
                 .items
                 .iter()
-                .any(|i| i.key == null_name)
+                .any(|i| i.key == *null_name)
         {
             self.report.at(
                 null.at,
@@ -259,7 +260,7 @@ impl<'d> Compiler<'d, '_> {
         }
         let slots = node.get("slots").and_then(Node::integer).unwrap_or(1);
         let caps = self.caps(node);
-        let budgets = self.budget_uses(node, item);
+        let budgets = self.budget_uses(node, &item);
         let quiet_hours = node.get("quiet_hours").and_then(|n| {
             let minute = |k: &str| unit::clock(n.get(k)?.scalar()?).ok();
             let (from_minute, to_minute) = (minute("from")?, minute("to")?);
@@ -277,8 +278,13 @@ impl<'d> Compiler<'d, '_> {
             })
         });
         let mut rewards = Vec::new();
+        // With a reward that is not known it may be the right one, by another name.
+        let mut all_known = !(node.entries().iter())
+            .any(|(k, _)| k.text != "rewards" && nearest(&k.text, ["rewards"]).is_some());
         for n in node.get("rewards").map_or(&[][..], Node::elements) {
-            if let Some(i) = self.reward_index(n) {
+            let index = self.reward_index(n);
+            all_known &= index.is_some();
+            if let Some(i) = index {
                 if rewards.contains(&i) {
                     self.report.at(
                         n.at,
@@ -290,7 +296,7 @@ impl<'d> Compiler<'d, '_> {
                 rewards.push(i);
             }
         }
-        if let Some(Scorer::Model(name)) = &scorer
+        if let (Some(Scorer::Model(name)), true) = (&scorer, all_known)
             && let Some(model) = self.plan.models.iter().find(|m| m.name == *name)
             && !rewards.contains(&model.reward)
         {
@@ -320,9 +326,9 @@ impl<'d> Compiler<'d, '_> {
             exploration: exploration?,
             slots: u32::try_from(slots).ok()?,
             null_action: NullAction {
-                name: null_name,
-                is_arm: null.get("arm").and_then(Node::boolean).unwrap_or(false),
-                score: null.get("score").and_then(Node::number).unwrap_or(0.0),
+                name: null_name?,
+                is_arm: null?.get("arm").and_then(Node::boolean).unwrap_or(false),
+                score: null?.get("score").and_then(Node::number).unwrap_or(0.0),
             },
             caps,
             quiet_period_us: node.get("quiet_period").and_then(duration),
@@ -340,7 +346,7 @@ impl<'d> Compiler<'d, '_> {
         &mut self,
         node: &Node,
         list: &str,
-        place: Option<Place>,
+        scope: &Scope<'_>,
         used: &mut std::collections::BTreeSet<String>,
     ) -> Vec<NamedRule> {
         let Some(list) = node.get(list) else {
@@ -357,20 +363,15 @@ impl<'d> Compiler<'d, '_> {
                     };
                     let section = self.section("rules");
                     let Some((key, rule)) = section.iter().find(|(k, _)| k.text == name) else {
-                        let names: Vec<&str> =
-                            section.iter().map(|(k, _)| k.text.as_str()).collect();
-                        self.report
-                            .unknown(name_node.at, "rule", name, names.iter().copied());
+                        self.unknown(name_node.at, "rules", "rule", name);
                         continue;
                     };
                     used.insert(key.text.clone());
                     (Some(key.text.as_str()), rule)
                 }
             };
-            let (Some(name), Some(place)) = (name, place) else {
-                continue;
-            };
-            if let Some(rule) = self.rule(name, rule, place) {
+            let compiled = self.rule(name.unwrap_or_default(), rule, scope);
+            if let (Some(rule), Some(_)) = (compiled, name) {
                 out.push(rule);
             }
         }
@@ -419,25 +420,18 @@ impl<'d> Compiler<'d, '_> {
         }
     }
 
-    fn scorer(
-        &mut self,
-        node: &Node,
-        catalogue: Option<u16>,
-        item: Option<Place>,
-    ) -> Option<Scorer> {
+    fn scorer(&mut self, node: &Node, catalogue: Option<u16>, item: &Scope<'_>) -> Option<Scorer> {
         let score = node.get("score")?;
         let Some(model) = score.get("model") else {
-            let scope = self.scope(item?);
             return self
-                .expression(score, &scope, Want::Figure)
+                .expression(score, item, Want::Figure)
                 .map(|t| Scorer::Expression(t.expr));
         };
         let name = model.text()?;
         let section = self.section("models");
         let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
         if !names.contains(&name) {
-            self.report
-                .unknown(model.at, "model", name, names.iter().copied());
+            self.unknown(model.at, "models", "model", name);
             return None;
         }
         if let (Some(c), Some(plan)) = (catalogue, self.plan.models.iter().find(|m| m.name == name))
@@ -511,6 +505,9 @@ impl<'d> Compiler<'d, '_> {
                     },
                 })
             };
+            if let Some(channel) = n.get("scope").and_then(|s| s.get("channel")) {
+                self.channel(channel);
+            }
             let Some(cap) = cap() else { continue };
             if out.iter().any(|c| c.name == cap.name) {
                 self.report.at(
@@ -525,56 +522,46 @@ impl<'d> Compiler<'d, '_> {
         out
     }
 
-    fn budget_uses(&mut self, node: &Node, item: Option<Place>) -> Vec<BudgetUse> {
+    /// A channel through which no policy decides would never be counted.
+    fn channel(&mut self, node: &Node) {
+        let (Some(name), Some(known)) = (node.text(), self.channels()) else {
+            return;
+        };
+        if !known.contains(name) {
+            self.report.near(
+                node.at,
+                Code::UnknownName,
+                format!("no policy has the channel `{}`", shown(name)),
+                format!("there are {}", listed(known.iter().map(String::as_str))),
+                nearest(name, known.iter().map(String::as_str)),
+            );
+        }
+    }
+
+    fn budget_uses(&mut self, node: &Node, scope: &Scope<'_>) -> Vec<BudgetUse> {
         let Some(list) = node.get("budgets") else {
             return Vec::new();
         };
         self.bounded(list);
         let mut out = Vec::new();
         for n in list.elements() {
-            let (Some(budget), Some(cost)) = (n.get("budget"), n.get("cost")) else {
+            let index = n.get("budget").and_then(|b| {
+                let name = b.text()?;
+                let section = self.section("budgets");
+                let index = section.iter().position(|(k, _)| k.text == name);
+                if index.is_none() {
+                    self.unknown(b.at, "budgets", "budget", name);
+                }
+                index
+            });
+            let Some(cost) = n.get("cost") else { continue };
+            let Some(typed) = self.expression(cost, scope, Want::Anything) else {
                 continue;
             };
-            let Some(name) = budget.text() else { continue };
-            let section = self.section("budgets");
-            let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
-            let index = names.iter().position(|b| *b == name);
-            if index.is_none() {
-                self.report
-                    .unknown(budget.at, "budget", name, names.iter().copied());
-            }
-            let Some(place) = item else { continue };
-            let scope = self.scope(place);
-            let Some(typed) = self.expression(cost, &scope, Want::Figure) else {
-                continue;
-            };
+            let name = n.get("budget").and_then(Node::text).unwrap_or_default();
             let plan = self.plan.budgets.iter().find(|b| b.name == name);
-            let wanted = plan.map(|b| b.currency.clone());
-            let fits = match (&typed.ty, &wanted) {
-                (_, None) => true,
-                (Ty::Integer, Some(None)) => true,
-                (
-                    Ty::Money {
-                        currency,
-                        exact: true,
-                    },
-                    Some(Some(c)),
-                ) => currency.as_ref().is_none_or(|x| x == c),
-                _ => false,
-            };
-            if !fits {
-                let write = match wanted.flatten() {
-                    Some(c) => format!(
-                        "the budget is in {c}: write an amount such as `money(\"0.05\", \"{c}\")`"
-                    ),
-                    None => "the budget counts things: write an integer such as `1`".to_owned(),
-                };
-                self.report.at(
-                    cost.at,
-                    Code::ExpressionType,
-                    format!("the cost is {}", typed.ty.word()),
-                    write,
-                );
+            if let Some((code, found, write)) = plan.and_then(|b| misfit(&typed, b)) {
+                self.report.at(cost.at, code, found, write);
                 continue;
             }
             if let Some(index) = index {
@@ -585,5 +572,57 @@ impl<'d> Compiler<'d, '_> {
             }
         }
         out
+    }
+}
+
+/// Why a cost does not go with its budget: what was found and what to write.
+fn misfit(cost: &Typed, budget: &BudgetPlan) -> Option<(Code, String, String)> {
+    let of_type = |found: String, write: String| Some((Code::ExpressionType, found, write));
+    match (&cost.ty, &budget.currency) {
+        (Ty::Integer, None) => {}
+        (Ty::Money { currency, exact }, Some(c)) if currency.as_ref().is_none_or(|x| x == c) => {
+            if !exact {
+                return of_type(
+                    format!(
+                        "the cost may be a part of the smallest unit of {c}, and a budget is kept in whole ones"
+                    ),
+                    format!(
+                        "write an exact amount such as `money(\"12.50\", \"{c}\")`, or money times an integer"
+                    ),
+                );
+            }
+        }
+        (ty, Some(c)) => {
+            let amount = match &cost.expr {
+                Expr::Const(Value::Int(v)) if *ty == Ty::Integer => Some(v.to_string()),
+                Expr::Const(Value::Number(v)) => Some(v.to_string()),
+                Expr::Const(Value::Text(t)) => Some(t.clone().into_owned()),
+                _ => None,
+            };
+            let digits = unit::minor_digits(c).unwrap_or(2);
+            let amount = amount
+                .filter(|a| unit::minor_units(a, digits).is_ok())
+                .unwrap_or_else(|| "0.05".to_owned());
+            return of_type(
+                format!("the cost is {}", ty.word()),
+                format!(
+                    "the budget is in {c}: write an amount such as `money(\"{amount}\", \"{c}\")`"
+                ),
+            );
+        }
+        (ty, None) => {
+            return of_type(
+                format!("the cost is {}", ty.word()),
+                "the budget counts things: write an integer such as `1`".to_owned(),
+            );
+        }
+    }
+    match &cost.expr {
+        Expr::Const(Value::Int(v)) if *v < 0 => Some((
+            Code::OutOfRange,
+            "a cost below zero, with which nothing is ever chosen".to_owned(),
+            "write zero or more".to_owned(),
+        )),
+        _ => None,
     }
 }

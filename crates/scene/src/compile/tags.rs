@@ -2,7 +2,8 @@
 
 use super::{Compiler, Want, duration, scalar, value_type};
 use crate::cel::{Place, Ty, names_in};
-use crate::fault::{Code, shown};
+use crate::change::by_name;
+use crate::fault::{Code, nearest, shown};
 use crate::node::{Key, Node};
 use crate::unit;
 use luopan_kernel::event::CUSTOMER_TYPE;
@@ -108,145 +109,17 @@ impl<'d> Compiler<'d, '_> {
     }
 
     fn tag(&mut self, key: &Key, node: &Node) -> Option<TagPlan> {
-        let event_node = node.get("event")?;
-        let event = self.event_index(event_node)?;
+        let event = node.get("event").and_then(|n| self.event_index(n));
         let word = node
             .get("aggregate")
             .and_then(Node::text)
             .unwrap_or_default();
+        // All is looked at before anything is given up, so that one reading tells all.
         let measure = self.measure(node, event);
-        let of = measure.as_ref()?.of;
-        let field: Option<Field> = of.and_then(|i| {
-            self.plan.events[usize::from(event)]
-                .fields
-                .get(usize::from(i))
-                .cloned()
-        });
-        let unfit = |this: &mut Self, needs: &str| {
-            let found = match &field {
-                Some(f) => format!("`{word}` of `{}`, which is {}", f.name, f.kind.word()),
-                None => format!("`{word}` without `of`"),
-            };
-            let at = node.get("of").map_or(key.at, |n| n.at);
-            this.report.at(at, Code::WrongType, found, needs);
-        };
-        let kind = field.as_ref().map(|f| f.kind);
-        let summed = |kind: ValueType| match kind {
-            ValueType::Boolean => Some(ValueType::Integer),
-            ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration => {
-                Some(kind)
-            }
-            ValueType::Text | ValueType::Time => None,
-        };
-        let (aggregate, result) = match (word, kind) {
-            ("count", None) => (Aggregate::Count, ValueType::Integer),
-            ("count", Some(_)) => {
-                unfit(
-                    self,
-                    "leave `of` out; to count the events that have it write `where: known(field)`",
-                );
-                return None;
-            }
-            ("recency", None) => (Aggregate::Recency, ValueType::Duration),
-            ("recency", Some(_)) => {
-                unfit(
-                    self,
-                    "leave `of` out: recency is the time since the latest event",
-                );
-                return None;
-            }
-            ("sum", Some(kind)) => match summed(kind) {
-                Some(kind) => (Aggregate::Sum, kind),
-                None => {
-                    unfit(self, "sum a number, integer, money, duration or boolean");
-                    return None;
-                }
-            },
-            ("mean", Some(kind)) => match summed(kind) {
-                Some(_) => (Aggregate::Mean, ValueType::Number),
-                None => {
-                    unfit(
-                        self,
-                        "average a number, integer, money, duration or boolean",
-                    );
-                    return None;
-                }
-            },
-            ("min" | "max", Some(kind)) => {
-                if kind == ValueType::Text {
-                    unfit(self, "name a field that has an order");
-                    return None;
-                }
-                (
-                    if word == "min" {
-                        Aggregate::Min
-                    } else {
-                        Aggregate::Max
-                    },
-                    kind,
-                )
-            }
-            ("last", Some(kind)) => (Aggregate::Last, kind),
-            ("first", Some(kind)) => (Aggregate::First, kind),
-            ("distinct", Some(_)) => (Aggregate::Distinct, ValueType::Integer),
-            ("ewma", kind) => {
-                if kind.is_some_and(|k| summed(k).is_none()) {
-                    unfit(
-                        self,
-                        "average a number, integer, money, duration or boolean",
-                    );
-                    return None;
-                }
-                let Some(half_life_us) = node.get("half_life").and_then(duration) else {
-                    self.report.at(
-                        key.at,
-                        Code::MissingKey,
-                        "an ewma without `half_life`",
-                        "write `half_life: 7d`, the time in which an event's weight halves",
-                    );
-                    return None;
-                };
-                if half_life_us < SECOND_US {
-                    self.report.at(
-                        key.at,
-                        Code::OutOfRange,
-                        "a half life below a second",
-                        "write at least `1s`",
-                    );
-                    return None;
-                }
-                (Aggregate::Ewma { half_life_us }, ValueType::Number)
-            }
-            ("ratio", kind) => {
-                if kind.is_some_and(|k| summed(k).is_none()) {
-                    unfit(
-                        self,
-                        "divide sums of a number, integer, money, duration or boolean",
-                    );
-                    return None;
-                }
-                let Some(below) = node.get("denominator") else {
-                    self.report.at(
-                        key.at,
-                        Code::MissingKey,
-                        "a ratio without `denominator`",
-                        "write `denominator: {of: field, where: condition}`; `{}` counts all events",
-                    );
-                    return None;
-                };
-                let denominator = self.measure(below, event)?;
-                (Aggregate::Ratio { denominator }, ValueType::Number)
-            }
-            (_, None) => {
-                if !word.is_empty() {
-                    unfit(self, "write `of: field`");
-                }
-                return None;
-            }
-            _ => return None,
-        };
+        let window = self.window(node, word);
+        let aggregate = self.aggregate(key, node, event, word);
         for (extra, belongs) in [("half_life", "ewma"), ("denominator", "ratio")] {
-            if let (Some(n), true) = (node.get(extra), word != belongs) {
+            if let (Some(n), true) = (node.get(extra), word != belongs && !word.is_empty()) {
                 self.report.at(
                     n.at,
                     Code::Conflict,
@@ -255,7 +128,16 @@ impl<'d> Compiler<'d, '_> {
                 );
             }
         }
-        let window = self.window(node, word)?;
+        let of = measure.as_ref().and_then(|m| m.of);
+        let field: Option<Field> = of.and_then(|i| {
+            self.plan.events[usize::from(event?)]
+                .fields
+                .get(usize::from(i))
+                .cloned()
+        });
+        let result = self.result(key, node, word, field.as_ref());
+        let (event, measure, window) = (event?, measure?, window?);
+        let (aggregate, result) = (aggregate?, result?);
         let default = match node.get("default") {
             Some(n) => {
                 let like = Field {
@@ -275,7 +157,6 @@ impl<'d> Compiler<'d, '_> {
                 _ => Value::Missing,
             },
         };
-        let measure = measure?;
         let mut not_a_feature = self.why_not_a_feature(event, &measure);
         if let Aggregate::Ratio { denominator } = &aggregate {
             not_a_feature = not_a_feature.or_else(|| self.why_not_a_feature(event, denominator));
@@ -291,6 +172,136 @@ impl<'d> Compiler<'d, '_> {
             default,
             not_a_feature,
         })
+    }
+
+    /// The aggregate with what belongs to it alone; its field is looked at by [`Self::result`].
+    fn aggregate(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        event: Option<u16>,
+        word: &str,
+    ) -> Option<Aggregate> {
+        Some(match word {
+            "count" => Aggregate::Count,
+            "sum" => Aggregate::Sum,
+            "min" => Aggregate::Min,
+            "max" => Aggregate::Max,
+            "mean" => Aggregate::Mean,
+            "last" => Aggregate::Last,
+            "first" => Aggregate::First,
+            "distinct" => Aggregate::Distinct,
+            "recency" => Aggregate::Recency,
+            "ewma" => {
+                let Some(written) = node.get("half_life") else {
+                    self.report.at(
+                        key.at,
+                        Code::MissingKey,
+                        "an ewma without `half_life`",
+                        "write `half_life: 7d`, the time in which an event's weight halves",
+                    );
+                    return None;
+                };
+                let half_life_us = duration(written)?;
+                if half_life_us < SECOND_US {
+                    self.report.at(
+                        key.at,
+                        Code::OutOfRange,
+                        "a half life below a second",
+                        "write at least `1s`",
+                    );
+                    return None;
+                }
+                Aggregate::Ewma { half_life_us }
+            }
+            "ratio" => {
+                let Some(below) = node.get("denominator") else {
+                    self.report.at(
+                        key.at,
+                        Code::MissingKey,
+                        "a ratio without `denominator`",
+                        "write `denominator: {of: field, where: condition}`; `{}` counts all events",
+                    );
+                    return None;
+                };
+                Aggregate::Ratio {
+                    denominator: self.measure(below, event)?,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The type that the aggregate gives; none when its field is missing, at fault, or does not fit.
+    fn result(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        word: &str,
+        field: Option<&Field>,
+    ) -> Option<ValueType> {
+        let written = node.get("of");
+        let mut unfit = |needs: &str| {
+            let found = match (field, written.and_then(Node::scalar)) {
+                (Some(f), _) => format!("`{word}` of `{}`, which is {}", f.name, f.kind.word()),
+                (None, Some(name)) => format!("`{word}` of `{}`", shown(name)),
+                (None, None) => format!("`{word}` without `of`"),
+            };
+            let at = written.map_or(key.at, |n| n.at);
+            self.report.at(at, Code::WrongType, found, needs);
+            None
+        };
+        let summed = |kind: ValueType| match kind {
+            ValueType::Boolean => Some(ValueType::Integer),
+            ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration => {
+                Some(kind)
+            }
+            ValueType::Text | ValueType::Time => None,
+        };
+        match (word, written) {
+            ("count", None) => return Some(ValueType::Integer),
+            ("recency", None) => return Some(ValueType::Duration),
+            ("ewma" | "ratio", None) => return Some(ValueType::Number),
+            ("count", Some(_)) => {
+                return unfit(
+                    "leave `of` out; to count the events that have it write `where: known(field)`",
+                );
+            }
+            ("recency", Some(_)) => {
+                return unfit("leave `of` out: recency is the time since the latest event");
+            }
+            (word, None) => {
+                let known = matches!(
+                    word,
+                    "sum" | "mean" | "min" | "max" | "last" | "first" | "distinct"
+                );
+                // A mistyped `of` is there, by another name.
+                let mistyped = |(k, _): &(Key, Node)| nearest(&k.text, ["of"]).is_some();
+                return match known && !node.entries().iter().any(mistyped) {
+                    true => unfit("write `of: field`"),
+                    false => None,
+                };
+            }
+            _ => {}
+        }
+        let kind = field?.kind;
+        match word {
+            "sum" => match summed(kind) {
+                None => unfit("sum a number, integer, money, duration or boolean"),
+                some => some,
+            },
+            "mean" | "ewma" if summed(kind).is_none() => {
+                unfit("average a number, integer, money, duration or boolean")
+            }
+            "ratio" if summed(kind).is_none() => {
+                unfit("divide sums of a number, integer, money, duration or boolean")
+            }
+            "mean" | "ewma" | "ratio" => Some(ValueType::Number),
+            "min" | "max" if kind == ValueType::Text => unfit("name a field that has an order"),
+            "min" | "max" | "last" | "first" => Some(kind),
+            "distinct" => Some(ValueType::Integer),
+            _ => None,
+        }
     }
 
     /// Why what is measured may not be a feature: the reason of the field that is aggregated or of one that the filter reads.
@@ -310,13 +321,16 @@ impl<'d> Compiler<'d, '_> {
         if let Some(i) = self.plan.events.iter().position(|e| e.name == name) {
             return Some(i as u16);
         }
-        let names: Vec<String> = self.plan.events.iter().map(|e| e.name.clone()).collect();
-        self.report.unknown(
-            node.at,
-            "type of event",
-            name,
-            names.iter().map(String::as_str),
-        );
+        let refused = self.section("events").iter().any(|(k, _)| k.text == name);
+        if !refused && !self.declared.has("events", name) {
+            let names: Vec<String> = self.plan.events.iter().map(|e| e.name.clone()).collect();
+            self.report.unknown(
+                node.at,
+                "type of event",
+                name,
+                names.iter().map(String::as_str),
+            );
+        }
         None
     }
 
@@ -324,10 +338,7 @@ impl<'d> Compiler<'d, '_> {
     pub(super) fn field_index(&mut self, event: u16, node: &Node) -> Option<u16> {
         let name = node.text()?;
         let schema = &self.plan.events[usize::from(event)];
-        if self
-            .broken_fields
-            .contains(&(schema.name.clone(), name.to_owned()))
-        {
+        if schema.field(name).is_none() && self.declared.has_field(&schema.name, name) {
             return None;
         }
         match schema.field(name) {
@@ -342,7 +353,9 @@ impl<'d> Compiler<'d, '_> {
             }
             Some(i) => Some(i as u16),
             None => {
-                let names: Vec<String> = schema.fields.iter().map(|f| f.name.clone()).collect();
+                let names: Vec<String> = (schema.fields.iter().map(|f| f.name.clone()))
+                    .chain(self.declared.fields_of(&schema.name).map(str::to_owned))
+                    .collect();
                 let what = format!("field of `{}`", schema.name);
                 self.report
                     .unknown(node.at, &what, name, names.iter().map(String::as_str));
@@ -351,10 +364,11 @@ impl<'d> Compiler<'d, '_> {
         }
     }
 
-    fn measure(&mut self, node: &Node, event: u16) -> Option<Measure> {
-        let mut sound = true;
+    /// What is measured, of an event type that may not be known.
+    fn measure(&mut self, node: &Node, event: Option<u16>) -> Option<Measure> {
+        let mut sound = event.is_some();
         let of = node.get("of").and_then(|n| {
-            let found = self.field_index(event, n);
+            let found = event.and_then(|e| self.field_index(e, n));
             sound &= found.is_some();
             found
         });
@@ -602,7 +616,11 @@ impl<'d> Compiler<'d, '_> {
         for (key, node) in self.section("request") {
             let word = node.text().or_else(|| node.get("type")?.text());
             let Some(kind) = word.and_then(value_type) else {
-                self.broken.insert(format!("request.{}", key.text));
+                self.broken_request(key);
+                continue;
+            };
+            let Some(one_of) = self.one_of_texts(key, node, kind) else {
+                self.broken_request(key);
                 continue;
             };
             let slot = SlotId(self.plan.slots.len() as u16);
@@ -613,19 +631,17 @@ impl<'d> Compiler<'d, '_> {
             if let Some(why) = &why {
                 self.not_a_feature.insert(slot, why.clone());
             }
+            if !one_of.is_empty() {
+                self.request_texts
+                    .insert(slot, one_of.iter().cloned().collect());
+            }
             self.request.push(Field {
                 name: key.text.clone(),
                 kind,
                 required: false,
                 personal: false,
                 currency: None,
-                one_of: node
-                    .get("one_of")
-                    .map_or(&[][..], Node::elements)
-                    .iter()
-                    .filter_map(Node::scalar)
-                    .map(str::to_owned)
-                    .collect(),
+                one_of: one_of.clone(),
                 not_a_feature: why,
             });
             self.plan.slots.push(SlotPlan {
@@ -634,6 +650,13 @@ impl<'d> Compiler<'d, '_> {
                 source: SlotSource::Request,
             });
         }
+    }
+
+    fn broken_request(&mut self, key: &Key) {
+        self.broken.insert(format!("request.{}", key.text));
+        self.declared
+            .fields
+            .insert((super::REQUEST_OWNER.to_owned(), key.text.clone()));
     }
 
     /// Derived tags in an order in which each reads earlier ones only.
@@ -748,25 +771,5 @@ impl<'d> Compiler<'d, '_> {
             source: SlotSource::Derived(self.plan.derived.len() as u16),
         });
         self.plan.derived.push(expr);
-    }
-}
-
-/// A serialised expression with its slots replaced by names.
-fn by_name(value: serde_json::Value, field: &dyn Fn(u16) -> String) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match value {
-        Json::Object(map) => Json::Object(
-            map.into_iter()
-                .map(|(k, v)| match (k.as_str(), v.as_u64()) {
-                    ("slot", Some(i)) => {
-                        let name = field(i as u16);
-                        (k, Json::String(name))
-                    }
-                    _ => (k, by_name(v, field)),
-                })
-                .collect(),
-        ),
-        Json::Array(list) => Json::Array(list.into_iter().map(|v| by_name(v, field)).collect()),
-        other => other,
     }
 }

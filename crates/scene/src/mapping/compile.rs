@@ -4,6 +4,7 @@ use super::{
     Column, Encoding, FieldSource, FileFormat, Format, Mapping, Outcome, Part, Source, Target,
     Unit, When,
 };
+use crate::compile::{Declared, REQUEST_OWNER, owner_of_items};
 use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use crate::shape::Reporter;
@@ -12,35 +13,47 @@ use luopan_kernel::plan::{Field, ScenePlan, SlotSource};
 use luopan_kernel::time::HOUR_US;
 use luopan_kernel::value::ValueType;
 
-/// Compiles a mapping whose shape was checked; none when there were faults.
-pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) -> Option<Mapping> {
+/// Compiles a mapping whose shape was checked; none when there were faults. What `declared` holds is declared, though the plan
+/// does not hold it.
+pub(crate) fn compile(
+    root: &Node,
+    plan: &ScenePlan,
+    declared: &Declared,
+    report: &mut Reporter<'_>,
+) -> Option<Mapping> {
     let before = report.faults.len();
     let into = root.get("into")?.text()?;
     let text = text_field;
     let target = match into {
         "events" => {
-            let node = needed(root, "event", into, report)?;
-            let schema = event(node, plan, report)?;
+            let name = needed(root, "event", into, report).and_then(|node| {
+                event(node, plan, declared, report);
+                node.text()
+            });
             Target::Events {
-                event: schema.to_owned(),
+                event: name.unwrap_or_default().to_owned(),
             }
         }
         "products" => {
-            let node = needed(root, "catalogue", into, report)?;
-            let name = node.text()?;
-            let Some(catalogue) = plan.catalogues.iter().find(|c| c.name == name) else {
+            let node = needed(root, "catalogue", into, report);
+            let name = node.and_then(Node::text).unwrap_or_default();
+            let found = plan.catalogues.iter().find(|c| c.name == name);
+            if let (None, Some(node), false) = (
+                found,
+                node,
+                name.is_empty() || declared.has("catalogues", name),
+            ) {
                 report.unknown(
                     node.at,
                     "catalogue",
                     name,
                     plan.catalogues.iter().map(|c| c.name.as_str()),
                 );
-                return None;
-            };
+            }
             Target::Products {
                 catalogue: name.to_owned(),
-                attributes: catalogue
-                    .attributes
+                attributes: found
+                    .map_or(&[][..], |c| &c.attributes)
                     .iter()
                     .map(|a| a.name.clone())
                     .collect(),
@@ -51,7 +64,7 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
                 None => None,
                 Some(node) => {
                     let name = node.text()?;
-                    if plan.policy(name).is_none() {
+                    if plan.policy(name).is_none() && !declared.has("policies", name) {
                         report.unknown(
                             node.at,
                             "policy",
@@ -112,10 +125,29 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
             .find(|c| c.name == *catalogue)
             .map_or(&[][..], |c| c.attributes.as_slice()),
     };
-    let owner = match &target {
-        Target::Customers | Target::Campaign { .. } => "customer attribute".to_owned(),
-        Target::Events { event } => format!("field of `{event}`"),
-        Target::Products { catalogue, .. } => format!("attribute of `{catalogue}`"),
+    let (what, owner, whole) = match &target {
+        Target::Customers | Target::Campaign { .. } => (
+            "customer attribute".to_owned(),
+            CUSTOMER_TYPE.to_owned(),
+            true,
+        ),
+        Target::Events { event } => (
+            format!("field of `{event}`"),
+            event.clone(),
+            plan.event(event).is_some(),
+        ),
+        Target::Products { catalogue, .. } => (
+            format!("attribute of `{catalogue}`"),
+            owner_of_items(catalogue),
+            plan.catalogues.iter().any(|c| c.name == *catalogue),
+        ),
+    };
+    let of_target = Known {
+        fields: known,
+        what: &what,
+        owner: &owner,
+        whole,
+        declared,
     };
     let context: Vec<Field> = plan
         .slots
@@ -126,26 +158,37 @@ pub(crate) fn compile(root: &Node, plan: &ScenePlan, report: &mut Reporter<'_>) 
             ..text_field(s.name.strip_prefix("request.").unwrap_or(&s.name))
         })
         .collect();
-    let fields = sources(root.get("fields"), known, &owner, report);
+    let fields = sources(root.get("fields"), &of_target, report);
     if !matches!(target, Target::Customers | Target::Campaign { .. }) {
         required(root, &fields, known, report);
     }
-    let request = sources(root.get("request"), &context, "request field", report);
+    let of_request = Known {
+        fields: &context,
+        what: "request field",
+        owner: REQUEST_OWNER,
+        whole: true,
+        declared,
+    };
+    let request = sources(root.get("request"), &of_request, report);
     let action = root
         .get("action")
         .and_then(|n| action(n, &target, plan, report));
     let mut outcomes = Vec::new();
     for node in root.get("outcomes").map_or(&[][..], Node::elements) {
-        let Some(name) = node.get("event").and_then(|n| event(n, plan, report)) else {
+        let Some(event_node) = node.get("event") else {
             continue;
         };
-        let known = plan.event(name).map_or(&[][..], |e| e.fields.as_slice());
-        let fields = sources(
-            node.get("fields"),
-            known,
-            &format!("field of `{name}`"),
-            report,
-        );
+        event(event_node, plan, declared, report);
+        let name = event_node.text().unwrap_or_default();
+        let schema = plan.event(name);
+        let of_outcome = Known {
+            fields: schema.map_or(&[][..], |e| e.fields.as_slice()),
+            what: &format!("field of `{name}`"),
+            owner: name,
+            whole: schema.is_some(),
+            declared,
+        };
+        let fields = sources(node.get("fields"), &of_outcome, report);
         let Some(after_us) = node
             .get("after")
             .map_or(Some(HOUR_US), crate::compile::duration)
@@ -213,19 +256,18 @@ fn needed<'n>(
     found
 }
 
-fn event<'p>(node: &Node, plan: &'p ScenePlan, report: &mut Reporter<'_>) -> Option<&'p str> {
-    let name = node.text()?;
+/// Reports an event type that a mapping cannot fill.
+fn event(node: &Node, plan: &ScenePlan, declared: &Declared, report: &mut Reporter<'_>) {
+    let Some(name) = node.text() else { return };
     match plan.event(name) {
-        Some(schema) if !name.starts_with("luopan.") => Some(&schema.name),
-        Some(_) => {
-            report.at(
-                node.at,
-                Code::NotHere,
-                format!("`{name}` is written by luopan itself"),
-                "name an event type of the scene",
-            );
-            None
-        }
+        Some(_) if !name.starts_with("luopan.") => {}
+        Some(_) => report.at(
+            node.at,
+            Code::NotHere,
+            format!("`{name}` is written by luopan itself"),
+            "name an event type of the scene",
+        ),
+        None if declared.has("events", name) => {}
         None => {
             let names = plan
                 .events
@@ -233,26 +275,32 @@ fn event<'p>(node: &Node, plan: &'p ScenePlan, report: &mut Reporter<'_>) -> Opt
                 .map(|e| e.name.as_str())
                 .filter(|n| !n.starts_with("luopan."));
             report.unknown(node.at, "type of event", name, names);
-            None
         }
     }
 }
 
-fn sources(
-    node: Option<&Node>,
-    known: &[Field],
-    owner: &str,
-    report: &mut Reporter<'_>,
-) -> Vec<FieldSource> {
+/// The fields that may be filled here.
+struct Known<'k> {
+    fields: &'k [Field],
+    /// What one is called in messages.
+    what: &'k str,
+    /// What they are filed under in `declared`.
+    owner: &'k str,
+    /// True when their owner is known.
+    whole: bool,
+    declared: &'k Declared,
+}
+
+fn sources(node: Option<&Node>, known: &Known<'_>, report: &mut Reporter<'_>) -> Vec<FieldSource> {
     let mut out = Vec::new();
     for (key, value) in node.map_or(&[][..], Node::entries) {
-        let Some(field) = known.iter().find(|f| f.name == key.text) else {
-            report.unknown(
-                key.at,
-                owner,
-                &key.text,
-                known.iter().map(|f| f.name.as_str()),
-            );
+        let Some(field) = known.fields.iter().find(|f| f.name == key.text) else {
+            if known.whole && !known.declared.has_field(known.owner, &key.text) {
+                let names: Vec<&str> = (known.fields.iter().map(|f| f.name.as_str()))
+                    .chain(known.declared.fields_of(known.owner))
+                    .collect();
+                report.unknown(key.at, known.what, &key.text, names.iter().copied());
+            }
             continue;
         };
         if let Some(source) = source(value, field, report) {
@@ -383,6 +431,17 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
             );
         }
     }
+    if let (Some(n), ValueType::Time) = (node.get("format"), field.kind)
+        && let Some(format) = n.text()
+        && let Err(write) = format_of_times(format)
+    {
+        report.at(
+            n.at,
+            Code::OutOfRange,
+            format!("`{}` cannot be read as a time", shown(format)),
+            write,
+        );
+    }
     let numeric = matches!(
         field.kind,
         ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration
@@ -425,6 +484,23 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
         format: node.get("format").and_then(Node::text).map(str::to_owned),
         zone: node.get("zone").and_then(Node::text).map(str::to_owned),
     }))
+}
+
+/// Whether a format gives a day: a moment written in it must be read back.
+fn format_of_times(format: &str) -> Result<(), String> {
+    let right = "write directives such as `%Y-%m-%d %H:%M:%S` or `%d.%m.%y`";
+    let moment = jiff::civil::date(2026, 11, 23)
+        .at(21, 30, 15, 0)
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .map_err(|e| e.to_string())?;
+    let text = jiff::fmt::strtime::format(format, &moment)
+        .map_err(|_| format!("a directive in it is not known; {right}"))?;
+    let read = jiff::fmt::strtime::parse(format, &text)
+        .map_err(|_| format!("a directive in it cannot be read, only written; {right}"))?;
+    if read.to_timestamp().is_ok() || read.to_date().is_ok() {
+        return Ok(());
+    }
+    Err(format!("it gives no year, month and day; {right}"))
 }
 
 fn unit_of(word: &str) -> Option<Unit> {

@@ -233,7 +233,12 @@ pub fn parse(path: &str, text: &str, plan: &ScenePlan) -> Result<Mapping, Vec<Fa
     report.faults = faults;
     let mapping = root.as_ref().and_then(|root| {
         check(root, &crate::tables::MAPPING, &mut report);
-        compile(root, plan, &mut report)
+        compile(
+            root,
+            plan,
+            &crate::compile::Declared::default(),
+            &mut report,
+        )
     });
     if root.is_none() && report.faults.is_empty() {
         let at = crate::node::At {

@@ -1,7 +1,7 @@
 //! Kinds that many keys share.
 
 use crate::shape::{KeyRule, Kind, Shape};
-use luopan_kernel::value::NUMBER_MAX;
+use luopan_kernel::value::{NUMBER_MAX, TEXT_BYTES_MAX};
 
 pub(super) const fn must(name: &'static str, kind: &'static Kind, doc: &'static str) -> KeyRule {
     KeyRule {
@@ -51,6 +51,7 @@ pub(super) static SHARE: Kind = Kind::Number(0.0, 1.0);
 pub(super) static POSITIVE: Kind = Kind::Positive(NUMBER_MAX);
 pub(super) static VERSION: Kind = Kind::Integer(1, u32::MAX as i64);
 pub(super) static TEXTS: Kind = Kind::List(&SCALAR, 1);
+pub(super) static WORDS: Kind = Kind::List(&Kind::Text(TEXT_BYTES_MAX), 1);
 pub(super) static NUMBERS: Kind = Kind::List(&ANY_NUMBER, 1);
 pub(super) static NAMES: Kind = Kind::List(&NAME, 0);
 pub(super) static DAYS: Kind = Kind::List(&DAY, 0);

@@ -26,10 +26,10 @@ pub(super) static FIELD_SHAPE: Shape = shape(
         may(
             "personal",
             &BOOLEAN,
-            "sealed with the customer's own key; no tag or rule can read it",
+            "sealed with the customer's own key; no tag or rule can read it; this release cannot seal and refuses it",
         ),
         may("currency", &CURRENCY, "currency of a money field"),
-        may("one_of", &TEXTS, "the texts allowed"),
+        may("one_of", &WORDS, "the texts allowed"),
         may(
             "not_a_feature",
             &LINE,
@@ -52,7 +52,7 @@ pub(super) static CONTEXT: Kind = Kind::Map(&Kind::Any(&[
             must("type", &TYPE, "its type"),
             may(
                 "one_of",
-                &TEXTS,
+                &WORDS,
                 "the texts expected; categories of a one-hot feature",
             ),
             may("not_a_feature", &LINE, "why no model may use it"),

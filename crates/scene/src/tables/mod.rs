@@ -84,6 +84,15 @@ static PACK_SHAPE: Shape = shape(
     ],
 );
 
+/// What a section must be.
+pub(crate) fn section_kind(name: &str) -> Option<&'static Kind> {
+    PACK_SHAPE
+        .keys
+        .iter()
+        .find(|k| k.name == name)
+        .map(|k| k.kind)
+}
+
 /// A file of a pack.
 pub(crate) static PACK: Kind = Kind::Object(&PACK_SHAPE);
 

@@ -71,7 +71,10 @@ fn pieces() -> impl Strategy<Value = String> {
 fn mutated() -> impl Strategy<Value = (String, String)> {
     let files: Vec<(String, String)> = ["email-campaign", "bank-telemarketing", "fund"]
         .iter()
-        .flat_map(|n| luopan_scene::load_folder(&root().join("scenes").join(n)).unwrap())
+        .flat_map(|n| {
+            let pack = luopan_scene::load_folder(&root().join("scenes").join(n)).unwrap();
+            pack.files
+        })
         .collect();
     (
         prop::sample::select(files),

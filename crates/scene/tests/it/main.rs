@@ -1,7 +1,8 @@
-//! Integration tests of the scene room: faults, the type check, shipped packs, mappings, meaning against the `cel`
+//! Integration tests of the scene room: changes, faults, the type check, shipped packs, mappings, meaning against the `cel`
 //! interpreter, words, and any text at all.
 
 mod anything;
+mod changes;
 mod faults;
 mod mappings;
 mod meaning;

@@ -352,3 +352,50 @@ fn the_shipped_mappings_read_rows_of_their_files() {
         }
     }
 }
+
+#[test]
+fn a_format_must_give_a_day() {
+    let with = |format: &str| {
+        faults(&format!(
+            "into: events\nevent: order\nid: c\noccurred_at: {{column: d, format: \"{format}\"}}\nfields: {{amount: a}}"
+        ))
+    };
+    for right in [
+        "%Y-%m-%d %H:%M",
+        "%d.%m.%y",
+        "%m/%d/%Y %I:%M %p",
+        "%s",
+        "%Y%m%d",
+        "%Y-%m-%dT%H:%M:%S%z",
+        "%b %d, %Y",
+    ] {
+        assert_eq!(with(right), "", "{right}");
+    }
+    for (wrong, why) in [
+        (
+            "%Q",
+            "m.yaml:4:34: out_of_range: `%Q` cannot be read as a time; ",
+        ),
+        ("%H:%M", "it gives no year, month and day"),
+        ("%Y-%m", "it gives no year, month and day"),
+        ("%Y-%m-%d %!", "a directive in it is not known"),
+        ("yyyy-MM-dd", "it gives no year, month and day"),
+    ] {
+        let said = with(wrong);
+        assert!(said.contains(why), "{wrong}: {said}");
+    }
+}
+
+#[test]
+fn words_of_other_systems_have_a_near_one() {
+    let said = faults("into: customers\nid: c\nfile: {encoding: utf8x, format: json}\nfields: {}");
+    assert!(said.contains("`utf8x`; did you mean `utf-8`?"), "{said}");
+    assert!(said.contains("`json`; did you mean `jsonl`?"), "{said}");
+    let said = faults("into: customers\nid: c\nfile: {encoding: gbk}\nfields: {}");
+    assert!(said.contains("did you mean `gb18030`?"), "{said}");
+    let said = faults("into: customers\nid: c\nfile: {encoding: zip}\nfields: {}");
+    assert!(
+        said.contains("write one of `auto`, `utf-8`, `gb18030`"),
+        "{said}"
+    );
+}

@@ -101,8 +101,8 @@ fn the_packs_hold_what_their_readmes_say() {
 
 #[test]
 fn the_length_of_a_call_is_refused_as_a_feature_with_the_reason() {
-    let mut files = luopan_scene::load_folder(&root().join("scenes/bank-telemarketing")).unwrap();
-    for (path, text) in &mut files {
+    let mut pack = luopan_scene::load_folder(&root().join("scenes/bank-telemarketing")).unwrap();
+    for (path, text) in &mut pack.files {
         if path == "policies.yaml" {
             *text = text.replace(
                 "{standard: request.emp_var_rate,",
@@ -110,7 +110,7 @@ fn the_length_of_a_call_is_refused_as_a_feature_with_the_reason() {
             );
         }
     }
-    let faults = luopan_scene::compile(files).unwrap_err();
+    let faults = luopan_scene::compile(pack).unwrap_err();
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0].code, luopan_scene::Code::NotAFeature);
     assert!(

@@ -20,7 +20,6 @@ customer:
   s: text
   t: time
   d: duration
-  name: {type: text, personal: true}
 events:
   order:
     fields:

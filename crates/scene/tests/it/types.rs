@@ -142,6 +142,121 @@ fn what_is_not_in_the_subset() {
     check("", "1: expression_syntax");
 }
 
+/// Every fault's place and words for a text that the parser refuses: none of them the parser's own.
+#[test]
+fn slips_of_other_languages_are_answered() {
+    let plan = compile(EVERY_TYPE).unwrap().plan;
+    for (source, wanted) in [
+        ("i = 5", &["3: a single `=`; write `==`"][..]),
+        ("b & late", &["3: a single `&`; write `&&`"]),
+        ("b &", &["3: a single `&`; write `&&`"]),
+        ("b | late", &["3: a single `|`; write `||`"]),
+        ("i = 5 & b | late", &["3: `==`", "7: `&&`", "11: `||`"]),
+        ("i <> 5", &["3: `<>` is not an operator here; write `!=`"]),
+        ("i => 5", &["3: write `>=`"]),
+        ("i === 5", &["3: write `==`"]),
+        ("i == 1 and not b", &["8: write `&&`", "12: write `!`"]),
+        (
+            "i == 1 OR b",
+            &["8: `OR` is not a word of expressions; write `||`"],
+        ),
+        ("s not in [\"a\"]", &["3: write `!(x in"]),
+        ("s in (\"a\", \"b\")", &["3: square brackets"]),
+        ("i is null", &["3: `known(x)`"]),
+        ("s like \"a%\"", &["3: x.startsWith"]),
+        ("i between 1 and 3", &["3: `x >= 1 && x <= 9`", "13: `&&`"]),
+        (
+            "if b then 1 else 2",
+            &["1: `condition ? value : other`", "6: ", "13: "],
+        ),
+        (
+            "d > 30d",
+            &["5: `30d` stands without quotes; write a length of time as `duration(\"30d\")`"],
+        ),
+        ("m > ¥500", &["5: money("]),
+        ("n > 5%", &["6: write a share as a number"]),
+        (
+            "i ≥ 5",
+            &["3: `≥` is not a sign of expressions; write `>=`"],
+        ),
+        ("（i > 5）", &["1: write `(`", "7: write `)`"]),
+        ("s == “a”", &["6: write `\"`", "8: "]),
+        ("i >\u{a0}5", &["4: a space of another kind"]),
+        ("s == \"a", &["6: a quote `\"` that is not closed"]),
+        ("(i > 5", &["1: a `(` that is not closed"]),
+        ("i > 5)", &["6: a `)` that nothing opens"]),
+        ("i > 5;", &["6: without `;`"]),
+        ("s ~ \"a.*\"", &["3: no regular expressions"]),
+        (
+            "has(i)",
+            &["1: the macro `has` is not part of the subset; write `known(i)`"],
+        ),
+        ("b && has(i)", &["6: write `known(i)`"]),
+        (
+            "i > 99999999999999999999",
+            &["5: a number that cannot be kept"],
+        ),
+        (
+            "s == \"a\\q\"",
+            &["6: a text with an escape that is not known"],
+        ),
+        ("i 5", &["3: `5` does not belong here"]),
+        ("i > ", &["5: it ends too soon"]),
+        ("if > 3", &["1: "]),
+        (
+            "var > 3",
+            &["1: `var` is a word that expressions keep for themselves"],
+        ),
+    ] {
+        let faults = luopan_scene::rule(&plan, CATALOGUE, "rule", source).unwrap_err();
+        let said: Vec<String> = faults
+            .iter()
+            .map(|f| format!("{}: {f}", f.column))
+            .collect();
+        assert_eq!(said.len(), wanted.len(), "`{source}`: {said:#?}");
+        for (said, wanted) in said.iter().zip(wanted) {
+            let (column, words) = wanted.split_once(": ").unwrap();
+            assert!(
+                said.starts_with(&format!("{column}: ")) && said.contains(words),
+                "`{source}`\n said   {said}\n wanted {wanted}"
+            );
+            for leak in [
+                "token recognition",
+                "extraneous",
+                "mismatched",
+                "viable",
+                "EOF",
+                "macro`",
+                "expecting",
+            ] {
+                assert!(!said.contains(leak), "`{source}` leaks: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn words_of_other_languages_are_answered() {
+    check(
+        "b == True",
+        "6: `True` is not a value of rules; write `true`",
+    );
+    check("b == yes", "6: write `true`");
+    check("i == None", "6: there is no null; ask `known(x)`");
+    check(
+        "coalesce(i, 1) > 2",
+        "1: there is no function `coalesce`; write `x.orElse(value)`",
+    );
+    check("len(s) > 1", "1: write `size(x)`");
+    check("isNull(i)", "1: write `!known(x)`");
+    check("not(b)", "1: write `!` before the condition");
+    check("now() > t", "1: write `env.now`");
+    check("count(i) > 1", "1: declare a tag with this aggregate");
+    check("s == mens", "6: write text in quotes: `\"mens\"`");
+    check("page == \"x\"", "1: did you mean `request.page`?");
+    check("risk_level > 1", "1: did you mean `item.risk_level`?");
+}
+
 #[test]
 fn names_and_places() {
     check(
@@ -179,7 +294,17 @@ fn names_and_places() {
         "double(since_order) > 1.0",
         "8: a segment computes with the time since something",
     );
-    check("name == \"x\"", "1: it is personal");
+    // A plan that seals them would have personal attributes that are not tags.
+    let mut plan = compile(EVERY_TYPE).unwrap().plan;
+    let customer = plan
+        .events
+        .iter_mut()
+        .find(|e| e.name == "luopan.customer")
+        .unwrap();
+    customer.fields[0].name = "name".into();
+    customer.fields[0].personal = true;
+    let faults = luopan_scene::rule(&plan, CATALOGUE, "rule", "name == \"x\"").unwrap_err();
+    assert!(faults[0].write.contains("it is personal"), "{}", faults[0]);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 use luopan_kernel::id::SceneNo;
 use luopan_kernel::plan::ScenePlan;
-use luopan_scene::Mapping;
 use luopan_scene::mapping::{self, Target};
+use luopan_scene::{Loaded, Mapping};
 use std::path::Path;
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../scenes");
@@ -26,9 +26,9 @@ pub(super) struct Files {
 /// Makes sure that the scene is applied.
 pub(super) async fn ready(opened: &Opened, scene: &str) -> Result<Files> {
     if Path::new(scene).is_dir() {
-        let files = luopan_scene::load_folder(Path::new(scene))
+        let pack = luopan_scene::load_folder(Path::new(scene))
             .map_err(|e| Problem::new("file_unreadable", format!("{scene}: {e}")))?;
-        return apply(opened, scene, files).await;
+        return apply(opened, scene, pack).await;
     }
     if let Some(info) = opened.engine.scenes().into_iter().find(|s| s.name == scene) {
         let files = opened
@@ -87,12 +87,14 @@ fn gather(folder: &'static Dir<'static>, root: &str, files: &mut Vec<(String, St
     files.sort();
 }
 
-async fn apply(opened: &Opened, shown: &str, files: Vec<(String, String)>) -> Result<Files> {
-    let checked = luopan_scene::compile(files.clone()).map_err(|faults| {
+async fn apply(opened: &Opened, shown: &str, pack: impl Into<Loaded>) -> Result<Files> {
+    let pack = pack.into();
+    let checked = luopan_scene::compile(pack.clone()).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Problem::new("scene_faults", format!("{shown}\n{}", lines.join("\n")))
             .with("faults", serde_json::to_value(&faults).unwrap_or_default())
     })?;
+    let files = pack.files;
     let bytes: Vec<(String, Bytes)> = files
         .iter()
         .map(|(path, text)| (path.clone(), Bytes::from(text.clone())))

@@ -7,7 +7,7 @@ use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use bytes::Bytes;
 use clap::Subcommand;
-use luopan_scene::{Checked, Fault};
+use luopan_scene::{Change, Checked, Fault};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -37,26 +37,27 @@ pub(super) async fn run(common: &Common, scene: Scene) -> Result<Said> {
 
 /// Reads and compiles a pack, or says everything that is wrong with it.
 pub(super) fn checked(path: &Path) -> Result<(Checked, Vec<(String, String)>)> {
-    let files = luopan_scene::load_folder(path)
+    let pack = luopan_scene::load_folder(path)
         .map_err(|e| Problem::new("file_unreadable", e.to_string()))?;
-    match luopan_scene::compile(files.clone()) {
-        Ok(checked) => Ok((checked, files)),
+    match luopan_scene::compile(pack.clone()) {
+        Ok(checked) => Ok((checked, pack.files)),
         Err(faults) => Err(faulty(path, &faults)),
     }
 }
 
 fn faulty(path: &Path, faults: &[Fault]) -> Box<Problem> {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let many = if faults.len() == 1 {
-        "1 fault".to_owned()
-    } else {
-        format!("{} faults", faults.len())
-    };
+    let many = counted(faults.len(), "fault", "faults");
     Problem::new(
         "scene_faults",
         format!("{} has {many}\n{}", path.display(), lines.join("\n")),
     )
     .with("faults", serde_json::to_value(faults).unwrap_or_default())
+}
+
+/// A number of things, one of them in the singular.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn check(path: &Path) -> Result<Said> {
@@ -75,18 +76,18 @@ fn check(path: &Path) -> Result<Said> {
         "rewards": plan.rewards.len(),
         "mappings": mappings,
     });
-    let text = format!(
-        "scene {} is right: {} event types, {} tags, {} derived tags, {} segments, {} policies, {} models, {} rewards, {} mappings",
-        plan.name,
-        plan.events.len(),
-        plan.tags.len(),
-        plan.derived.len(),
-        plan.segments.len(),
-        plan.policies.len(),
-        plan.models.len(),
-        plan.rewards.len(),
-        mappings.len()
-    );
+    let counts = [
+        (plan.events.len(), "event type", "event types"),
+        (plan.tags.len(), "tag", "tags"),
+        (plan.derived.len(), "derived tag", "derived tags"),
+        (plan.segments.len(), "segment", "segments"),
+        (plan.policies.len(), "policy", "policies"),
+        (plan.models.len(), "model", "models"),
+        (plan.rewards.len(), "reward", "rewards"),
+        (mappings.len(), "mapping", "mappings"),
+    ]
+    .map(|(count, one, many)| counted(count, one, many));
+    let text = format!("scene {} is right: {}", plan.name, counts.join(", "));
     Said::new(&json, text)
 }
 
@@ -98,17 +99,41 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
         .collect();
     let opened = open(&common.data, Opening::Create).await?;
     opened.engine.start().await?;
+    let name = checked.plan.name.clone();
+    let before = opened.engine.scenes().into_iter().find(|s| s.name == name);
+    let in_force = opened.engine.plan(&name).ok();
     let applied = opened
         .engine
         .apply_scene(&checked.plan, &files, "cli")
         .await;
     opened.close().await;
     let scene = answer::Scene::from(applied?);
-    let text = format!(
+    let before = before.filter(|b| b.version != scene.version);
+    let changes = match (&before, &in_force) {
+        (Some(_), Some(plan)) => luopan_scene::changes(plan, &checked.plan),
+        _ => Vec::new(),
+    };
+    let mut text = format!(
         "scene {} is applied as version {}",
         scene.name, scene.version
     );
-    Said::new(&scene, text)
+    if let Some(before) = &before {
+        text.push_str(&against(before.version, &changes));
+    }
+    let mut json = serde_json::to_value(&scene)
+        .map_err(|e| Problem::internal(format!("writing the answer failed: {e}")))?;
+    json["before"] = json!(before.map(|b| b.version));
+    json["changes"] = json!(changes);
+    Said::new(&json, text)
+}
+
+/// What a version changes against the one before, a line each.
+fn against(version: u32, changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return format!("; what is known, learned and decided is as under version {version}");
+    }
+    let lines: Vec<String> = changes.iter().map(|c| format!("\n  {c}")).collect();
+    format!("; against version {version}:{}", lines.concat())
 }
 
 async fn list(common: &Common) -> Result<Said> {

@@ -33,7 +33,7 @@ pub(crate) fn load() -> Result<(Checked, Files)> {
     gather(&FOLDER, &mut files);
     files.retain(|(path, _)| path.ends_with(".yaml") || path.ends_with(".yml"));
     files.sort();
-    let texts = (files.iter())
+    let texts: Vec<(String, String)> = (files.iter())
         .map(|(path, content)| (path.clone(), String::from_utf8_lossy(content).into_owned()))
         .collect();
     let (draft, _) = Draft::parse(texts);

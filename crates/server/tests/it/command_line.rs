@@ -89,6 +89,35 @@ fn scenes_are_checked_applied_and_listed() {
         luopan(data.path(), &["scene", "apply", &pack]).ok(),
         "scene shop is applied as version 1\n"
     );
+    let other = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(shop().join("scene.yaml")).expect("the pack");
+    std::fs::write(
+        other.path().join("scene.yaml"),
+        text.replace("city: {type: text}", "city: {type: integer}")
+            .replace("scene: shop", "scene: shop\n# another line"),
+    )
+    .expect("a pack");
+    let path = other.path().display().to_string();
+    let twice = tempfile::tempdir().expect("a folder");
+    luopan(twice.path(), &["scene", "apply", &pack]).ok();
+    assert_eq!(
+        luopan(twice.path(), &["scene", "apply", &path]).ok(),
+        "scene shop is applied as version 2; against version 1:\n  attribute `city` changed: was text, is integer: \
+         what came before does not count, and it is unknown until it comes again\n"
+    );
+    let back = luopan(twice.path(), &["scene", "apply", &pack, "--format", "json"]).json();
+    assert_eq!(
+        (
+            &back["before"],
+            &back["changes"][0]["name"],
+            &back["changes"][0]["what"]
+        ),
+        (
+            &serde_json::json!(2),
+            &serde_json::json!("city"),
+            &serde_json::json!("changed")
+        )
+    );
     let listed = luopan(data.path(), &["--format", "json", "scene", "list"]).json();
     assert_eq!(
         (

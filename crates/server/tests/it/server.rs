@@ -89,10 +89,9 @@ impl Server {
 
     /// Applies a pack.
     pub(crate) async fn apply(&self, pack: &Path) {
-        let files = luopan_scene::load_folder(pack).expect("a pack");
-        let checked = luopan_scene::compile(files.clone()).expect("a pack without fault");
-        let files: Vec<_> = files
-            .into_iter()
+        let pack = luopan_scene::load_folder(pack).expect("a pack");
+        let checked = luopan_scene::compile(pack.clone()).expect("a pack without fault");
+        let files: Vec<_> = (pack.files.into_iter())
             .map(|(n, t)| (n, bytes::Bytes::from(t)))
             .collect();
         self.opened

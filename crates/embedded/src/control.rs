@@ -295,6 +295,15 @@ impl Control for EmbeddedControl {
         Ok(())
     }
 
+    async fn remove_api_key(&self, name: &str) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM api_key WHERE name = ?")
+            .bind(name)
+            .execute(&self.pool)
+            .await
+            .map_err(|e| fault("remove an API key", e))?;
+        Ok(done.rows_affected() > 0)
+    }
+
     async fn api_keys(&self) -> Result<Vec<ApiKey>> {
         let rows = sqlx::query("SELECT name, hash, made_at FROM api_key ORDER BY name")
             .fetch_all(&self.pool)

@@ -46,6 +46,13 @@ impl Folder {
             unavailable("data folder", format!("{tried} {}", path.display()), e)
         };
         let is_new = !path.exists();
+        if !is_new && !path.is_dir() {
+            return Err(unavailable(
+                "data folder",
+                format!("open {}", path.display()),
+                "this is a file; name a folder",
+            ));
+        }
         std::fs::create_dir_all(path).map_err(|e| failed("make", e))?;
         if is_new && let Some(parent) = path.parent() {
             let parent = if parent.as_os_str().is_empty() {
@@ -107,7 +114,17 @@ impl Folder {
 
 fn lock(path: &Path) -> Result<File> {
     let name = path.join(LOCK_FILE);
-    let failed = |e: std::io::Error| unavailable("data folder", "take its lock", e);
+    let failed = |e: std::io::Error| {
+        let cause = format!(
+            "{e}; whoever runs this needs to read and write {}: run it as the folder's owner, or name another folder",
+            path.display()
+        );
+        unavailable(
+            "data folder",
+            format!("take the lock {}", name.display()),
+            cause,
+        )
+    };
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -142,17 +159,26 @@ fn check_format(path: &Path) -> Result<FormatFile> {
     let found = match std::fs::read(&name) {
         Ok(found) => found,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return first_format(path),
-        Err(e) => return Err(unavailable("data folder", "read FORMAT", e)),
+        Err(e) => {
+            return Err(unavailable(
+                "data folder",
+                format!("read {}", name.display()),
+                e,
+            ));
+        }
     };
     // The format number is read first and alone: a newer program may have changed all else.
     #[derive(Deserialize)]
     struct OnlyFormat {
         format: u32,
     }
-    let fault = |e: serde_json::Error| Error::Corrupt {
+    let fault = |_: serde_json::Error| Error::Corrupt {
         store: "data folder",
         at: name.display().to_string(),
-        cause: e.to_string(),
+        cause: format!(
+            "it is not what stands in every data folder, {{\"format\":{FORMAT},\"partitions\":{PARTITIONS}}}; restore it \
+             from a backup of this folder, or name another folder"
+        ),
     };
     let OnlyFormat { format } = serde_json::from_slice(&found).map_err(fault)?;
     if format > FORMAT {
@@ -212,7 +238,10 @@ fn write_format(path: &Path, format: &FormatFile) -> Result<()> {
         std::fs::rename(&new, path.join(FORMAT_FILE))?;
         sync_folder(path)
     };
-    write().map_err(|e| unavailable("data folder", "write FORMAT", e))
+    write().map_err(|e| {
+        let tried = format!("write {}", path.join(FORMAT_FILE).display());
+        unavailable("data folder", tried, e)
+    })
 }
 
 /// Makes the names in a folder durable.

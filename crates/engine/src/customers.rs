@@ -379,9 +379,10 @@ impl Inner {
                 "unknown_segment",
                 RefusalKind::NotFound,
                 format!(
-                    "scene `{}` has no segment `{}`",
+                    "scene `{}` has no segment `{}`{}",
                     scene.plan.name,
-                    intake::cut(segment)
+                    intake::cut(segment),
+                    intake::nearest(segment, scene.plan.segments.iter().map(|s| s.name.as_str()))
                 ),
             ));
         };

@@ -429,6 +429,11 @@ impl Engine {
         self.inner.settle(wait_us).await
     }
 
+    /// True when every timer that is due by now has fired and is folded.
+    pub fn timers_idle(&self) -> bool {
+        self.inner.timers.idle(self.inner.env.now())
+    }
+
     /// Decides.
     ///
     /// # Errors

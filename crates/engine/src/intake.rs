@@ -16,8 +16,9 @@ use luopan_kernel::event::{
 use luopan_kernel::id::{
     DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position, hash128,
 };
+use luopan_kernel::money;
 use luopan_kernel::plan::{EventSchema, Field};
-use luopan_kernel::time::Micros;
+use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros, SECOND_US};
 use luopan_kernel::value::{INTEGER_MAX, NUMBER_MAX, TEXT_BYTES_MAX, Value, ValueType};
 use luopan_store::Append;
 use std::borrow::Cow;
@@ -35,7 +36,7 @@ fn fault(code: &'static str, reason: String) -> Fault {
 }
 
 /// The nearest known word, when one is near.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|k| (strsim::jaro_winkler(word, k), k))
         .filter(|(s, _)| *s > 0.8)
@@ -101,21 +102,25 @@ pub(crate) fn check<'a>(
         return Err(fault(
             "in_the_future",
             format!(
-                "`occurred_at` is {} seconds ahead of the clock, at most {} are allowed; check the sender's clock",
-                occurred_at.since(now) / 1_000_000,
-                FUTURE_SKEW_US_MAX / 1_000_000
+                "`occurred_at` is {} ahead of the clock, at most {} are allowed; check the sender's clock",
+                length(occurred_at.since(now)),
+                length(FUTURE_SKEW_US_MAX)
             ),
         ));
     }
     if origin != Origin::Import && taken_at.since(occurred_at) > scene.plan.dedup_horizon_us {
-        return Err(fault(
-            "too_old",
-            format!(
-                "`occurred_at` is {} days ago, past the deduplication horizon of {} days; import history with origin `import`",
-                taken_at.since(occurred_at) / luopan_kernel::time::DAY_US,
-                scene.plan.dedup_horizon_us / luopan_kernel::time::DAY_US
+        let reason = match other_unit(occurred_at, now) {
+            Some(unit) => format!(
+                "`occurred_at` is {}, which looks like {unit} since 1970; write microseconds, or text as 2026-11-22T08:00:00Z",
+                occurred_at.0
             ),
-        ));
+            None => format!(
+                "`occurred_at` is {} ago, past the deduplication horizon of {}; import history with origin `import`",
+                length(taken_at.since(occurred_at)),
+                length(scene.plan.dedup_horizon_us)
+            ),
+        };
+        return Err(fault("too_old", reason));
     }
     if input.properties.len() > PROPERTIES_MAX || input.context.len() > CONTEXT_MAX {
         return Err(fault(
@@ -143,6 +148,31 @@ pub(crate) fn check<'a>(
         corrects: input.corrects.clone(),
         sealed: Vec::new(),
     })
+}
+
+/// A length of time for people, in its largest whole unit.
+fn length(us: i64) -> String {
+    let units = [
+        (365 * DAY_US, "years"),
+        (DAY_US, "days"),
+        (HOUR_US, "hours"),
+        (MINUTE_US, "minutes"),
+    ];
+    // A unit is used from two of it on, so that little is lost by leaving the rest away.
+    let (size, word) = units
+        .into_iter()
+        .find(|(size, _)| us / size >= 2)
+        .unwrap_or((SECOND_US, "seconds"));
+    format!("{} {word}", us / size)
+}
+
+/// The unit in which a number would be a time within ten years of now, when it is not the one that is read.
+fn other_unit(at: Micros, now: Micros) -> Option<&'static str> {
+    let near = |us: i64| us.abs_diff(now.0) < 10 * 365 * DAY_US.unsigned_abs();
+    [(1_000, "milliseconds"), (1_000_000, "seconds")]
+        .into_iter()
+        .find(|(scale, _)| at.0.checked_mul(*scale).is_some_and(near))
+        .map(|(_, unit)| unit)
 }
 
 type Fields<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
@@ -253,7 +283,7 @@ pub(crate) fn typed<'a>(field: &Field, raw: &Raw<'a>) -> std::result::Result<Val
             Value::Int(*n as i64)
         }
         (ValueType::Integer, _) => return Err(wrong("an integer")),
-        (ValueType::Money, _) => return Err(wrong("an integer of minor units (cents, fen)")),
+        (ValueType::Money, _) => return Err(wrong(&minor_units(field, raw))),
         (ValueType::Duration, _) => return Err(wrong("an integer of microseconds")),
         (ValueType::Number, Raw::Int(i)) => number(field, *i as f64)?,
         (ValueType::Number, Raw::Number(n)) => number(field, *n)?,
@@ -295,6 +325,23 @@ pub(crate) fn typed<'a>(field: &Field, raw: &Raw<'a>) -> std::result::Result<Val
         (ValueType::Time, _) => return Err(wrong("a time as 2026-01-31T09:30:00+08:00")),
     };
     Ok(value)
+}
+
+/// What to write for an amount: the integer that a decimal comes to, where that is sure.
+fn minor_units(field: &Field, raw: &Raw<'_>) -> String {
+    let currency = field.currency.as_deref().unwrap_or("its currency");
+    let decimal = match raw {
+        Raw::Text(t) if t.contains('.') => t.trim().to_owned(),
+        Raw::Number(n) => n.to_string(),
+        _ => String::new(),
+    };
+    money::minor_digits(currency)
+        .and_then(|digits| money::minor_units(&decimal, digits).ok())
+        .filter(|_| !decimal.is_empty())
+        .map_or_else(
+            || format!("an integer of minor units of {currency} (cents, fen), as 1250 for 12.50"),
+            |minor| format!("{minor} (minor units of {currency})"),
+        )
 }
 
 fn number(field: &Field, n: f64) -> std::result::Result<Value<'static>, Fault> {

@@ -11,7 +11,7 @@ use luopan_store::{Append, Table};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most timers of one partition fired at once; the rest follow when these are folded.
 const FIRED_MAX: usize = 1_000;
@@ -23,6 +23,7 @@ const SLEEP_US_MAX: i64 = SECOND_US;
 #[derive(Debug)]
 pub(crate) struct Timers {
     earliest: Mutex<BTreeMap<PartitionId, Micros>>,
+    firing: AtomicBool,
     wake: crate::signal::Signal,
 }
 
@@ -33,6 +34,7 @@ impl Timers {
             .collect();
         Self {
             earliest: Mutex::new(all),
+            firing: AtomicBool::new(false),
             wake: crate::signal::Signal::default(),
         }
     }
@@ -58,6 +60,12 @@ impl Timers {
         self.earliest.lock().remove(&partition);
     }
 
+    /// True when nothing is due and nothing that was due is still on its way into State.
+    pub(crate) fn idle(&self, now: Micros) -> bool {
+        // In this order: what is due is taken only while it is being fired.
+        self.due(now).is_empty() && !self.firing.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn close(&self) {
         self.wake.close();
     }
@@ -71,6 +79,7 @@ impl Timers {
 pub(crate) async fn run(inner: Arc<Inner>) {
     while !inner.stopping() {
         let now = inner.env.now();
+        inner.timers.firing.store(true, Ordering::SeqCst);
         let due = inner.timers.due(now);
         if !due.is_empty()
             && let Err(e) = fire(&inner, &due, now).await
@@ -80,6 +89,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
                 inner.timers.set(partition, now.plus(SECOND_US));
             }
         }
+        inner.timers.firing.store(false, Ordering::SeqCst);
         let now = inner.env.now();
         let us = inner
             .timers

@@ -16,6 +16,7 @@ pub mod features;
 pub mod fold;
 pub mod id;
 pub mod learn;
+pub mod money;
 pub mod plan;
 pub mod profile;
 pub mod random;

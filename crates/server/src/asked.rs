@@ -17,7 +17,7 @@ pub const WAIT_MS_DEFAULT: u64 = 1_000;
 #[serde(deny_unknown_fields)]
 #[schema(as = DecisionRequest)]
 pub struct DecisionBody {
-    /// Scene; may be left out when only one is applied.
+    /// Scene; may be left out when only one is applied, or when the query (`?scene=`) or the header `X-Luopan-Scene` names it.
     scene: Option<String>,
     /// Policy of the scene.
     #[schema(example = "learned")]
@@ -25,7 +25,8 @@ pub struct DecisionBody {
     /// The customer, as the sender of events names them, 1 to 128 bytes.
     #[schema(min_length = 1, max_length = 128, example = "customer-42")]
     customer: String,
-    /// Fields of the request, as the scene declares them; rules read them as `request.NAME`.
+    /// Fields of the request, as the scene declares them; rules read them as `request.NAME`. Money is an integer of minor
+    /// units: 1250 for 12.50 CNY.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     context: Context,
@@ -36,7 +37,8 @@ pub struct DecisionBody {
     wait_ms: Option<u64>,
     /// `live` (default), `simulated` or `dry_run`. Only `live` spends and contacts on the live ledger.
     origin: Option<String>,
-    /// Positions of the slate, when fewer than the policy's.
+    /// Positions of the slate, 1 or more, when fewer than the policy's; what is more than the policy's is cut to it.
+    #[schema(minimum = 1)]
     slots: Option<u32>,
     /// The same key gives the first decision again, 1 to 128 bytes.
     idempotency_key: Option<String>,
@@ -68,7 +70,7 @@ impl DecisionBody {
     /// The request for the engine. `key`: an idempotency key that came beside the body.
     ///
     /// # Errors
-    /// What is not of its form: `at_least`, `wait_ms`, `origin`, a field named twice, two different keys.
+    /// What is not of its form: `at_least`, `wait_ms`, `origin`, `slots`, a field named twice, two different keys.
     pub fn request(self, scene: String, key: Option<&str>) -> Result<DecideRequest> {
         let wrong = |detail: String| Problem::new("malformed_request", detail);
         let origin = match self.origin.as_deref() {
@@ -84,17 +86,21 @@ impl DecisionBody {
         };
         let at_least: PositionToken = match self.at_least.as_deref() {
             None => PositionToken::default(),
+            Some("") => {
+                return Err(wrong(
+                    "`at_least` is empty: no event was accepted there, so there is nothing to have seen; leave it out".into(),
+                ));
+            }
             Some(text) => text
                 .parse()
                 .map_err(|e| wrong(format!("`at_least`: {e}")))?,
         };
-        let wait_ms = self.wait_ms.unwrap_or(WAIT_MS_DEFAULT);
-        let wait_ms_max = WAIT_US_MAX.unsigned_abs() / 1_000;
-        if wait_ms > wait_ms_max {
-            return Err(wrong(format!(
-                "`wait_ms` is {wait_ms}, at most {wait_ms_max} are waited"
-            ))
-            .with("limit", wait_ms_max));
+        let wait_us = wait_us(self.wait_ms.unwrap_or(WAIT_MS_DEFAULT))?;
+        if self.slots == Some(0) {
+            return Err(wrong(
+                "`slots` is 0; write 1 or more, or leave it out for all positions of the policy"
+                    .into(),
+            ));
         }
         let idempotency_key = match (self.idempotency_key, key) {
             (Some(a), Some(b)) if a != b => {
@@ -127,11 +133,27 @@ impl DecisionBody {
             body_hash,
             context,
             at_least,
-            wait_us: i64::try_from(wait_ms * 1_000).unwrap_or(WAIT_US_MAX),
+            wait_us,
             origin,
             slots: self.slots,
         })
     }
+}
+
+/// A wait in microseconds.
+///
+/// # Errors
+/// It is longer than anybody is kept waiting.
+pub fn wait_us(wait_ms: u64) -> Result<i64> {
+    let most = WAIT_US_MAX.unsigned_abs() / 1_000;
+    if wait_ms > most {
+        return Err(Problem::new(
+            "malformed_request",
+            format!("`wait_ms` is {wait_ms}, at most {most} are waited"),
+        )
+        .with("limit", most));
+    }
+    Ok(i64::try_from(wait_ms * 1_000).unwrap_or(WAIT_US_MAX))
 }
 
 /// Hash of everything that the decision depends on. Waiting is no part of it, and neither is the order of members: a caller
@@ -258,6 +280,8 @@ mod tests {
                 .contains("PARTITION:POSITION")
         );
         assert!(refused(r#"{"policy":"p","customer":"c","wait_ms":30001}"#).contains("30000"));
+        assert!(refused(r#"{"policy":"p","customer":"c","at_least":""}"#).contains("leave it out"));
+        assert!(refused(r#"{"policy":"p","customer":"c","slots":0}"#).contains("1 or more"));
         assert!(refused(r#"{"policy":"p","customer":"c","origin":"import"}"#).contains("dry_run"));
         assert!(
             refused(r#"{"policy":"p","customer":"c","idempotency_key":"other"}"#)

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Longest wait of a command until what stood in the log is folded.
 const SETTLE_TIME_MAX: Duration = Duration::from_secs(600);
 
+/// Pause before timers that are still firing are looked at again.
+const TIMERS_PAUSE: Duration = Duration::from_millis(5);
+
 /// Longest wait until nothing holds the stores of a closed folder any more.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -41,7 +44,7 @@ pub struct Opened {
 /// # Errors
 /// `data_in_use` when another process holds it, `data_unusable` when it is missing or cannot be read.
 pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
-    if opening == Opening::Existing && !data.is_dir() {
+    if opening == Opening::Existing && !data.exists() {
         return Err(Problem::new(
             "data_unusable",
             format!(
@@ -68,7 +71,8 @@ pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
 }
 
 impl Opened {
-    /// Starts the engine and waits until everything in the log is folded, so that a command sees what was acknowledged.
+    /// Starts the engine and waits until everything in the log is folded and what came due while nothing ran has happened,
+    /// so that a command sees what was acknowledged, as of now.
     ///
     /// # Errors
     /// `not_ready` when a partition is halted or the wait is too long.
@@ -84,7 +88,11 @@ impl Opened {
                 ));
             }
             match self.engine.settle(WAIT_US_MAX).await {
-                Ok(()) => return Ok(()),
+                // What fired last may have left something on its way again.
+                Ok(()) if self.engine.timers_idle() => {
+                    return Ok(self.engine.settle(WAIT_US_MAX).await?);
+                }
+                Ok(()) => tokio::time::sleep(TIMERS_PAUSE).await,
                 Err(refusal) if refusal.kind != RefusalKind::Timeout => return Err(refusal.into()),
                 Err(_) => {}
             }

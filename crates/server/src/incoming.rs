@@ -179,10 +179,74 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
+/// What is wrong with JSON, in words for whoever wrote it: the parser's own where they are plain. `text` is what was read.
+pub(crate) fn said(error: &serde_json::Error, text: &str) -> String {
+    let whole = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let words = plain(whole.strip_suffix(&place).unwrap_or(&whole));
+    match (error.line(), text.trim_ascii().contains('\n')) {
+        (0, _) => words,
+        (_, false) => format!("{words} (column {})", error.column()),
+        (line, true) => format!("{words} (line {line}, column {})", error.column()),
+    }
+}
+
+/// Words of a parser without its types.
+pub(crate) fn plain(words: &str) -> String {
+    if words.starts_with("EOF while parsing") {
+        return "the JSON ends in the middle; send all of it".to_owned();
+    }
+    let whole = match words {
+        "expected value" | "expected ident" => {
+            Some("this is no JSON value; text goes in double quotes")
+        }
+        "trailing characters" => Some("more follows after the end of the JSON; send one value"),
+        "trailing comma" => Some("a comma stands before the end; leave it out"),
+        "key must be a string" => Some("a name of a member goes in double quotes"),
+        "recursion limit exceeded" => Some("the JSON is nested too deeply"),
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type" => Some("write a whole number of 0 or more"),
+        _ => None,
+    };
+    if let Some(whole) = whole {
+        return whole.to_owned();
+    }
+    let Some((found, wanted)) = words.rsplit_once(", expected ") else {
+        return words.to_owned();
+    };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number of 0 or more",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f64" => "a number",
+        "a string" | "a borrowed string" | "string" => "text (a string)",
+        "a boolean" => "true or false",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        w if w.starts_with("struct ") => "an object",
+        w => w,
+    };
+    let found = found
+        .strip_prefix("invalid type: ")
+        .or(found.strip_prefix("invalid value: "))
+        .map_or_else(|| found.to_owned(), |f| format!("found {f}"));
+    format!("{found}, expected {wanted}")
+}
+
 /// Reads one event from the text of one JSON object.
 pub fn event(text: &str) -> Input<'_> {
     if text.len() > EVENT_BYTES_MAX {
         return Err(too_large(text));
+    }
+    // An array would be read as the members in their order.
+    if text.trim_ascii_start().starts_with('[') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    {
+        return Err(Unreadable {
+            raw: Cow::Borrowed(text),
+            code: "malformed_event",
+            reason: "found an array; an event is an object with `id`, `customer` and `type`"
+                .to_owned(),
+        });
     }
     match serde_json::from_str::<EventJson<'_>>(text) {
         Ok(e) => Ok(Incoming {
@@ -202,7 +266,7 @@ pub fn event(text: &str) -> Input<'_> {
             } else {
                 "malformed_json"
             },
-            reason: error.to_string(),
+            reason: said(&error, text),
         }),
     }
 }
@@ -282,6 +346,14 @@ mod tests {
         let refused = event(&large).unwrap_err();
         assert_eq!(refused.code, "event_too_large");
         assert_eq!(refused.raw.len(), EVENT_BYTES_MAX);
+        let array = event(r#"["a","c","visit"]"#).unwrap_err();
+        assert_eq!(array.code, "malformed_event");
+        assert!(array.reason.contains("found an array"), "{}", array.reason);
+        let cut = event(r#"{"id":"e","#).unwrap_err();
+        assert_eq!(
+            cut.reason,
+            "the JSON ends in the middle; send all of it (column 10)"
+        );
         let torn = line(b"{\"id\":\"\xff\"}").unwrap_err();
         assert_eq!(torn.code, "not_utf8");
         assert!(torn.raw.contains('\u{fffd}'));

@@ -35,11 +35,10 @@ fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// Makes and records a key of this name; answers the secret, which is kept nowhere. The same name gets a new secret and
-/// the old one stops working.
+/// Makes and records a key of this name; answers the secret, which is kept nowhere.
 ///
 /// # Errors
-/// A name that is not 1 to 64 letters, digits, `-`, `_`, `.`; the control plane's errors.
+/// A name that is not 1 to 64 letters, digits, `-`, `_`, `.`, or that a key has already; the control plane's errors.
 pub async fn create(control: &dyn Control, name: &str, at: Micros) -> Result<String> {
     let fits = !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
@@ -54,6 +53,14 @@ pub async fn create(control: &dyn Control, name: &str, at: Micros) -> Result<Str
             ),
         ));
     }
+    if control.api_keys().await?.iter().any(|k| k.name == name) {
+        return Err(Problem::new(
+            "command_line",
+            format!(
+                "there is a key `{name}` already, and whoever uses it would be locked out; name another, or remove it first with `luopan key remove {name}`"
+            ),
+        ));
+    }
     let secret = secret()?;
     let key = ApiKey {
         name: name.to_owned(),
@@ -61,15 +68,69 @@ pub async fn create(control: &dyn Control, name: &str, at: Micros) -> Result<Str
         at,
     };
     control.put_api_key(key).await?;
-    control
-        .audit(luopan_store::AuditRecord {
-            at,
-            by: "cli".into(),
-            action: "key.create".into(),
-            detail: serde_json::json!({ "name": name }).to_string(),
-        })
-        .await?;
+    audit(control, "key.create", name, at).await?;
     Ok(secret)
+}
+
+/// Removes the key of this name: it opens nothing any more. Answers the names that are left.
+///
+/// # Errors
+/// There is no key of this name; the control plane's errors.
+pub async fn remove(control: &dyn Control, name: &str, at: Micros) -> Result<Vec<String>> {
+    let removed = control.remove_api_key(name).await?;
+    let left: Vec<String> = (control.api_keys().await?.into_iter())
+        .map(|k| k.name)
+        .collect();
+    if !removed {
+        return Err(Problem::new(
+            "command_line",
+            format!(
+                "there is no key `{name}`; {}",
+                if left.is_empty() {
+                    "there is none at all".to_owned()
+                } else {
+                    format!("there are {}", left.join(", "))
+                }
+            ),
+        ));
+    }
+    audit(control, "key.remove", name, at).await?;
+    Ok(left)
+}
+
+async fn audit(control: &dyn Control, action: &str, name: &str, at: Micros) -> Result<()> {
+    let record = luopan_store::AuditRecord {
+        at,
+        by: "cli".into(),
+        action: action.into(),
+        detail: serde_json::json!({ "name": name }).to_string(),
+    };
+    Ok(control.audit(record).await?)
+}
+
+/// What is wrong with the file of the first key, when whoever reads it would not be let in.
+///
+/// # Errors
+/// The control plane's.
+pub async fn file_fault(control: &dyn Control, data: &Path) -> Result<Option<String>> {
+    let path = file(data);
+    let make = "`luopan key create NAME` makes another key, while the server is stopped";
+    let secret = match std::fs::read_to_string(&path) {
+        Ok(secret) => secret,
+        Err(e) => {
+            return Ok(Some(format!(
+                "no key can be read from {} ({e}); {make}",
+                path.display()
+            )));
+        }
+    };
+    let keys = Keys::new(control.api_keys().await?);
+    Ok(keys.name(secret.trim()).is_none().then(|| {
+        format!(
+            "the key in {} opens nothing any more; {make}",
+            path.display()
+        )
+    }))
 }
 
 /// Makes the first key when there is none, and leaves it in [`file()`]. Answers the secret when it was made now.

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 /// Longest time for a request body to arrive.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest time for a request's head to arrive, and for a connection to stand idle between two requests.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// Body bytes of all requests together that are held at once.
 pub const BODIES_BYTES_MAX: usize = 512 << 20;
 /// Requests that are worked on at once.

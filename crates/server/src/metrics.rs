@@ -183,7 +183,7 @@ impl Metrics {
         for (name, spent) in &stats.budgets {
             let key = Key::from_parts(
                 "luopan_budget_spent",
-                vec![Label::new("budget", name.clone())],
+                vec![Label::new("budget", dated(name))],
             );
             self.recorder.register_gauge(&key, &AT).set(*spent as f64);
         }
@@ -203,6 +203,16 @@ impl Metrics {
     }
 }
 
+/// The name of a budget in its period, a day as its date: the ledger counts days since 1970.
+fn dated(name: &str) -> String {
+    let date = name.rsplit_once("/day-").and_then(|(budget, day)| {
+        let days = jiff::Span::new().try_days(day.parse::<i64>().ok()?).ok()?;
+        let date = jiff::civil::date(1970, 1, 1).checked_add(days).ok()?;
+        Some(format!("{budget}/{date}"))
+    });
+    date.unwrap_or_else(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,12 +223,13 @@ mod tests {
         metrics.request("GET", "/healthz", 200, Duration::from_millis(3));
         let stats = Stats {
             events_accepted: 7,
-            budgets: vec![("1/emails".into(), 5)],
+            budgets: vec![("1/emails".into(), 5), ("mail/emails/day-20778".into(), 6)],
             ..Stats::default()
         };
         let page = metrics.page(&stats, 1);
         assert!(page.contains("luopan_events_accepted_total 7"), "{page}");
         assert!(page.contains("luopan_budget_spent{budget=\"1/emails\"} 5"));
+        assert!(page.contains("luopan_budget_spent{budget=\"mail/emails/2026-11-21\"} 6"));
         assert!(page.contains("luopan_limit{name=\"event_bytes\"} 1048576"));
         assert!(page.contains("le=\"0.005\"} 1"));
         // A counter shows what the engine says, not what was shown before plus that.

@@ -104,10 +104,7 @@ impl From<Refusal> for Box<Problem> {
 impl From<luopan_store::Error> for Box<Problem> {
     fn from(error: luopan_store::Error) -> Self {
         match error {
-            luopan_store::Error::InUse(_) => Problem::new(
-                "data_in_use",
-                format!("{error}; a server that runs on it answers the same over HTTP"),
-            ),
+            luopan_store::Error::InUse(_) => Problem::new("data_in_use", error.to_string()),
             _ => Problem::new("data_unusable", error.to_string()),
         }
     }
@@ -157,6 +154,8 @@ mod tests {
     fn a_limit_stands_beside_the_other_members() {
         let problem = Problem::limit("body_too_large", "the body is over 3 bytes", 3);
         let json = serde_json::to_value(&*problem).unwrap();
+        let again = Problem::new("not_yet", "not yet").into_response();
+        assert_eq!(again.headers()["retry-after"], "1");
         assert_eq!(json["limit"], 3);
         assert_eq!(json["status"], 413);
         assert!(

@@ -12,10 +12,28 @@ pub fn parse(text: &str) -> Result<Micros, String> {
         .map(|t| Micros(t.as_microsecond()))
         .map_err(|_| {
             let found: String = text.chars().take(64).collect();
+            if is_well_formed(text) {
+                return format!(
+                    "`{found}` lies outside the times that are kept, {} to {}",
+                    jiff::Timestamp::MIN,
+                    jiff::Timestamp::MAX
+                );
+            }
             format!(
                 "`{found}` is not a time; write RFC 3339 with a zone, for instance 2026-11-22T08:00:00Z, or integer microseconds since 1970"
             )
         })
+}
+
+/// True for a day and an hour that there are, with a zone: what then cannot be read is out of range.
+fn is_well_formed(text: &str) -> bool {
+    let Some(hour) = text.find(['T', 't', ' ']) else {
+        return false;
+    };
+    let Some(zone) = text[hour..].find(['Z', 'z', '+', '-']) else {
+        return false;
+    };
+    text[..hour + zone].parse::<jiff::civil::DateTime>().is_ok()
 }
 
 /// The time as RFC 3339 in UTC; outside the years that RFC 3339 can write, the microseconds.
@@ -58,6 +76,16 @@ mod tests {
         assert_eq!(parse("1970-01-01T00:00:00.000001Z"), Ok(Micros(1)));
         let refused = parse("2026-11-22 08:00").unwrap_err();
         assert!(refused.contains("2026-11-22 08:00") && refused.contains("RFC 3339"));
+        let late = parse("9999-12-31T23:59:59Z").unwrap_err();
+        assert!(
+            late.contains("outside") && late.contains("9999-12-30"),
+            "{late}"
+        );
+        assert!(
+            parse("2026-02-30T00:00:00Z")
+                .unwrap_err()
+                .contains("RFC 3339")
+        );
         assert_eq!(write(Micros(1)), "1970-01-01T00:00:00.000001Z");
     }
 }

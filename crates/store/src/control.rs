@@ -94,6 +94,9 @@ pub trait Control: Send + Sync + 'static {
     /// Adds an API key; the same name replaces it.
     async fn put_api_key(&self, key: ApiKey) -> Result<()>;
 
+    /// Forgets an API key; false when there is none of this name.
+    async fn remove_api_key(&self, name: &str) -> Result<bool>;
+
     /// All API keys, by name.
     async fn api_keys(&self) -> Result<Vec<ApiKey>>;
 

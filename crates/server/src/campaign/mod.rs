@@ -121,27 +121,21 @@ async fn run(
     );
 
     let layout = load::layout(&mapping.file);
-    let (rows, total) = rows::open_rows(&settings.file, layout, passed)?;
-    begun(total);
-    let mut mapper: Option<Mapper<'_>> = None;
+    let opened_file = rows::open_rows(&settings.file, layout, passed)?;
+    if let Some(names) = &opened_file.header {
+        load::header(&settings.file, &mapping, names)?;
+    }
+    begun(opened_file.total);
+    let mut mapper = Mapper::new(&mapping, hash, opened_file.header.is_none());
+    let file = settings.file.display().to_string();
     let mut block = Vec::with_capacity(settings.block);
     let mut customers = BTreeSet::new();
     let mut bad: Vec<Unreadable<'static>> = Vec::new();
-    for row in rows {
+    for row in opened_file.rows {
         report.rows += 1;
         let fits = match row? {
             Err(unread) => Err(Box::new(unread)),
-            Ok(row) => {
-                let mapper = match &mut mapper {
-                    Some(mapper) => mapper,
-                    none => {
-                        let loose = load::is_lines(&settings.file, layout.format, &row);
-                        load::header(&settings.file, &mapping, &row, loose)?;
-                        none.insert(Mapper::new(&mapping, hash, loose))
-                    }
-                };
-                logged::read(mapper, &row, hash, &actions, &reckoning)
-            }
+            Ok(row) => logged::read(&mut mapper, &row, hash, &actions, &reckoning),
         };
         match fits {
             Ok(None) => report.skipped += 1,
@@ -159,6 +153,8 @@ async fn run(
                 block.push(row);
             }
             Err(row) => {
+                let row = load::of_file(*row, &file);
+                report.bad(&row.reason);
                 bad.push(Unreadable {
                     raw: Cow::Owned(row.raw),
                     code: row.code,
@@ -254,8 +250,7 @@ fn nothing_fits(file: &Path, bad: &[Unreadable<'_>]) -> Box<Problem> {
         Some(first) => Problem::new(
             first.code,
             format!(
-                "{}: none of the first {} rows fits the mapping; the first: {}",
-                file.display(),
+                "none of the first {} rows fits the mapping; the first: {}",
                 bad.len(),
                 first.reason
             ),

@@ -51,6 +51,8 @@ pub struct Report {
     pub rows: u64,
     /// Rows in quarantine.
     pub quarantined: u64,
+    /// Why the first row that does not fit does not.
+    pub first_bad: Option<String>,
     /// Rows that the mapping passes over.
     pub skipped: u64,
     /// Decisions.
@@ -101,6 +103,7 @@ impl Report {
             block_rows,
             rows: 0,
             quarantined: 0,
+            first_bad: None,
             skipped: 0,
             decisions: 0,
             as_logged: 0,
@@ -110,6 +113,11 @@ impl Report {
             rewards,
             scored,
         }
+    }
+
+    /// A row does not fit.
+    pub(super) fn bad(&mut self, reason: &str) {
+        self.first_bad.get_or_insert_with(|| reason.to_owned());
     }
 
     pub(super) fn block(&mut self, block: Block) {

@@ -54,6 +54,7 @@ pub(super) async fn run(common: &Common, campaign: Campaign) -> Result<Said> {
         data: data_was_named().then(|| common.data.clone()),
         block: usize::try_from(args.block).unwrap_or(BLOCK_DEFAULT),
     };
+    let kept = settings.data.is_some();
     let report = campaign::replay(&settings, passed, |total| bar.begin(total)).await;
     bar.end();
     let report = report?;
@@ -61,7 +62,8 @@ pub(super) async fn run(common: &Common, campaign: Campaign) -> Result<Said> {
         tracing::warn!(
             rows = report.rows,
             quarantined = report.quarantined,
-            "some rows do not fit and stand in quarantine"
+            first = report.first_bad.as_deref().unwrap_or_default(),
+            "some rows do not fit"
         );
     }
     for (action, share) in report.uneven() {
@@ -73,8 +75,8 @@ pub(super) async fn run(common: &Common, campaign: Campaign) -> Result<Said> {
     }
     let document = report.document();
     let text = match &document {
-        Document::Arms(arms) => arms_text(&report, arms),
-        Document::Ranking(ranking) => ranking_text(&report, ranking),
+        Document::Arms(arms) => arms_text(&report, arms, kept),
+        Document::Ranking(ranking) => ranking_text(&report, ranking, kept),
     };
     Said::new(&document, text)
 }
@@ -91,7 +93,8 @@ fn data_was_named() -> bool {
     innermost.value_source("data") == Some(ValueSource::CommandLine)
 }
 
-fn head(report: &Report) -> String {
+/// `kept`: the data folder was named and is still there to be asked.
+fn head(report: &Report, kept: bool) -> String {
     let file = report
         .file
         .file_name()
@@ -106,11 +109,18 @@ fn head(report: &Report) -> String {
         report.block_rows,
         report.seconds
     );
+    if report.quarantined > 0 {
+        out.push_str(&format!("{} rows do not fit", grouped(report.quarantined)));
+        if let Some(first) = &report.first_bad {
+            out.push_str(&format!("; the first: {first}"));
+        }
+        out.push_str(if kept {
+            "\nthey stand in quarantine; `luopan quarantine list` over the same --data says why each does\n"
+        } else {
+            "\nnothing of this replay is kept; name a folder with --data to have all of them listed\n"
+        });
+    }
     for (n, what) in [
-        (
-            report.quarantined,
-            "rows do not fit and stand in quarantine; `luopan quarantine list` says why, when --data named a folder",
-        ),
         (report.skipped, "rows were passed over by the mapping"),
         (report.withheld, "decisions were withheld by their commit"),
     ] {
@@ -121,7 +131,7 @@ fn head(report: &Report) -> String {
     out
 }
 
-fn arms_text(report: &Report, document: &ArmsDocument) -> String {
+fn arms_text(report: &Report, document: &ArmsDocument, kept: bool) -> String {
     let mut heads = vec!["policy", "matched"];
     heads.extend(report.rewards().iter().map(String::as_str));
     let rows: Vec<Vec<String>> = (document.policies.iter())
@@ -136,7 +146,7 @@ fn arms_text(report: &Report, document: &ArmsDocument) -> String {
             row
         })
         .collect();
-    let mut out = format!("{}\n{}\n", head(report), table(&heads, &rows));
+    let mut out = format!("{}\n{}\n", head(report, kept), table(&heads, &rows));
     out.push_str(
         "A line counts the rows on which its policy does what was logged (by lot), and so tells what it would have brought on\n\
          all of them; in brackets the 95 % interval.",
@@ -173,7 +183,7 @@ fn measured(value: &Value) -> String {
     }
 }
 
-fn ranking_text(report: &Report, document: &RankingDocument) -> String {
+fn ranking_text(report: &Report, document: &RankingDocument, kept: bool) -> String {
     let figure = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
     let share = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), percent);
     let mut rows = vec![
@@ -211,7 +221,7 @@ fn ranking_text(report: &Report, document: &RankingDocument) -> String {
     ]);
     let mut out = format!(
         "{}\n{}\n",
-        head(report),
+        head(report, kept),
         table(
             &[
                 "figure",

@@ -25,7 +25,7 @@ pub(super) struct Decide {
     /// Where the decision comes from; only `live` spends and contacts on the live ledger
     #[arg(long, default_value = "live", value_parser = ["live", "simulated", "dry_run"])]
     origin: String,
-    /// Positions of the slate, when fewer than the policy's
+    /// Positions of the slate, 1 or more, when fewer than the policy's; what is more is cut to the policy's
     #[arg(long)]
     slots: Option<u32>,
     /// Idempotency key: the same key gives the first decision again

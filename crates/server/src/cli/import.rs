@@ -76,30 +76,23 @@ pub(super) async fn run(common: &Common, import: Import) -> Result<Said> {
         crate::import::source::size(file)?;
     }
     let opened = open(&common.data, Opening::Existing).await?;
-    let loaded = load(&opened, common.format, &import).await;
+    let mut total = Loaded::default();
+    let mut files = Vec::new();
+    let outcome = load(&opened, common.format, &import, &mut total, &mut files).await;
     opened.close().await;
-    let (total, files) = loaded?;
-    let text = format!(
-        "{} rows: {} accepted, {} duplicate, {} quarantined{}",
-        total.rows,
-        total.accepted,
-        total.duplicate,
-        total.quarantined,
-        if total.skipped > 0 {
-            format!(", {} passed over by the mapping", total.skipped)
-        } else {
-            String::new()
-        }
-    );
-    let text = if total.quarantined > 0 {
-        format!(
-            "{text}\n`luopan quarantine list --scene {}` says why each stands there",
+    if let Err(problem) = outcome {
+        return Err(stopped(problem, total, files));
+    }
+    let mut text = words(total);
+    if total.quarantined > 0 {
+        text.push_str(&format!(
+            "\n`luopan quarantine list --scene {}` says why each stands there",
             import.scene
-        )
-    } else {
-        text
-    };
-    Said::new(
+        ));
+    }
+    // Nothing of it stands in the log: for a script that is a failure.
+    let nothing_taken = total.accepted + total.duplicate == 0 && total.quarantined > 0;
+    let said = Said::new(
         &json!({
             "scene": import.scene,
             "rows": total.rows,
@@ -110,14 +103,52 @@ pub(super) async fn run(common: &Common, import: Import) -> Result<Said> {
             "files": files,
         }),
         text,
-    )
+    )?;
+    Ok(said.unless(!nothing_taken))
+}
+
+/// Counts in words.
+fn words(total: Loaded) -> String {
+    let mut text = format!(
+        "{} rows: {} accepted, {} duplicate, {} quarantined",
+        total.rows, total.accepted, total.duplicate, total.quarantined
+    );
+    if total.skipped > 0 {
+        text.push_str(&format!(", {} passed over by the mapping", total.skipped));
+    }
+    text
+}
+
+/// A refusal in the middle, with what was kept of all files of the command.
+fn stopped(
+    mut problem: Box<Problem>,
+    total: Loaded,
+    files: Vec<serde_json::Value>,
+) -> Box<Problem> {
+    if files.is_empty() {
+        return problem;
+    }
+    problem.detail = format!(
+        "{}\nwhat was read before is kept: {}",
+        problem.detail,
+        words(total)
+    );
+    problem
+        .with("rows", total.rows)
+        .with("accepted", total.accepted)
+        .with("duplicate", total.duplicate)
+        .with("quarantined", total.quarantined)
+        .with("skipped", total.skipped)
+        .with("files", files)
 }
 
 async fn load(
     opened: &Opened,
     format: Format,
     import: &Import,
-) -> Result<(Loaded, Vec<serde_json::Value>)> {
+    total: &mut Loaded,
+    files: &mut Vec<serde_json::Value>,
+) -> Result<()> {
     let mapping = find(opened, &import.scene, &import.mapping).await?;
     if !import.into.fits(&mapping.target) {
         let makes = word(&mapping.target);
@@ -140,18 +171,21 @@ async fn load(
         scene: &import.scene,
         mapping: &mapping,
     };
-    let mut total = Loaded::default();
-    let mut files = Vec::new();
     for path in &import.files {
         let passed = Arc::new(AtomicU64::new(0));
         let bar = Bar::new(path, format, passed.clone());
-        let loaded = load::file(into, path, passed, |total| bar.begin(total)).await;
+        let mut loaded = Loaded::default();
+        let begun = |total| bar.begin(total);
+        let outcome = load::file(into, path, passed, begun, &mut loaded).await;
         bar.end();
-        let loaded = loaded?;
         total.add(loaded);
+        if outcome.is_err() && loaded.rows == 0 && files.is_empty() {
+            return outcome;
+        }
         files.push(json!({ "file": path, "rows": loaded.rows, "accepted": loaded.accepted, "duplicate": loaded.duplicate, "quarantined": loaded.quarantined, "skipped": loaded.skipped }));
+        outcome?;
     }
-    Ok((total, files))
+    Ok(())
 }
 
 /// The mapping: one of the scene as it is applied, else a file checked against the scene.

@@ -94,12 +94,41 @@ enum Command {
     Verify,
     /// Print the description of the HTTP API
     Openapi,
-    /// Make API keys
+    /// Make, list and remove API keys
     #[command(subcommand)]
     Key(key::Key),
 }
 
 impl Command {
+    /// What to do when a running server holds the data folder: most questions it answers itself, some work it does not do.
+    fn while_in_use(&self) -> String {
+        let instead = |route: &str| format!("a server that runs on it answers this at `{route}`");
+        match self {
+            Self::Profile(_) => instead("GET /v1/customers/ID?scene=SCENE"),
+            Self::Decide(_) => instead("POST /v1/decisions"),
+            Self::Explain(_) => instead("GET /v1/decisions/ID/explain"),
+            Self::Segment(segment::Segment::List { .. }) => instead("GET /v1/segments?scene=SCENE"),
+            Self::Segment(segment::Segment::Count { .. }) => instead("POST /v1/segments/count"),
+            Self::Quarantine(quarantine::Quarantine::List { .. }) => instead("GET /v1/quarantine"),
+            Self::Quarantine(quarantine::Quarantine::Retry { .. }) => {
+                instead("POST /v1/quarantine/retry")
+            }
+            Self::Scene(scene::Scene::List) => instead("GET /v1/scenes"),
+            Self::Scene(_) => needs_stopped("applies no scenes"),
+            Self::Import(_) => format!(
+                "{}; events alone it takes at `POST /v1/events?origin=import`",
+                needs_stopped("imports no files")
+            ),
+            Self::Verify => needs_stopped("cannot be verified while it writes"),
+            Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
+            Self::Serve(_) => "a second server needs a folder of its own".to_owned(),
+            Self::Demo(_) | Self::Campaign(_) => {
+                "leave --data out, and a fresh folder is used".to_owned()
+            }
+            Self::Openapi => String::new(),
+        }
+    }
+
     async fn run(self, common: &Common) -> Result<Said> {
         match self {
             Self::Demo(c) => demo::run(common, c).await,
@@ -117,6 +146,12 @@ impl Command {
             Self::Key(c) => key::run(common, c).await,
         }
     }
+}
+
+fn needs_stopped(what: &str) -> String {
+    format!(
+        "a server that runs on it {what}: stop it, give this command again, and start it afterwards"
+    )
 }
 
 /// Exit code of a refusal.
@@ -144,7 +179,15 @@ pub fn main() -> ExitCode {
         }
     };
     let format = cli.common.format;
-    let answer = runtime.block_on(cli.command.run(&cli.common));
+    let while_in_use = cli.command.while_in_use();
+    let answer = runtime
+        .block_on(cli.command.run(&cli.common))
+        .map_err(|mut problem| {
+            if problem.code == "data_in_use" {
+                problem.detail = format!("{}; {while_in_use}", problem.detail);
+            }
+            problem
+        });
     let code = match answer.and_then(|said| said.print(format).map(|()| said.agrees())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(REFUSED),

@@ -40,6 +40,13 @@ pub(super) enum Quarantine {
 pub(super) async fn run(common: &Common, quarantine: Quarantine) -> Result<Said> {
     let opened = open(&common.data, Opening::Existing).await?;
     opened.settle().await?;
+    if let Quarantine::List { scene, .. } | Quarantine::Retry { scene, .. } = &quarantine
+        && let Some(scene) = scene
+        && let Err(refusal) = opened.engine.plan(scene)
+    {
+        opened.close().await;
+        return Err(refusal.into());
+    }
     let said = match quarantine {
         Quarantine::List {
             scene,

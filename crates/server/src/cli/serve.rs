@@ -3,11 +3,10 @@
 use super::output::{Said, line};
 use super::{Common, Format};
 use crate::data::{Opening, open};
-use crate::http::{App, router};
-use crate::limits::STOP_TIME_MAX;
+use crate::http::{App, listen, router};
+use crate::limits::{HEAD_TIME_MAX, STOP_TIME_MAX};
 use crate::problem::{Problem, Result};
 use crate::{env, keys};
-use axum::serve::ListenerExt;
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -34,6 +33,11 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     let opened = open(&common.data, Opening::Create).await?;
     let first =
         keys::ensure_first(opened.stores.control.as_ref(), &common.data, env::now()).await?;
+    if first.is_none()
+        && let Some(fault) = keys::file_fault(opened.stores.control.as_ref(), &common.data).await?
+    {
+        tracing::warn!(target: "luopan", "{fault}");
+    }
     let listener = TcpListener::bind(serve.listen).await.map_err(|e| {
         Problem::new(
             "command_line",
@@ -57,29 +61,23 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     tracing::info!(target: "luopan", %address, data = %common.data.display(), "serving");
 
     let (told, mut heard) = watch::channel(false);
-    let listener = listener.tap_io(|stream| {
-        // Answers are small and waited for; a socket that refuses still works, only later.
-        let _ = stream.set_nodelay(true);
-    });
     let graceful = async move {
         stop.await;
         let _ = told.send(true);
     };
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(graceful);
+    let served = listen::serve(listener, router(app), HEAD_TIME_MAX, graceful);
     let late = async {
         let _ = heard.wait_for(|told| *told).await;
         tokio::time::sleep(STOP_TIME_MAX).await;
     };
-    let outcome = tokio::select! {
-        outcome = served.into_future() => outcome,
+    tokio::select! {
+        () = served => {}
         () = late => {
             tracing::warn!(target: "luopan", "connections still open were cut after {} seconds", STOP_TIME_MAX.as_secs());
-            Ok(())
         }
     };
     opened.close().await;
     tracing::info!(target: "luopan", "stopped");
-    outcome.map_err(|e| Problem::internal(format!("serving failed: {e}")))?;
     Ok(Said::nothing())
 }
 

@@ -14,8 +14,9 @@ mod words;
 pub(crate) use closing::Ending;
 
 use crate::env::{self, RealEnv};
-use crate::http::{App, router};
+use crate::http::{App, listen, router};
 use crate::keys;
+use crate::limits::HEAD_TIME_MAX;
 use crate::problem::{Problem, Result};
 use clock::DemoEnv;
 use drive::{Drive, Snapshot};
@@ -83,8 +84,36 @@ pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Resu
     let (start, end) = span(env::now(), seconds, settings.speed);
     // Simulated microseconds in a real one.
     let pace = settings.speed * (HOUR_US / SECOND_US) as f64;
+    // Before anything is made: a port that is taken is the most common fault, and leaves nothing behind.
+    let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
+        let words = format!(
+            "listening on {} failed: {e}; name another address with --listen, as 127.0.0.1:0",
+            settings.listen
+        );
+        Problem::new("command_line", words)
+    })?;
     let data = folder(settings.data.as_deref())?;
+    let made = data.clone();
+    let mut lives = false;
+    let times = (start, end, pace);
+    let outcome = within(settings, data, listener, times, seconds, say, &mut lives).await;
+    if outcome.is_err() && !lives {
+        // A world that never came to life is of no use to anybody, and in the way the next time.
+        let _ = std::fs::remove_dir_all(&made);
+    }
+    outcome
+}
 
+/// The demo in its folder. `lives` is set once there is something in it to look at.
+async fn within(
+    settings: Settings,
+    data: PathBuf,
+    listener: TcpListener,
+    (start, end, pace): (Micros, Micros, f64),
+    seconds: Option<u64>,
+    say: fn(&str) -> Result<()>,
+    lives: &mut bool,
+) -> Result<Ending> {
     let (checked, files) = pack::load()?;
     let real = Arc::new(RealEnv::default());
     let clock = Arc::new(DemoEnv::new(real.clone(), start, pace));
@@ -94,18 +123,16 @@ pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Resu
     engine.start().await?;
     engine.apply_scene(&checked.plan, &files, "demo").await?;
 
-    let listener = TcpListener::bind(settings.listen).await.map_err(|e| {
-        let words = format!(
-            "listening on {} failed: {e}; name another address with --listen, as 127.0.0.1:0",
-            settings.listen
-        );
-        Problem::new("command_line", words)
-    })?;
     let address = listener
         .local_addr()
         .map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
     let app = App::new(engine.clone(), stores, false).await?;
-    let server = tokio::spawn(axum::serve(listener, router(app)).into_future());
+    let server = tokio::spawn(listen::serve(
+        listener,
+        router(app),
+        HEAD_TIME_MAX,
+        std::future::pending(),
+    ));
 
     let world = (settings.seed, settings.customers);
     let mut drive = Drive::new(
@@ -126,6 +153,7 @@ pub(crate) async fn run(settings: Settings, say: fn(&str) -> Result<()>) -> Resu
         ))?;
     }
     let started = Instant::now();
+    *lives = true;
     drive.import().await?;
     let footer = Footer {
         url,
@@ -277,6 +305,17 @@ mod tests {
             speed: 48.0,
             view: View::Json,
         };
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = Settings {
+            listen: taken.local_addr().unwrap(),
+            ..settings.clone()
+        };
+        let refused = run(there, |_| Ok(())).await.unwrap_err();
+        assert!(refused.detail.contains("--listen"), "{}", refused.detail);
+        assert!(
+            !parent.path().join("data").exists(),
+            "nothing is left behind"
+        );
         let ending = run(settings, |_| Ok(())).await.unwrap();
         let s = &ending.last;
         assert!(ending.is_good(), "{}", ending.text("luopan"));

@@ -2,13 +2,14 @@
 //! word about what does not fit. Nothing here knows what a request means.
 
 use super::App;
+use crate::incoming::said;
 use crate::limits::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_TIME_MAX};
 use crate::problem::{Problem, Result};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::io::Read;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -96,7 +97,7 @@ pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<H
     let gzip = is_gzip(headers)?;
     let mut share = Share::new(&app.bodies);
     let arriving = tokio::time::timeout(BODY_TIME_MAX, whole(body, announced, &mut share));
-    let bytes = arriving.await.map_err(|_| {
+    let mut bytes = arriving.await.map_err(|_| {
         Problem::limit(
             "body_too_slow",
             format!(
@@ -106,16 +107,23 @@ pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<H
             BODY_TIME_MAX.as_secs(),
         )
     })??;
-    if !gzip {
-        return Ok(Held {
-            bytes,
-            _share: share,
-        });
+    if gzip {
+        // Unpacking is work of the processor alone and would hold up everybody on this thread.
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, share)).await;
+        (bytes, share) = unpacked
+            .map_err(|e| Problem::internal(format!("unpacking the body failed: {e}")))??;
     }
-    // Unpacking is work of the processor alone and would hold up everybody on this thread.
-    let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes, share)).await;
-    unpacked.map_err(|e| Problem::internal(format!("unpacking the body failed: {e}")))?
+    // Some programs write a byte-order mark before UTF-8; it means nothing.
+    if bytes.starts_with(UTF8_MARK) {
+        bytes.advance(UTF8_MARK.len());
+    }
+    Ok(Held {
+        bytes,
+        _share: share,
+    })
 }
+
+const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 async fn whole(body: Body, announced: Option<usize>, share: &mut Share) -> Result<Bytes> {
     let mut arriving = body.into_data_stream();
@@ -155,7 +163,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool> {
     }
 }
 
-fn unpack(packed: &[u8], mut share: Share) -> Result<Held> {
+fn unpack(packed: &[u8], mut share: Share) -> Result<(Bytes, Share)> {
     let mut reader = flate2::read::MultiGzDecoder::new(packed);
     let mut out = Vec::with_capacity(packed.len());
     let mut buffer = vec![0; 1 << 16];
@@ -167,10 +175,7 @@ fn unpack(packed: &[u8], mut share: Share) -> Result<Held> {
             )
         })?;
         if n == 0 {
-            return Ok(Held {
-                bytes: Bytes::from(out),
-                _share: share,
-            });
+            return Ok((Bytes::from(out), share));
         }
         share.grow(out.len() + n)?;
         out.extend_from_slice(&buffer[..n]);
@@ -183,12 +188,25 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media> {
         return Ok(Media::Json);
     };
     let given = given.to_str().unwrap_or("?");
-    let essence = given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let mut parts = given.split(';');
+    let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+    for part in parts {
+        let Some((name, value)) = part.split_once('=') else {
+            continue;
+        };
+        let value = value.trim().trim_matches('"');
+        let utf8 = ["utf-8", "utf8", "us-ascii"]
+            .iter()
+            .any(|c| c.eq_ignore_ascii_case(value));
+        if name.trim().eq_ignore_ascii_case("charset") && !utf8 {
+            return Err(Problem::new(
+                "unsupported_media_type",
+                format!(
+                    "charset `{value}` is not read here; send UTF-8, or import a file with `luopan import`"
+                ),
+            ));
+        }
+    }
     match essence.as_str() {
         "application/json" => Ok(Media::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Media::Ndjson),
@@ -209,17 +227,49 @@ pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Re
             "lines of JSON are read at /v1/events only; send `application/json`",
         ));
     }
-    serde_json::from_slice(bytes).map_err(|e| json_fault(&e))
+    if bytes.trim_ascii().is_empty() {
+        return Err(empty());
+    }
+    // An array would be read as the members in their order.
+    if bytes.trim_ascii_start().starts_with(b"[")
+        && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    {
+        return Err(Problem::new(
+            "malformed_request",
+            "found an array; this route takes an object, and GET /openapi.json holds its shape",
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(|e| {
+        let mut problem = json_fault(&e, bytes);
+        // The parser does not say which member is at fault; reading it again does.
+        let mut again = serde_json::Deserializer::from_slice(bytes);
+        if let Err(at) = serde_path_to_error::deserialize::<_, T>(&mut again)
+            && !matches!(at.path().to_string().as_str(), "." | "?")
+        {
+            problem.detail = format!("`{}`: {}", at.path(), problem.detail);
+        }
+        problem
+    })
+}
+
+/// There is nothing to read.
+pub(super) fn empty() -> Box<Problem> {
+    Problem::new(
+        "malformed_json",
+        "the body is empty; send JSON, as GET /openapi.json describes it",
+    )
+    .with("line", 1)
+    .with("column", 0)
 }
 
 /// Says what is wrong with JSON.
-pub(super) fn json_fault(error: &serde_json::Error) -> Box<Problem> {
+pub(super) fn json_fault(error: &serde_json::Error, bytes: &[u8]) -> Box<Problem> {
     let word = if error.is_data() {
         "malformed_request"
     } else {
         "malformed_json"
     };
-    Problem::new(word, error.to_string())
+    Problem::new(word, said(error, &String::from_utf8_lossy(bytes)))
         .with("line", error.line())
         .with("column", error.column())
 }

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::body;
-use super::query::{self, Part};
+use super::query::{self, Asked, Part, SceneQuery};
 use crate::answer::{Decision, Explained, Recorded};
 use crate::asked::DecisionBody;
 use crate::limits::DECISIONS_PER_REQUEST_MAX;
@@ -74,7 +74,7 @@ pub(super) enum Decided {
     post,
     path = "/v1/decisions",
     tag = "decisions",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 bytes")),
+    params(SceneQuery, ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 bytes")),
     request_body = DecideDoc,
     responses(
         (status = 200, body = Decided),
@@ -83,6 +83,7 @@ pub(super) enum Decided {
 )]
 pub(super) async fn decide(
     State(app): State<Arc<App>>,
+    Asked(query): Asked<SceneQuery>,
     headers: HeaderMap,
     request: Body,
 ) -> std::result::Result<Json<Decided>, Refused> {
@@ -90,7 +91,17 @@ pub(super) async fn decide(
     struct Peek {
         requests: Option<IgnoredAny>,
     }
+    let beside = query::named(query.scene.as_deref(), &headers)?;
     let held = body::read(&app, &headers, request).await?;
+    if held.bytes.trim_ascii_start().starts_with(b"[")
+        && serde_json::from_slice::<IgnoredAny>(&held.bytes).is_ok()
+    {
+        return Err(Problem::new(
+            "malformed_request",
+            "found an array; write `{\"requests\":[...]}` around many requests",
+        )
+        .into());
+    }
     let peek: Peek = body::json(&headers, &held.bytes)?;
     let key = headers
         .get("idempotency-key")
@@ -105,7 +116,7 @@ pub(super) async fn decide(
         .transpose()?;
     if peek.requests.is_none() {
         let asked: DecisionBody = body::json(&headers, &held.bytes)?;
-        let request = prepared(&app, &headers, asked, key)?;
+        let request = prepared(&app, beside, asked, key).await?;
         let scene = request.scene.clone();
         let answer = app.engine.decide(request).await?;
         return Ok(Json(Decided::One(Box::new(shown(&app, &scene, answer)))));
@@ -118,20 +129,44 @@ pub(super) async fn decide(
         .into());
     }
     let asked: DecisionsBody = body::json(&headers, &held.bytes)?;
-    many(&app, &headers, asked.requests)
+    many(&app, beside, asked.requests)
         .await
         .map(|answers| Json(Decided::Many(answers)))
         .map_err(Refused)
 }
 
-fn prepared(
+/// The request for the engine. `beside`: the scene that the query or a header names.
+async fn prepared(
     app: &App,
-    headers: &HeaderMap,
+    beside: Option<&str>,
     asked: DecisionBody,
     key: Option<&str>,
 ) -> Result<DecideRequest> {
-    let scene = app.scene(query::named(asked.scene(), headers)?)?;
-    asked.request(scene, key)
+    let scene = app.scene(query::agreed(asked.scene(), beside)?)?;
+    let request = asked.request(scene, key)?;
+    reachable(app, &request.at_least).await?;
+    Ok(request)
+}
+
+/// Refuses positions that the log does not have: nothing has given them out, so waiting for them is of no use.
+async fn reachable(app: &App, token: &PositionToken) -> Result<()> {
+    let partitions: Vec<_> = token.0.keys().copied().collect();
+    if partitions.is_empty() {
+        return Ok(());
+    }
+    let heads = app.stores.log.heads(&partitions).await?;
+    for ((partition, position), head) in token.0.iter().zip(heads) {
+        if *position > head {
+            return Err(Problem::new(
+                "malformed_request",
+                format!(
+                    "`at_least`: `{}:{}` lies behind the end of the log ({}); hand over the `position` of an answer of /v1/events as it came",
+                    partition.0, position.0, head.0
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn shown(app: &App, scene: &str, answer: DecisionAnswer) -> Decision {
@@ -139,7 +174,11 @@ fn shown(app: &App, scene: &str, answer: DecisionAnswer) -> Decision {
     Decision::new(scene, plan.as_deref(), answer.record, answer.repeated)
 }
 
-async fn many(app: &App, headers: &HeaderMap, asked: Vec<DecisionBody>) -> Result<DecisionsAnswer> {
+async fn many(
+    app: &App,
+    beside: Option<&str>,
+    asked: Vec<DecisionBody>,
+) -> Result<DecisionsAnswer> {
     if asked.is_empty() || asked.len() > DECISIONS_PER_REQUEST_MAX {
         let word = if asked.is_empty() {
             "malformed_request"
@@ -158,7 +197,7 @@ async fn many(app: &App, headers: &HeaderMap, asked: Vec<DecisionBody>) -> Resul
     let mut answers: Vec<Option<One>> = Vec::new();
     let mut requests = Vec::new();
     for one in asked {
-        match prepared(app, headers, one, None) {
+        match prepared(app, beside, one, None).await {
             Ok(request) => {
                 requests.push(request);
                 answers.push(None);

@@ -4,6 +4,7 @@
 use super::App;
 use super::body::{self, Media};
 use super::query::{self, Asked};
+use crate::asked;
 use crate::incoming;
 use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK, EVENTS_PER_REQUEST_MAX};
 use crate::problem::{Problem, Refused, Result};
@@ -12,7 +13,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use luopan_engine::api::{
-    EVENT_BYTES_MAX, IngestReceipt, Input, Outcome, PositionToken, WAIT_US_MAX,
+    EVENT_BYTES_MAX, IngestReceipt, Input, Outcome, PositionToken, Unreadable,
 };
 use luopan_kernel::event::Origin;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub(super) struct EventsQuery {
     /// `all`: every input is listed; `quarantined`: only those that went to quarantine. Default: `all` for JSON,
     /// `quarantined` for lines.
     outcomes: Option<Listed>,
-    /// Wait this many milliseconds at most until the events are folded, and say how many were duplicates.
+    /// Wait this many milliseconds at most, up to 30,000, until the events are folded, and say how many were duplicates.
     wait_ms: Option<u64>,
 }
 
@@ -55,9 +56,11 @@ pub(super) struct EventDoc {
     /// Event type, as the scene declares it.
     #[schema(example = "visit")]
     r#type: String,
-    /// When it happened: RFC 3339 text with a zone, or integer microseconds since 1970. Absent: the time of intake.
+    /// When it happened: RFC 3339 text with a zone, or integer microseconds (not milliseconds) since 1970. Absent: the time
+    /// of intake.
     occurred_at: Option<OccurredAt>,
-    /// Properties, as the scene declares them for the type.
+    /// Properties, as the scene declares them for the type. Money is an integer of minor units: 1250 for 12.50 CNY (scene
+    /// packs write the decimal). A duration is an integer of microseconds, a time is written as `occurred_at`.
     #[schema(value_type = Option<Object>)]
     properties: Option<()>,
     /// Context: device, page, place.
@@ -149,7 +152,7 @@ pub(super) struct EventsAnswer {
     /// Of the accepted, those that had been taken before; only with `wait_ms`, and only when the wait was long enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<u64>,
-    /// Hand this to `at_least` of a decision that must have seen these events.
+    /// Hand this to `at_least` of a decision that must have seen these events; empty when none was accepted.
     position: String,
     /// What became of the inputs; see the parameter `outcomes`.
     outcomes: Vec<EventOutcome>,
@@ -181,6 +184,7 @@ pub(super) async fn send(
 ) -> std::result::Result<Json<EventsAnswer>, Refused> {
     let scene = app.scene(query::named(asked.scene.as_deref(), &headers)?)?;
     let origin = query::origin(asked.origin.as_deref())?;
+    let wait_us = asked.wait_ms.map(asked::wait_us).transpose()?;
     let media = body::media(&headers)?;
     let held = body::read(&app, &headers, request).await?;
     let listed = asked.outcomes.unwrap_or(match media {
@@ -193,7 +197,7 @@ pub(super) async fn send(
         Media::Json => json(&mut batch, &held.bytes).await?,
     }
     app.metrics.inputs(batch.taken);
-    Ok(Json(batch.answer(asked.wait_ms).await?))
+    Ok(Json(batch.answer(wait_us).await?))
 }
 
 async fn lines<'a>(batch: &mut Batch<'a>, bytes: &'a [u8]) -> Result<()> {
@@ -221,19 +225,25 @@ async fn json<'a>(batch: &mut Batch<'a>, bytes: &'a [u8]) -> Result<()> {
             ),
         )
     })?;
+    if text.trim_ascii().is_empty() {
+        return Err(body::empty());
+    }
     if text.trim_ascii_start().starts_with('[') {
         let elements: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|e| body::json_fault(&e))?;
+            serde_json::from_str(text).map_err(|e| body::json_fault(&e, bytes))?;
         limit(elements.len())?;
-        for element in elements {
-            batch
-                .add(incoming::event(element.get()), element.get().len())
-                .await?;
+        for (index, element) in elements.into_iter().enumerate() {
+            // Columns are counted within the element, so it is said which one it is.
+            let input = incoming::event(element.get()).map_err(|unreadable| Unreadable {
+                reason: format!("element {index} (from 0): {}", unreadable.reason),
+                ..unreadable
+            });
+            batch.add(input, element.get().len()).await?;
         }
         return batch.close().await;
     }
     // One event: JSON that cannot be read, or too much of it, is a refusal of the whole request.
-    let one: &RawValue = serde_json::from_str(text).map_err(|e| body::json_fault(&e))?;
+    let one: &RawValue = serde_json::from_str(text).map_err(|e| body::json_fault(&e, bytes))?;
     if one.get().len() > EVENT_BYTES_MAX {
         let reason = incoming::too_large(one.get()).reason;
         return Err(Problem::limit(
@@ -348,12 +358,9 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    async fn answer(mut self, wait_ms: Option<u64>) -> Result<EventsAnswer> {
+    async fn answer(mut self, wait_us: Option<i64>) -> Result<EventsAnswer> {
         self.answer.position = self.token.to_string();
-        if let Some(wait_ms) = wait_ms {
-            let wait_us = i64::try_from(wait_ms.saturating_mul(1_000))
-                .unwrap_or(i64::MAX)
-                .min(WAIT_US_MAX);
+        if let Some(wait_us) = wait_us {
             // The events are durable whether they were folded in time or not, so a wait that ends early is no refusal.
             if self.app.engine.wait_for(&self.token, wait_us).await.is_ok() {
                 self.answer.duplicates = Some(

@@ -7,6 +7,7 @@ mod customers;
 mod decisions;
 mod events;
 mod health;
+pub mod listen;
 mod quarantine;
 mod query;
 mod scenes;
@@ -83,7 +84,7 @@ impl App {
             "no scene is applied; apply one with `luopan scene apply PATH`".to_owned()
         } else {
             format!(
-                "several scenes are applied; name one of them with `?scene=`: {}",
+                "several scenes are applied; name one of them with `?scene=` or the header `X-Luopan-Scene`: {}",
                 names.join(", ")
             )
         };

@@ -43,6 +43,10 @@ pub(super) async fn list(
     Asked(asked): Asked<QuarantineQuery>,
 ) -> Result<Json<QuarantinePage>, Refused> {
     let limit = page_limit(asked.limit)?;
+    if let Some(scene) = &asked.scene {
+        // A name that is written wrong must not look like an empty quarantine.
+        app.engine.plan(scene)?;
+    }
     let found = app
         .engine
         .quarantine(asked.scene.as_deref(), asked.after.as_deref(), limit)

@@ -1,5 +1,6 @@
 //! Query parameters with a clear word about what does not fit, and the scene a request names.
 
+use crate::incoming::plain;
 use crate::problem::{Problem, Refused, Result};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::HeaderMap;
@@ -20,9 +21,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
             Ok(Query(asked)) => Ok(Self(asked)),
             Err(rejection) => Err(Refused(Problem::new(
                 "malformed_request",
-                format!("the query is not right: {}", rejection.body_text()),
+                format!("the query is not right: {}", words(&rejection.body_text())),
             ))),
         }
+    }
+}
+
+/// What is wrong with a query, without the parser's own words.
+fn words(said: &str) -> String {
+    let said = said
+        .strip_prefix("Failed to deserialize query string: ")
+        .unwrap_or(said);
+    match said.split_once(": ") {
+        Some((name, fault)) if !name.contains(' ') => format!("`{name}`: {}", plain(fault)),
+        _ => plain(said),
     }
 }
 
@@ -54,6 +66,20 @@ pub(super) fn named<'a>(query: Option<&'a str>, headers: &'a HeaderMap) -> Resul
             format!("the query names scene `{q}` and the header `{h}`; name one"),
         )),
         (q, h) => Ok(q.or(h)),
+    }
+}
+
+/// The scene that the body names, when it does; the query or header must not name another.
+pub(super) fn agreed<'a>(
+    body: Option<&'a str>,
+    beside: Option<&'a str>,
+) -> Result<Option<&'a str>> {
+    match (body, beside) {
+        (Some(b), Some(q)) if b != q => Err(Problem::new(
+            "malformed_request",
+            format!("the body names scene `{b}`, the query or header `{q}`; name one"),
+        )),
+        (b, q) => Ok(b.or(q)),
     }
 }
 

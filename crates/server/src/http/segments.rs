@@ -113,7 +113,7 @@ pub(super) fn page_limit(asked: Option<usize>) -> crate::problem::Result<usize> 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CountRequest {
-    /// Scene; may be left out when only one is applied.
+    /// Scene; may be left out when only one is applied, or when the query (`?scene=`) or the header `X-Luopan-Scene` names it.
     scene: Option<String>,
     /// The rule, in CEL over the scene's tags.
     #[schema(example = "visits_30d >= 2")]
@@ -125,6 +125,7 @@ pub(super) struct CountRequest {
     post,
     path = "/v1/segments/count",
     tag = "segments",
+    params(SceneQuery),
     request_body = CountRequest,
     responses(
         (status = 200, body = RuleCounted),
@@ -133,12 +134,14 @@ pub(super) struct CountRequest {
 )]
 pub(super) async fn count(
     State(app): State<Arc<App>>,
+    Asked(query): Asked<SceneQuery>,
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<RuleCounted>, Refused> {
     let held = body::read(&app, &headers, request).await?;
     let asked: CountRequest = body::json(&headers, &held.bytes)?;
-    let scene = app.scene(query::named(asked.scene.as_deref(), &headers)?)?;
+    let beside = query::named(query.scene.as_deref(), &headers)?;
+    let scene = app.scene(query::agreed(asked.scene.as_deref(), beside)?)?;
     let rule = compiled(&*app.engine.plan(&scene)?, &asked.rule)?;
     Ok(Json(app.engine.count_rule(&scene, &rule).await?.into()))
 }

@@ -2,10 +2,10 @@
 //! before and what went to quarantine. It holds a bounded number of chunks, never a file.
 
 use super::mapped::{Mapped, Mapper};
-use super::rows::{BadRow, Format, Layout, Row, open_rows};
-use super::source::{self, Encoding, ending};
+use super::rows::{BadRow, Format, Layout, open_rows};
+use super::source::{self, Encoding};
 use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK};
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use luopan_engine::Engine;
 use luopan_engine::api::{Incoming, IngestReceipt, Raw, RefusalKind, Unreadable, WAIT_US_MAX};
 use luopan_kernel::event::Origin;
@@ -100,7 +100,8 @@ pub(crate) fn content_hash(path: &Path) -> Result<u128> {
     }
 }
 
-/// Loads one file. `passed` counts towards the second member of [`open_rows`]'s answer, which `begun` is told.
+/// Loads one file. `passed` counts towards the total that `begun` is told. `loaded` counts what was kept, also when the file
+/// is refused in the middle.
 ///
 /// # Errors
 /// The file cannot be read (any further), its header lacks a column of the mapping, or the engine refused.
@@ -109,27 +110,32 @@ pub async fn file(
     path: &Path,
     passed: Arc<AtomicU64>,
     begun: impl FnOnce(u64),
-) -> Result<Loaded> {
+    loaded: &mut Loaded,
+) -> Result<()> {
     let layout = layout(&into.mapping.file);
     let customers = into.mapping.target == Target::Customers;
     let hash = if customers { content_hash(path)? } else { 0 };
-    let (rows, total) = open_rows(path, layout, passed)?;
-    begun(total);
-    let mut mapper: Option<Mapper<'_>> = None;
+    let opened = open_rows(path, layout, passed)?;
+    if let Some(names) = &opened.header {
+        header(path, into.mapping, names)?;
+    }
+    begun(opened.total);
+    let mut mapper = Mapper::new(into.mapping, hash, opened.header.is_none());
     let mut load = Load {
         into,
+        file: path.display().to_string(),
         events: Vec::new(),
         items: Vec::new(),
         bytes: 0,
         waiting: VecDeque::new(),
-        loaded: Loaded::default(),
+        loaded,
     };
-    for row in rows {
+    for row in opened.rows {
         let row = match row {
             Ok(row) => row,
             Err(problem) => {
                 load.finish().await?;
-                return Err(counted(problem, load.loaded));
+                return Err(problem);
             }
         };
         load.loaded.rows += 1;
@@ -140,14 +146,6 @@ pub async fn file(
                 continue;
             }
         };
-        let mapper = match &mut mapper {
-            Some(mapper) => mapper,
-            none => {
-                let loose = is_lines(path, layout.format, &row);
-                header(path, into.mapping, &row, loose)?;
-                none.insert(Mapper::new(into.mapping, hash, loose))
-            }
-        };
         match mapper.row(&row) {
             Ok(Mapped::Skipped) => load.loaded.skipped += 1,
             Ok(Mapped::Event(event)) => load.event(*event).await?,
@@ -155,56 +153,79 @@ pub async fn file(
             Err(bad) => load.bad(*bad).await?,
         }
     }
-    load.finish().await?;
-    Ok(load.loaded)
+    load.finish().await
 }
 
-/// True for lines of JSON, whose rows each name their own columns.
-pub(crate) fn is_lines(path: &Path, format: Format, row: &Row) -> bool {
-    match format {
-        Format::Jsonl => true,
-        Format::Auto => {
-            matches!(ending(path).as_str(), "jsonl" | "ndjson" | "json")
-                || !matches!(ending(path).as_str(), "csv" | "tsv" | "txt" | "parquet")
-                    && row
-                        .values
-                        .iter()
-                        .any(|v| !matches!(v, Raw::Text(_) | Raw::Null))
-        }
-        Format::Csv | Format::Parquet => false,
+/// A bad row of a file: its reason names the file too.
+pub(crate) fn of_file(bad: BadRow, file: &str) -> BadRow {
+    BadRow {
+        reason: format!("{file} {}", bad.reason),
+        ..bad
     }
 }
 
 /// A file whose header lacks a column of the mapping is refused before anything of it is taken.
-pub(crate) fn header(path: &Path, mapping: &Mapping, row: &Row, loose: bool) -> Result<()> {
-    if loose {
+pub(crate) fn header(path: &Path, mapping: &Mapping, names: &[String]) -> Result<()> {
+    if mapping.bind(names).is_ok() {
         return Ok(());
     }
-    match mapping.bind(&row.names) {
-        Ok(_) => Ok(()),
-        Err(faults) => {
-            let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Err(source::unreadable(path, &words.join("; ")))
-        }
+    let wanted = mapping.columns();
+    let among = |names: &[&str]| wanted.iter().filter(|w| names.contains(w)).count();
+    let names: Vec<&str> = (names.iter())
+        .map(|n| n.trim_start_matches('\u{feff}').trim())
+        .collect();
+    let found = among(&names);
+    let delimiter = mapping.file.delimiter;
+    let whole = names.join(&delimiter.to_string());
+    let other = [',', ';', '\t', '|']
+        .into_iter()
+        .filter(|d| *d != delimiter)
+        .map(|d| (among(&whole.split(d).map(str::trim).collect::<Vec<_>>()), d))
+        .max_by_key(|(n, _)| *n)
+        .filter(|(n, _)| *n > found);
+    if let Some((_, other)) = other {
+        let words = format!(
+            "the delimiter looks like `{}`, and the mapping reads `{}`; write `delimiter: \"{}\"` under `file` in the mapping",
+            other.escape_default(),
+            delimiter.escape_default(),
+            other.escape_default()
+        );
+        return Err(source::unreadable(path, &words));
     }
-}
-
-fn counted(problem: Box<Problem>, loaded: Loaded) -> Box<Problem> {
-    problem
-        .with("rows", loaded.rows)
-        .with("accepted", loaded.accepted)
-        .with("duplicate", loaded.duplicate)
-        .with("quarantined", loaded.quarantined)
+    let missing: Vec<String> = (wanted.iter())
+        .filter(|w| !names.contains(w))
+        .map(|w| {
+            let near = luopan_scene::nearest(w, names.iter().copied());
+            near.map_or_else(
+                || format!("`{w}`"),
+                |near| format!("`{w}` (did you mean `{near}`?)"),
+            )
+        })
+        .collect();
+    let there: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    let words = format!(
+        "the header lacks {} of the mapping: {}; it has {}",
+        if missing.len() == 1 {
+            "a column"
+        } else {
+            "columns"
+        },
+        missing.join(", "),
+        there.join(", ")
+    );
+    Err(source::unreadable(path, &words))
 }
 
 /// Rows on their way.
 struct Load<'a> {
     into: Into<'a>,
+    /// The file, as it was named.
+    file: String,
     events: Vec<std::result::Result<Incoming<'static>, Unreadable<'static>>>,
     items: Vec<(String, Vec<(String, Raw<'static>)>)>,
     bytes: usize,
     waiting: VecDeque<IngestReceipt>,
-    loaded: Loaded,
+    loaded: &'a mut Loaded,
 }
 
 impl Load<'_> {
@@ -220,6 +241,7 @@ impl Load<'_> {
     }
 
     async fn bad(&mut self, bad: BadRow) -> Result<()> {
+        let bad = of_file(bad, &self.file);
         self.bytes += bad.raw.len();
         self.events.push(Err(Unreadable {
             raw: Cow::Owned(bad.raw),

@@ -1,5 +1,6 @@
 //! Rows through a scene's mapping: each becomes an event for the engine, a catalogue item, or a bad row with its reason. The
-//! same file again gives the same event ids, so that importing it twice gives duplicates and nothing else.
+//! same row again gives the same event id, also in a file in which other rows were mended, so that importing a file twice
+//! gives duplicates for what was taken.
 
 use super::rows::{BadRow, Row};
 use crate::incoming::cut;
@@ -12,6 +13,7 @@ use luopan_scene::mapping::{Bound, Target};
 use luopan_scene::{MappedRow, Mapping, RowFault};
 use serde_json::json;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a row became.
@@ -34,6 +36,8 @@ pub struct Mapper<'m> {
     bound: Option<(Arc<[String]>, Bound<'m>)>,
     columns: Arc<[String]>,
     loose: bool,
+    /// How often a content came before in this file: two such rows are two events. Eight bytes of a hash and a count a row.
+    repeats: HashMap<u64, u32>,
 }
 
 impl<'m> Mapper<'m> {
@@ -48,6 +52,7 @@ impl<'m> Mapper<'m> {
             bound: None,
             columns,
             loose,
+            repeats: HashMap::new(),
         }
     }
 
@@ -116,11 +121,23 @@ impl<'m> Mapper<'m> {
             .map_err(|fault| bad(fault.to_string()))
     }
 
-    fn shaped(&self, mapped: MappedRow, row: &Row) -> Result<Mapped, String> {
+    /// The id of an event that has none of its own: its content, and a number when that came before in the file. Where the
+    /// row stands is no part of it, so a row keeps its id when those above it are mended.
+    fn named(&mut self, customer: &str, content: String) -> String {
+        let whole = hash128(format!("{customer}/{content}").as_bytes());
+        let before = self.repeats.entry(whole as u64).or_default();
+        *before += 1;
+        match *before {
+            1 => content,
+            n => format!("{content}-{n}"),
+        }
+    }
+
+    fn shaped(&mut self, mapped: MappedRow, row: &Row) -> Result<Mapped, String> {
         Ok(match mapped {
             MappedRow::Skipped => Mapped::Skipped,
             MappedRow::Customer { id, attributes } => {
-                // The same attributes may truly come back after others did, so the file is part of the id.
+                // The same attributes may truly come back after others did, so the file and the row are part of the id.
                 let content = format!("{:032x}/{}/{id}/{attributes:?}", self.file, row.number);
                 let event_id = format!("row-{:032x}", hash128(content.as_bytes()));
                 Mapped::Event(Box::new(event(
@@ -138,10 +155,9 @@ impl<'m> Mapper<'m> {
                 occurred_at,
                 properties,
             } => {
-                // Two rows with the same content are two events: the row's number tells them apart.
                 let event_id = match self.mapping.event_id {
                     Some(_) => event_id,
-                    None => format!("{event_id}-{}", row.number),
+                    None => self.named(&id, event_id),
                 };
                 Mapped::Event(Box::new(event(id, event_id, kind, occurred_at, properties)))
             }
@@ -168,7 +184,7 @@ pub(crate) fn bad(row: &Row, reason: &str) -> Box<BadRow> {
     Box::new(BadRow {
         raw: text(row),
         code: "malformed_row",
-        reason: format!("row {}: {reason}", row.number),
+        reason: format!("{}: {reason}", row.place),
     })
 }
 

@@ -2,6 +2,7 @@
 //! never read whole into memory, and a row that cannot be read goes to quarantine with its number while the rest goes
 //! through.
 
+pub mod lines;
 pub mod load;
 pub mod mapped;
 pub mod rows;

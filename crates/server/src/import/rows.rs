@@ -1,11 +1,13 @@
 //! Rows of a file: named values of one line of CSV, one JSON object, one Parquet row. A row that cannot be read is an answer
 //! of its own with its line number and reason; only a file that cannot be read any further ends with an error.
 
+use super::lines::{Bounded, Lines};
 use super::source::{Encoding, Source, ending, open, unreadable};
 use crate::incoming::{self, Fields, cut};
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use csv::ByteRecord;
 use luopan_engine::api::{EVENT_BYTES_MAX, Raw};
+use parking_lot::Mutex;
 use parquet::file::reader::SerializedFileReader;
 use parquet::record::Field;
 use parquet::record::reader::RowIter;
@@ -17,8 +19,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most columns of a file.
 pub const COLUMNS_MAX: usize = 4096;
-/// Longest row of a CSV file in bytes; a longer one is most often a quote that was never closed.
-pub const ROW_BYTES_MAX: u64 = 8 << 20;
 
 /// How a file's rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,11 +58,31 @@ impl Default for Layout {
     }
 }
 
+/// Where a row stands, as people find it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Line of a text file on which the row begins, from 1; the header and empty lines are counted.
+    Line(u64),
+    /// Row of a Parquet file, from 1.
+    Row(u64),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(n) => write!(f, "line {n}"),
+            Self::Row(n) => write!(f, "row {n}"),
+        }
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Number of the row in the file, from 1; the header is not counted.
     pub number: u64,
+    /// Where it stands.
+    pub place: Place,
     /// Names of the columns; shared by all rows of a CSV or Parquet file.
     pub names: Arc<[String]>,
     /// Values, one a name.
@@ -94,12 +114,30 @@ pub struct BadRow {
 /// The rows of one file.
 pub type Rows = Box<dyn Iterator<Item = Result<std::result::Result<Row, BadRow>>> + Send>;
 
-/// Opens a file and reads its header. `passed` counts the bytes read from disk (rows, for Parquet: see [`open_rows`]'s
-/// second answer, the total to compare with).
+/// A file, opened.
+pub struct Opened {
+    /// Its rows.
+    pub rows: Rows,
+    /// What the bytes (rows, for Parquet) that have passed are to be compared with.
+    pub total: u64,
+    /// Names of the columns; none where each row names its own (lines of JSON).
+    pub header: Option<Arc<[String]>>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened")
+            .field("total", &self.total)
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens a file and reads its header. `passed` counts the bytes read from disk (rows, for Parquet).
 ///
 /// # Errors
 /// The file cannot be opened, has no header, or names a column twice.
-pub fn open_rows(path: &Path, layout: Layout, passed: Arc<AtomicU64>) -> Result<(Rows, u64)> {
+pub fn open_rows(path: &Path, layout: Layout, passed: Arc<AtomicU64>) -> Result<Opened> {
     let total = super::source::size(path)?;
     match open(path, layout.encoding, passed.clone())? {
         Source::Parquet(file) => parquet(path, file, passed),
@@ -117,11 +155,15 @@ pub fn open_rows(path: &Path, layout: Layout, passed: Arc<AtomicU64>) -> Result<
                 }
                 format => format,
             };
-            let rows = match format {
-                Format::Jsonl => jsonl(path, reader, decoded),
+            let (rows, header) = match format {
+                Format::Jsonl => (jsonl(path, reader, decoded), None),
                 _ => separated(path, reader, layout, decoded)?,
             };
-            Ok((rows, total))
+            Ok(Opened {
+                rows,
+                total,
+                header,
+            })
         }
     }
 }
@@ -130,6 +172,12 @@ fn told_by(path: &Path, reader: &mut dyn BufRead) -> Result<Format> {
     match ending(path).as_str() {
         "csv" | "tsv" | "txt" => return Ok(Format::Csv),
         "jsonl" | "ndjson" | "json" => return Ok(Format::Jsonl),
+        "parquet" => {
+            return Err(unreadable(
+                path,
+                &"this is no Parquet file, whatever its name says: it does not begin with PAR1; copy it again, or name it after what it is",
+            ));
+        }
         _ => {}
     }
     let head = reader.fill_buf().map_err(|e| unreadable(path, &e))?;
@@ -141,7 +189,7 @@ fn told_by(path: &Path, reader: &mut dyn BufRead) -> Result<Format> {
 }
 
 /// Where text of another encoding could not be turned into UTF-8.
-fn torn(text: &str, decoded: Option<&'static str>, at: &str) -> Option<BadRow> {
+fn torn(text: &str, decoded: Option<&'static str>, at: Place) -> Option<BadRow> {
     let from = decoded?;
     text.contains('\u{fffd}').then(|| BadRow {
         raw: cut(text, EVENT_BYTES_MAX).to_owned(),
@@ -161,48 +209,29 @@ fn not_utf8(bytes: &[u8], at: &str, fault: std::str::Utf8Error) -> BadRow {
     }
 }
 
-/// Refuses to read on when a row grows past [`ROW_BYTES_MAX`].
-struct Bounded<R> {
-    inner: R,
-    since_row: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        if self.since_row.fetch_add(n as u64, Ordering::Relaxed) > ROW_BYTES_MAX {
-            return Err(io::Error::other(format!(
-                "a row is longer than {ROW_BYTES_MAX} bytes; is a quote left open, or is `quote` or `delimiter` of the mapping not right?"
-            )));
-        }
-        Ok(n)
-    }
-}
-
 fn separated(
     path: &Path,
     reader: Box<dyn BufRead + Send>,
     layout: Layout,
     decoded: Option<&'static str>,
-) -> Result<Rows> {
+) -> Result<(Rows, Option<Arc<[String]>>)> {
     let since_row = Arc::new(AtomicU64::new(0));
+    let lines = Arc::new(Mutex::new(Lines::default()));
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(layout.delimiter)
         .quote(layout.quote)
         .flexible(true)
-        .from_reader(Bounded {
-            inner: reader,
-            since_row: since_row.clone(),
-        });
+        .from_reader(Bounded::new(reader, since_row.clone(), lines.clone()));
     let header = reader
         .byte_headers()
         .map_err(|e| unreadable(path, &e))?
         .clone();
     let names = names(path, &header)?;
+    let named = names.clone();
     let path = path.to_owned();
     let mut number = 0;
     let mut ended = false;
-    Ok(Box::new(std::iter::from_fn(move || {
+    let rows = std::iter::from_fn(move || {
         if ended {
             return None;
         }
@@ -213,18 +242,20 @@ fn separated(
             Ok(false) => None,
             Ok(true) => {
                 number += 1;
-                Some(Ok(cells(&record, number, &names, layout, decoded)))
+                let line = lines.lock().of(&record);
+                Some(Ok(cells(&record, (number, line), &names, layout, decoded)))
             }
             Err(error) => {
                 ended = true;
-                let line = reader.position().line();
+                let line = lines.lock().of(&record);
                 Some(Err(unreadable(
                     &path,
                     &format!("line {line}: {error}; {number} rows were read"),
                 )))
             }
         }
-    })))
+    });
+    Ok((Box::new(rows), Some(named)))
 }
 
 fn names(path: &Path, header: &ByteRecord) -> Result<Arc<[String]>> {
@@ -262,13 +293,13 @@ fn names(path: &Path, header: &ByteRecord) -> Result<Arc<[String]>> {
 
 fn cells(
     record: &ByteRecord,
-    number: u64,
+    (number, line): (u64, u64),
     names: &Arc<[String]>,
     layout: Layout,
     decoded: Option<&'static str>,
 ) -> std::result::Result<Row, BadRow> {
-    let line = record.position().map_or(0, csv::Position::line);
-    let at = format!("line {line}");
+    let place = Place::Line(line);
+    let at = || place.to_string();
     let joined = || {
         let cells: Vec<Cow<'_, str>> = record.iter().map(String::from_utf8_lossy).collect();
         cut(
@@ -282,7 +313,7 @@ fn cells(
             raw: joined(),
             code: "ragged_row",
             reason: format!(
-                "{at} has {} cells, the header has {}; mend the row, or look for an unquoted `{}`",
+                "{place} has {} cells, the header has {}; mend the row, or look for an unquoted `{}`",
                 record.len(),
                 names.len(),
                 char::from(layout.delimiter).escape_default()
@@ -293,9 +324,9 @@ fn cells(
     for cell in record {
         let text = std::str::from_utf8(cell).map_err(|fault| BadRow {
             raw: joined(),
-            ..not_utf8(cell, &at, fault)
+            ..not_utf8(cell, &at(), fault)
         })?;
-        if let Some(bad) = torn(text, decoded, &at) {
+        if let Some(bad) = torn(text, decoded, place) {
             return Err(BadRow {
                 raw: joined(),
                 ..bad
@@ -309,6 +340,7 @@ fn cells(
     }
     Ok(Row {
         number,
+        place,
         names: names.clone(),
         values,
     })
@@ -335,7 +367,7 @@ fn jsonl(path: &Path, mut reader: Box<dyn BufRead + Send>, decoded: Option<&'sta
                     )));
                 }
             };
-            let at = format!("line {line}");
+            let at = Place::Line(line);
             if long {
                 number += 1;
                 if let Err(e) = skip_line(reader.as_mut()) {
@@ -354,7 +386,7 @@ fn jsonl(path: &Path, mut reader: Box<dyn BufRead + Send>, decoded: Option<&'sta
                 continue;
             }
             number += 1;
-            return Some(Ok(object(bytes, number, &at, &mut names, decoded)));
+            return Some(Ok(object(bytes, number, at, &mut names, decoded)));
         }
     }))
 }
@@ -379,12 +411,13 @@ fn skip_line(reader: &mut dyn BufRead) -> io::Result<()> {
 fn object(
     bytes: &[u8],
     number: u64,
-    at: &str,
+    place: Place,
     names: &mut Arc<[String]>,
     decoded: Option<&'static str>,
 ) -> std::result::Result<Row, BadRow> {
-    let text = std::str::from_utf8(bytes).map_err(|fault| not_utf8(bytes, at, fault))?;
-    if let Some(bad) = torn(text, decoded, at) {
+    let text =
+        std::str::from_utf8(bytes).map_err(|fault| not_utf8(bytes, &place.to_string(), fault))?;
+    if let Some(bad) = torn(text, decoded, place) {
         return Err(bad);
     }
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|e| BadRow {
@@ -394,7 +427,7 @@ fn object(
         } else {
             "malformed_json"
         },
-        reason: format!("{at}: {e}"),
+        reason: format!("{place}: {}", incoming::said(&e, text)),
     })?;
     // Most files give every object the same keys in the same order, so the list of names is made once.
     if names.len() != fields.0.len() || names.iter().zip(&fields.0).any(|(n, (f, _))| n != f) {
@@ -406,6 +439,7 @@ fn object(
     }
     Ok(Row {
         number,
+        place,
         names: names.clone(),
         values: fields
             .0
@@ -415,11 +449,20 @@ fn object(
     })
 }
 
-fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<(Rows, u64)> {
+fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<Opened> {
     use parquet::file::reader::FileReader;
-    let fault = |e: parquet::errors::ParquetError| unreadable(path, &e);
-    let reader = SerializedFileReader::new(file).map_err(fault)?;
-    let total = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let reader = SerializedFileReader::new(file).map_err(|e| {
+        tracing::debug!(error = %e, "a Parquet file cannot be opened");
+        unreadable(
+            path,
+            &"this Parquet file is cut off or damaged: the table of contents at its end cannot be read; copy it again",
+        )
+    })?;
+    let metadata = reader.metadata().file_metadata();
+    let total = u64::try_from(metadata.num_rows()).unwrap_or(0);
+    let header: Arc<[String]> = (metadata.schema().get_fields().iter())
+        .map(|field| field.name().to_owned())
+        .collect();
     let mut rows = RowIter::from_file_into(Box::new(reader));
     let path: PathBuf = path.to_owned();
     let mut number = 0;
@@ -427,7 +470,13 @@ fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<(
     let rows = std::iter::from_fn(move || {
         let row = match rows.next()? {
             Ok(row) => row,
-            Err(e) => return Some(Err(unreadable(&path, &format!("row {}: {e}", number + 1)))),
+            Err(e) => {
+                let words = format!(
+                    "row {}: what stands here is damaged, or written in a way that is not read ({e}); copy the file again; {number} rows were read",
+                    number + 1
+                );
+                return Some(Err(unreadable(&path, &words)));
+            }
         };
         number += 1;
         passed.store(number, Ordering::Relaxed);
@@ -440,11 +489,16 @@ fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<(
             .collect();
         Some(Ok(Ok(Row {
             number,
+            place: Place::Row(number),
             names: names.clone(),
             values,
         })))
     });
-    Ok((Box::new(rows), total))
+    Ok(Opened {
+        rows: Box::new(rows),
+        total,
+        header: Some(header),
+    })
 }
 
 /// A Parquet value: exact types stay what they are; dates, times and decimals become the text that people write for them.
@@ -488,12 +542,6 @@ fn text_of(field: &Field) -> String {
     }
 }
 
-/// The problem of a file of which some rows could be read and the rest not.
-#[must_use]
-pub fn stopped(problem: Box<Problem>, accepted: u64) -> Box<Problem> {
-    problem.with("accepted", accepted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -506,8 +554,8 @@ mod tests {
             .unwrap()
             .write_all(bytes)
             .unwrap();
-        let (rows, _) = open_rows(&path, layout, Arc::default()).unwrap();
-        rows.map(Result::unwrap).collect()
+        let opened = open_rows(&path, layout, Arc::default()).unwrap();
+        opened.rows.map(Result::unwrap).collect()
     }
 
     fn text(s: &str) -> Raw<'static> {
@@ -537,6 +585,48 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_a_row_is_the_one_an_editor_shows() {
+        let text = "\nid,city\n1,x\n\n\n2\n3,\"a\nb\n\",c\n\n4\n";
+        for bytes in [
+            text.to_owned(),
+            text.replace('\n', "\r\n"),
+            text.replace('\n', "\r"),
+        ] {
+            let rows = read("a.csv", bytes.as_bytes(), Layout::default());
+            assert_eq!(rows[0].as_ref().unwrap().place, Place::Line(3), "{bytes:?}");
+            for (row, line) in [(1, "line 6 "), (2, "line 7 "), (3, "line 11 ")] {
+                let reason = &rows[row].as_ref().unwrap_err().reason;
+                assert!(reason.starts_with(line), "{bytes:?}: {reason}");
+            }
+        }
+        let long: String = (0..50_000).map(|i| format!("{i},x\r\n\r\n")).collect();
+        let rows = read(
+            "a.csv",
+            format!("id,city\r\n{long}").as_bytes(),
+            Layout::default(),
+        );
+        assert_eq!(rows[49_999].as_ref().unwrap().place, Place::Line(100_000));
+    }
+
+    #[test]
+    fn what_is_no_parquet_file_or_half_of_one_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |bytes: &[u8]| {
+            let path = folder.path().join("a.parquet");
+            std::fs::write(&path, bytes).unwrap();
+            open_rows(&path, Layout::default(), Arc::default())
+                .unwrap_err()
+                .detail
+        };
+        assert!(refused(b"junk, not columns\n1,2\n").contains("no Parquet file"));
+        let half = refused(b"PAR1 and then some...");
+        assert!(
+            half.contains("copy it again") && !half.contains("EOF"),
+            "{half}"
+        );
+    }
+
+    #[test]
     fn utf8_is_held_to_when_it_is_said() {
         let layout = Layout {
             encoding: Encoding::Utf8,
@@ -553,8 +643,8 @@ mod tests {
         let path = folder.path().join("a.csv");
         let text = format!("id,city\n1,x\n2,\"open\n{}", "3,y\n".repeat(3 << 20));
         std::fs::write(&path, text).unwrap();
-        let (rows, _) = open_rows(&path, Layout::default(), Arc::default()).unwrap();
-        let all: Vec<_> = rows.collect();
+        let opened = open_rows(&path, Layout::default(), Arc::default()).unwrap();
+        let all: Vec<_> = opened.rows.collect();
         assert_eq!(all.len(), 2);
         assert!(all[1].as_ref().unwrap_err().detail.contains("quote"));
     }

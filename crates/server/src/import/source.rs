@@ -70,8 +70,27 @@ impl<R: Read> Read for Counted<R> {
 
 /// Words for a file that cannot be read.
 pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Box<Problem> {
-    Problem::new("file_unreadable", format!("{}: {error}", path.display()))
+    let mut words = error.to_string();
+    // What the unpacker says, in words that say what to do.
+    for (said, plain) in UNPACKER {
+        words = words.replace(said, plain);
+    }
+    Problem::new("file_unreadable", format!("{}: {words}", path.display()))
 }
+
+const UNPACKER: [(&str, &str); 6] = [
+    ("incomplete deflate stream", CUT_OFF),
+    ("unexpected end of file", CUT_OFF),
+    ("failed to fill whole buffer", CUT_OFF),
+    ("corrupt deflate stream", DAMAGED),
+    ("deflate decompression error", DAMAGED),
+    (
+        "corrupt gzip stream does not have a matching checksum",
+        DAMAGED,
+    ),
+];
+const CUT_OFF: &str = "the file is cut off before its end; copy it again";
+const DAMAGED: &str = "what is packed in the file is damaged; copy it again";
 
 /// Size of the file on disk in bytes.
 ///

@@ -84,7 +84,7 @@ async fn wrong_shapes_and_types() {
             "malformed_event",
             "string",
         ),
-        (r#"["id"]"#, "malformed_event", ""),
+        (r#"["id"]"#, "malformed_event", "an event is an object"),
         (
             r#"{"id":"1","customer":"a","type":"visit","when":1}"#,
             "malformed_event",
@@ -138,8 +138,19 @@ async fn wrong_shapes_and_types() {
         (
             r#"{"id":"1","customer":"a","type":"purchase","properties":{"amount":12.5}}"#,
             "wrong_type",
-            "minor units",
+            "write 1250 (minor units of CNY)",
         ),
+        (
+            r#"{"id":"1","customer":"a","type":"purchase","properties":{"amount":"12.50"}}"#,
+            "wrong_type",
+            "write 1250 (minor units of CNY)",
+        ),
+        (
+            r#"{"id":"1","customer":"a","type":"purchase","properties":{"amount":"1250"}}"#,
+            "wrong_type",
+            "an integer of minor units of CNY",
+        ),
+        (r#"["1","a","visit"]"#, "malformed_event", "found an array"),
         (
             r#"{"id":"","customer":"a","type":"visit"}"#,
             "bad_identifier",
@@ -227,6 +238,29 @@ async fn clocks_years_off() {
         let bad =
             json!({"id": "1", "customer": "a", "type": "visit", "occurred_at": at}).to_string();
         assert_eq!(quarantined(&server, bad.as_bytes()).await.0, code, "{at}");
+    }
+    for (at, words) in [
+        (
+            json!(luopan_server::env::now().0 / 1_000),
+            "looks like milliseconds",
+        ),
+        (
+            json!(luopan_server::env::now().0 / 1_000_000),
+            "looks like seconds",
+        ),
+        (
+            json!("2099-01-01T00:00:00Z"),
+            "years ahead of the clock, at most 5 minutes",
+        ),
+        (
+            json!("9999-12-31T23:59:59Z"),
+            "outside the times that are kept",
+        ),
+    ] {
+        let bad =
+            json!({"id": "1", "customer": "a", "type": "visit", "occurred_at": at}).to_string();
+        let (_, reason) = quarantined(&server, bad.as_bytes()).await;
+        assert!(reason.contains(words), "{reason}");
     }
     let history =
         json!({"id": "h", "customer": "a", "type": "visit", "occurred_at": "1999-01-01T00:00:00Z"});
@@ -337,6 +371,23 @@ async fn bodies_that_are_too_large_or_not_what_they_say() {
         .ask(encoded("gzip", GOOD.into()))
         .await
         .refused(400, "body_not_gzip");
+    let other = "application/json; charset=gb18030";
+    assert!(
+        server
+            .send("POST", "/v1/events", other, GOOD)
+            .await
+            .refused(415, "unsupported_media_type")
+            .contains("charset `gb18030`")
+    );
+    server
+        .send(
+            "POST",
+            "/v1/events",
+            "application/json; charset=\"UTF-8\"",
+            GOOD,
+        )
+        .await
+        .ok();
     server
         .ask(encoded("zstd", GOOD.into()))
         .await
@@ -474,10 +525,13 @@ async fn decisions_that_are_not_asked_for_rightly() {
         .get("/v1/decisions/0192abcd-0506-7708-890a-0b0c0d0e0fff/explain")
         .await
         .refused(404, "unknown_decision");
-    server
-        .get("/v1/segments/none/members")
-        .await
-        .refused(404, "unknown_segment");
+    assert!(
+        server
+            .get("/v1/segments/visitor/members")
+            .await
+            .refused(404, "unknown_segment")
+            .contains("`visitors`")
+    );
     server
         .get("/v1/segments/visitors/members?limit=0")
         .await
@@ -490,4 +544,91 @@ async fn decisions_that_are_not_asked_for_rightly() {
         .get("/v1/quarantine?after=x")
         .await
         .refused(422, "bad_id");
+}
+
+#[tokio::test]
+async fn wrong_requests_are_answered_in_words() {
+    let server = Server::start().await;
+    let posted = async |path: &str, body: &str| {
+        server
+            .send("POST", path, "application/json", body.to_owned())
+            .await
+    };
+    let cases = [
+        (
+            "/v1/decisions",
+            "",
+            400,
+            "malformed_json",
+            "the body is empty",
+        ),
+        (
+            "/v1/events",
+            " \n",
+            400,
+            "malformed_json",
+            "the body is empty",
+        ),
+        (
+            "/v1/decisions",
+            "[]",
+            422,
+            "malformed_request",
+            r#"{"requests":[...]}"#,
+        ),
+        (
+            "/v1/segments/count",
+            r#"["shop","true"]"#,
+            422,
+            "malformed_request",
+            "found an array",
+        ),
+        (
+            "/v1/decisions",
+            r#"{"policy":"slate","customer":"a","slots":-1}"#,
+            422,
+            "malformed_request",
+            "`slots`: found integer `-1`, expected a whole number of 0 or more",
+        ),
+        (
+            "/v1/decisions",
+            r#"{"requests":[{"policy":"best","customer":"a"},{"policy":7,"customer":"a"}]}"#,
+            422,
+            "malformed_request",
+            "`requests[1].policy`: found integer `7`, expected text",
+        ),
+        (
+            "/v1/events?wait_ms=abc",
+            GOOD,
+            422,
+            "malformed_request",
+            "`wait_ms`: write a whole number",
+        ),
+        (
+            "/v1/events?wait_ms=99999999",
+            GOOD,
+            422,
+            "malformed_request",
+            "at most 30000 are waited",
+        ),
+    ];
+    for (path, body, status, code, words) in cases {
+        let detail = posted(path, body).await.refused(status, code);
+        assert!(detail.contains(words), "{path} {body}: {detail}");
+        for leaked in ["EOF", "u32", "deserialize", "invalid digit"] {
+            assert!(!detail.contains(leaked), "{path} {body}: {detail}");
+        }
+    }
+    posted("/v1/events", &format!("\u{feff}{GOOD}")).await.ok();
+    posted(
+        "/v1/decisions",
+        "\u{feff}{\"policy\":\"best\",\"customer\":\"a\"}",
+    )
+    .await
+    .ok();
+    let array = posted("/v1/events", &format!("[{GOOD},{GOOD},{{\"id\":5}}]"))
+        .await
+        .ok();
+    let reason = array["outcomes"][2]["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("element 2 (from 0): "), "{reason}");
 }

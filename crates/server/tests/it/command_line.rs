@@ -25,7 +25,7 @@ impl From<Output> for Run {
     }
 }
 
-fn program(data: &Path, words: &[&str]) -> Command {
+pub(crate) fn program(data: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_luopan"));
     command
         .env_remove("LUOPAN_LOG")
@@ -316,7 +316,7 @@ impl Served {
         );
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");
         let mut line = String::new();
@@ -329,6 +329,16 @@ impl Served {
             url: said["listening"].as_str().expect("an address").to_owned(),
             key: said["api_key"].as_str().map(str::to_owned),
         }
+    }
+
+    /// Ends the server; answers what it warned of.
+    fn warnings(mut self) -> String {
+        let _ = self.child.kill();
+        let mut said = String::new();
+        let mut err = self.child.stderr.take().expect("its errors");
+        err.read_to_string(&mut said).expect("text");
+        let warnings = said.lines().filter(|l| l.contains("WARN"));
+        warnings.collect::<Vec<_>>().join("\n")
     }
 
     /// One request over a socket; answers the whole response.
@@ -378,6 +388,19 @@ fn a_server_holds_its_folder_and_ends_cleanly_when_told() {
 
     let busy = luopan(data.path(), &["profile", "a", "--scene", "shop"]);
     assert!(busy.refused().contains("in use"), "{}", busy.err);
+    assert!(busy.err.contains("`GET /v1/customers/ID"), "{}", busy.err);
+    for words in [
+        &["verify"][..],
+        &["key", "create", "other"],
+        &["scene", "apply", &shop().display().to_string()],
+    ] {
+        let busy = luopan(data.path(), words);
+        assert!(
+            busy.refused().contains("stop it, give this command again"),
+            "{}",
+            busy.err
+        );
+    }
     let busy = luopan(data.path(), &["verify", "--format", "json"]);
     let problem: Value = serde_json::from_str(&busy.err).expect("a problem document");
     assert_eq!(problem["code"], "data_in_use");
@@ -392,4 +415,179 @@ fn a_server_holds_its_folder_and_ends_cleanly_when_told() {
     let again = Served::start(data.path());
     assert_eq!(again.key, None, "the key is shown once");
     assert!(again.ask(&request).contains("\"duplicates\":1"));
+}
+
+#[test]
+fn a_key_is_not_made_twice_and_a_lost_one_is_told_at_the_start() {
+    let data = applied();
+    let keys = || {
+        let listed = luopan(data.path(), &["key", "list", "--format", "json"]).json();
+        let names = listed["keys"].as_array().expect("keys").clone();
+        names
+            .iter()
+            .map(|k| k["name"].as_str().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys(), [""; 0]);
+    let first = Served::start(data.path());
+    let key = first.key.clone().expect("the first key");
+    drop(first);
+    let refused = luopan(data.path(), &["key", "create", "first"]);
+    assert!(
+        refused.refused().contains("luopan key remove first"),
+        "{}",
+        refused.err
+    );
+    luopan(data.path(), &["key", "create", "app"]).ok();
+    assert_eq!(keys(), ["app", "first"]);
+    let again = Served::start(data.path());
+    let list = format!(
+        "GET /v1/scenes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+    );
+    assert!(
+        again.ask(&list).starts_with("HTTP/1.1 200 "),
+        "the first key still opens"
+    );
+    assert_eq!(again.warnings(), "");
+
+    luopan(data.path(), &["key", "remove", "first"]).ok();
+    let unknown = luopan(data.path(), &["key", "remove", "first"]);
+    assert!(
+        unknown.refused().contains("there are app"),
+        "{}",
+        unknown.err
+    );
+    let removed = Served::start(data.path());
+    assert!(removed.ask(&list).starts_with("HTTP/1.1 401 "));
+    assert!(removed.warnings().contains("opens nothing any more"));
+    std::fs::remove_file(data.path().join("api-key")).expect("removed");
+    let missing = Served::start(data.path());
+    assert!(missing.warnings().contains("no key can be read from"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    let data = applied();
+    let list = ["scene", "list"];
+    let file = data.path().join("file");
+    std::fs::write(&file, "x").expect("a file");
+    let refused = luopan(&file, &list);
+    assert!(
+        refused.refused().contains("this is a file; name a folder"),
+        "{}",
+        refused.err
+    );
+
+    let format = data.path().join("FORMAT");
+    let kept = std::fs::read(&format).expect("FORMAT");
+    std::fs::write(&format, "").expect("a file");
+    let refused = luopan(data.path(), &list);
+    let words = refused.refused();
+    assert!(
+        words.contains(&format.display().to_string())
+            && words.contains("backup")
+            && !words.contains("EOF"),
+        "{words}"
+    );
+    std::fs::write(&format, kept).expect("a file");
+    luopan(data.path(), &list).ok();
+
+    let lock = data.path().join("lock");
+    std::fs::remove_file(&lock).expect("removed");
+    std::fs::create_dir(&lock).expect("a folder");
+    let refused = luopan(data.path(), &list);
+    let words = refused.refused();
+    assert!(
+        words.contains(&lock.display().to_string())
+            && words.contains("run it as the folder's owner"),
+        "{words}"
+    );
+}
+
+#[test]
+fn profiles_are_shown_with_their_units_and_sizes_are_as_of_now() {
+    let data = tempfile::tempdir().expect("a folder");
+    let pack = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(shop().join("scene.yaml")).expect("the pack");
+    let text = text
+        .replace(
+            "  purchases: {",
+            "  since_purchase: {event: purchase, aggregate: recency}\n  lately: {event: purchase, aggregate: count, window: 3s}\n  purchases: {",
+        )
+        .replace("  buyers: purchases > 0", "  buyers: purchases > 0\n  hot: lately > 0");
+    std::fs::write(pack.path().join("scene.yaml"), text).expect("a pack");
+    luopan(
+        data.path(),
+        &["scene", "apply", &pack.path().display().to_string()],
+    )
+    .ok();
+    let mapping = shop().join("mappings/purchases.yaml").display().to_string();
+    let file = data.path().join("purchases.csv");
+    std::fs::write(&file, "customer,amount,at\na,1250,\n").expect("a file");
+    let file = file.display().to_string();
+    luopan(
+        data.path(),
+        &[
+            "import",
+            "--scene",
+            "shop",
+            "--into",
+            "events",
+            "--mapping",
+            &mapping,
+            &file,
+        ],
+    )
+    .ok();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let listed = luopan(
+        data.path(),
+        &["segment", "list", "--scene", "shop", "--format", "json"],
+    )
+    .json();
+    let members = |name: &str| {
+        let segments = listed["segments"].as_array().expect("segments");
+        let found = segments.iter().find(|s| s["name"] == name);
+        found.expect("the segment")["members"].as_u64()
+    };
+    assert_eq!(
+        (members("buyers"), members("hot")),
+        (Some(1), Some(0)),
+        "{listed}"
+    );
+    let profile = luopan(data.path(), &["profile", "a", "--scene", "shop"]);
+    let shown = |name: &str| {
+        let line = profile
+            .ok()
+            .lines()
+            .find(|l| l.starts_with(name))
+            .expect("a tag");
+        line[name.len()..].trim().to_owned()
+    };
+    assert_eq!(shown("spent_30d"), "12.50 CNY");
+    assert_eq!(shown("spent_before"), "unknown");
+    let since = shown("since_purchase");
+    assert!(since.ends_with('s') && since.len() <= 4, "{since}");
+}
+
+#[test]
+fn no_positions_are_not_a_decision() {
+    let data = applied();
+    let words = [
+        "decide",
+        "--scene",
+        "shop",
+        "--policy",
+        "slate",
+        "--customer",
+        "a",
+        "--slots",
+        "0",
+    ];
+    let refused = luopan(data.path(), &words);
+    assert!(
+        refused.refused().contains("`slots` is 0; write 1 or more"),
+        "{}",
+        refused.err
+    );
 }

@@ -89,9 +89,13 @@ async fn a_decision_waits_for_the_events_it_must_have_seen() {
     let body = json!({"policy": "best", "customer": "a", "at_least": position, "wait_ms": 10_000});
     server.post("/v1/decisions", &body).await.ok();
     let far = json!({"policy": "best", "customer": "a", "at_least": "3:1000000", "wait_ms": 10});
-    let refused = server.post("/v1/decisions", &far).await;
-    refused.refused(503, "not_yet");
-    assert_eq!(refused.headers["retry-after"], "1");
+    for at_least in ["3:1000000", "999:1", ""] {
+        let mut far = far.clone();
+        far["at_least"] = json!(at_least);
+        let refused = server.post("/v1/decisions", &far).await;
+        let detail = refused.refused(422, "malformed_request");
+        assert!(detail.contains("`at_least`"), "{detail}");
+    }
 }
 
 #[tokio::test]
@@ -121,7 +125,22 @@ async fn many_requests_are_answered_one_by_one() {
         Some(2)
     );
     assert_eq!(answers[3]["problem"]["code"], "malformed_request");
-    assert_eq!(answers[4]["problem"]["code"], "not_yet");
+    assert_eq!(answers[4]["problem"]["code"], "malformed_request");
+    let none = json!({"policy": "slate", "customer": "b", "slots": 0});
+    assert!(
+        server
+            .post("/v1/decisions", &none)
+            .await
+            .refused(422, "malformed_request")
+            .contains("`slots` is 0")
+    );
+    let more = json!({"policy": "slate", "customer": "b", "slots": 9});
+    let more = server.post("/v1/decisions", &more).await.ok();
+    assert_eq!(
+        more["choices"].as_array().map(Vec::len),
+        Some(2),
+        "cut to the policy's"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -155,6 +155,31 @@ async fn the_scene_is_named_by_query_header_or_not_at_all() {
             .refused(404, "unknown_scene")
             .contains("shop")
     );
+    server
+        .apply(&crate::pages::root().join("scenes/fund"))
+        .await;
+    for (path, body) in [
+        ("/v1/decisions", json!({"policy": "best", "customer": "a"})),
+        ("/v1/segments/count", json!({"rule": "purchases >= 0"})),
+    ] {
+        let detail = server.post(path, &body).await.refused(422, "scene_wanted");
+        assert!(detail.contains("?scene="), "{detail}");
+        server.post(&format!("{path}?scene=shop"), &body).await.ok();
+        let mut named = body.clone();
+        named["scene"] = json!("shop");
+        server
+            .post(&format!("{path}?scene=shop"), &named)
+            .await
+            .ok();
+        let detail = server
+            .post(&format!("{path}?scene=fund"), &named)
+            .await
+            .refused(422, "malformed_request");
+        assert!(
+            detail.contains("`shop`") && detail.contains("name one"),
+            "{detail}"
+        );
+    }
     let empty = Server::empty().await;
     assert!(
         empty
@@ -212,6 +237,10 @@ async fn quarantine_is_listed_and_tried_again_when_the_scene_is_mended() {
         .as_str()
         .expect("an id")
         .to_owned();
+    server
+        .get("/v1/quarantine?scene=shopp")
+        .await
+        .refused(404, "unknown_scene");
     let listed = server.get("/v1/quarantine?scene=shop").await.ok();
     assert_eq!(listed["inputs"][0]["id"], id.as_str());
     assert_eq!(listed["inputs"][0]["raw"], lost.to_string());

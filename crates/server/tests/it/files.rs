@@ -76,11 +76,20 @@ fn ragged_and_torn_rows_stand_aside_and_the_rest_goes_through() {
     assert!(
         reasons[0]
             .1
-            .starts_with("line 3 has 2 cells, the header has 4"),
+            .ends_with("customers.csv line 3 has 2 cells, the header has 4; mend the row, or look for an unquoted `,`"),
         "{}",
         reasons[0].1
     );
-    assert!(reasons[1].1.starts_with("line 5 "), "{}", reasons[1].1);
+    assert!(
+        reasons[1].1.contains("customers.csv line 5 "),
+        "{}",
+        reasons[1].1
+    );
+    assert!(
+        reasons[2].1.contains("customers.csv line 6: "),
+        "{}",
+        reasons[2].1
+    );
     assert!(
         reasons[2].1.contains("`vip`") && reasons[2].1.contains("perhaps"),
         "{}",
@@ -111,7 +120,7 @@ fn files_in_gb18030_are_told_by_themselves() {
 }
 
 #[test]
-fn events_are_named_by_their_row_or_by_a_column() {
+fn events_are_named_by_their_content_or_by_a_column() {
     let data = applied();
     let file = data.path().join("purchases.csv");
     // Two rows with the same content are two purchases.
@@ -130,6 +139,19 @@ fn events_are_named_by_their_row_or_by_a_column() {
     );
     assert_eq!(tags(data.path(), "a")["purchases"], 2);
 
+    // Mended: a row above the others, another one behind them, and a third purchase with the content of two.
+    std::fs::write(
+        &file,
+        "customer,amount,at\nc,1,\na,100,2026-01-05T09:00:00Z\nb,7,\na,100,2026-01-05T09:00:00Z\na,100,2026-01-05T09:00:00Z\nb,8,\n",
+    )
+    .expect("a file");
+    assert_eq!(
+        import(data.path(), "events", "purchases", &[&file]),
+        counts(6, 3, 3, 0)
+    );
+    assert_eq!(tags(data.path(), "a")["purchases"], 3);
+    assert_eq!(tags(data.path(), "b")["purchases"], 2);
+
     let lines = data.path().join("purchases.jsonl");
     let text = "{\"customer\":\"c\",\"number\":\"n1\",\"amount\":5}\n{\"customer\":\"c\",\"number\":\"n1\",\"amount\":5}\nnot json\n{\"customer\":\"c\",\"number\":\"n2\"}\n{\"number\":\"n3\",\"customer\":\"c\",\"amount\":\"6\",\"more\":[1]}\n";
     std::fs::write(&lines, text).expect("a file");
@@ -137,7 +159,7 @@ fn events_are_named_by_their_row_or_by_a_column() {
         import(data.path(), "events", "purchases_with_ids", &[&lines]),
         counts(5, 2, 1, 2)
     );
-    assert_eq!(tags(data.path(), "c")["purchases"], 2);
+    assert_eq!(tags(data.path(), "c")["purchases"], 3);
     let reasons = reasons(data.path());
     assert_eq!(reasons[0].0, "malformed_json");
     assert!(reasons[1].1.contains("amount"), "{}", reasons[1].1);
@@ -236,6 +258,12 @@ fn what_cannot_be_imported_is_said_before_anything_is_taken() {
     assert!(refused("events", "purchases", &file).contains("a.csv"));
     std::fs::write(&file, "customr,amount,at\na,1,\n").expect("a file");
     assert!(refused("events", "purchases", &file).contains("did you mean `customr`"));
+    std::fs::write(&file, "other;names\n").expect("a file");
+    assert!(refused("events", "purchases", &file).contains(
+        "lacks columns of the mapping: `amount`, `at`, `customer`; it has `other;names`"
+    ));
+    std::fs::write(&file, "customer;amount;at\n").expect("a file");
+    assert!(refused("events", "purchases", &file).contains("the delimiter looks like `;`"));
     assert!(refused("customers", "purchases", &file).contains("--into events"));
     assert!(refused("events", "purchase", &file).contains("purchases"));
     std::fs::write(&file, "").expect("a file");
@@ -251,4 +279,70 @@ fn what_cannot_be_imported_is_said_before_anything_is_taken() {
     .expect("a file");
     assert!(refused("events", &mapping.display().to_string(), &file).contains("`purchase`"));
     assert_eq!(reasons(data.path()), []);
+}
+
+#[test]
+fn what_was_kept_is_counted_over_all_files_also_when_a_later_one_fails() {
+    let data = applied();
+    let whole = data.path().join("whole.csv");
+    std::fs::write(&whole, "customer,amount,at\r\na,1,\r\n\r\nb,x,\r\n").expect("a file");
+    let cut = data.path().join("cut.csv.gz");
+    let rows: String = (0..20_000_u64)
+        .map(|i| format!("c{},{},\n", i * 7919 % 10_007, i * i))
+        .collect();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed
+        .write_all(format!("customer,amount,at\n{rows}").as_bytes())
+        .expect("packing");
+    let packed = packed.finish().expect("packed");
+    std::fs::write(&cut, &packed[..packed.len() / 2]).expect("a file");
+    let run = |format: &str, files: &[&Path]| {
+        let mut words = vec![
+            "import",
+            "--scene",
+            "shop",
+            "--into",
+            "events",
+            "--mapping",
+            "purchases",
+            "--format",
+            format,
+        ];
+        let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+        words.extend(files.iter().map(String::as_str));
+        luopan(data.path(), &words)
+    };
+    let text = run("text", &[&whole, &cut]);
+    let words = text.refused();
+    assert!(
+        words.contains("cut.csv.gz: ") && words.contains("cut off before its end; copy it again"),
+        "{words}"
+    );
+    assert!(
+        words.contains(
+            "what was read before is kept: 2 rows: 1 accepted, 0 duplicate, 1 quarantined"
+        ),
+        "{words}"
+    );
+    let again = run("json", &[&whole, &cut]);
+    let problem: Value = serde_json::from_str(&again.err).expect("a problem document");
+    assert_eq!(
+        (
+            &problem["rows"],
+            &problem["duplicate"],
+            &problem["quarantined"]
+        ),
+        (&json!(2), &json!(1), &json!(1))
+    );
+    assert!(
+        reasons(data.path())[0]
+            .1
+            .contains("whole.csv line 4: column `amount`")
+    );
+
+    // Nothing of it was taken: a script must not go on.
+    std::fs::write(&whole, "customer,amount,at\na,x,\n").expect("a file");
+    let nothing = run("json", &[&whole]);
+    let said: Value = serde_json::from_str(&nothing.out).expect("an answer");
+    assert_eq!((nothing.code, &said["quarantined"]), (1, &json!(1)));
 }

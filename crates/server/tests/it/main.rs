@@ -6,6 +6,7 @@ mod campaign;
 mod command_line;
 mod decisions;
 mod events;
+mod examples;
 mod files;
 mod health;
 mod pages;

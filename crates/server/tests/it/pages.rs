@@ -4,7 +4,7 @@ use luopan_server::codes;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -61,6 +61,33 @@ fn every_code_has_a_page_and_every_page_a_code() {
         .collect();
     let known: BTreeSet<String> = codes::ALL.iter().map(|c| c.word.to_owned()).collect();
     assert_eq!(pages, known);
+    // These stand beside an input of a batch, and these beside a row of a file, where there is no HTTP at all.
+    let inputs = [
+        "bad_identifier",
+        "duplicate_property",
+        "event_too_large",
+        "in_the_future",
+        "malformed_event",
+        "malformed_json",
+        "missing_property",
+        "not_one_of",
+        "not_utf8",
+        "out_of_range",
+        "text_too_long",
+        "too_many_properties",
+        "too_old",
+        "unknown_event_type",
+        "unknown_property",
+        "wrong_type",
+    ];
+    let both = [
+        "bad_identifier",
+        "event_too_large",
+        "malformed_json",
+        "not_utf8",
+        "wrong_type",
+    ];
+    let rows = ["malformed_row", "ragged_row", "unknown_action"];
     for code in codes::ALL {
         let text = std::fs::read_to_string(root().join(format!("docs/errors/{}.md", code.word)))
             .expect("a page");
@@ -69,7 +96,6 @@ fn every_code_has_a_page_and_every_page_a_code() {
             "## What happened",
             "## What was kept",
             "## What to do",
-            &format!("HTTP status {}.", code.status),
         ] {
             assert!(
                 text.contains(part),
@@ -77,6 +103,20 @@ fn every_code_has_a_page_and_every_page_a_code() {
                 code.word
             );
         }
+        let has = |part: &str| text.contains(part);
+        let is_input = inputs.contains(&code.word);
+        assert_eq!(
+            has(&format!("HTTP status {}", code.status)),
+            (!is_input || both.contains(&code.word)) && !rows.contains(&code.word),
+            "the page of {} says with which status it is refused, when it is",
+            code.word
+        );
+        assert_eq!(
+            has("HTTP status 200 with `\"quarantined\": 1`"),
+            is_input,
+            "the page of {} says what is answered to an input, when it is one",
+            code.word
+        );
     }
 }
 

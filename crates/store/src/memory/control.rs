@@ -126,6 +126,10 @@ impl Control for MemoryControl {
         Ok(())
     }
 
+    async fn remove_api_key(&self, name: &str) -> Result<bool> {
+        Ok(self.inner.lock().api_keys.remove(name).is_some())
+    }
+
     async fn api_keys(&self) -> Result<Vec<ApiKey>> {
         Ok(self.inner.lock().api_keys.values().cloned().collect())
     }

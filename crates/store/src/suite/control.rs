@@ -97,7 +97,7 @@ pub async fn streams(s: &dyn Subject) {
     assert_eq!((all[0].0.as_str(), all[2].0.as_str()), ("b", "c"));
 }
 
-/// Keys come by name; the same name replaces.
+/// Keys come by name; the same name replaces, and a removed one is gone.
 pub async fn api_keys(s: &dyn Subject) {
     let control = s.open().await.control;
     let key = |name: &str, n: u8| ApiKey {
@@ -110,6 +110,9 @@ pub async fn api_keys(s: &dyn Subject) {
     }
     let found = control.api_keys().await.unwrap();
     assert_eq!(found, [key("a", 2), key("b", 3)]);
+    assert!(control.remove_api_key("b").await.unwrap());
+    assert!(!control.remove_api_key("b").await.unwrap());
+    assert_eq!(control.api_keys().await.unwrap(), [key("a", 2)]);
 }
 
 /// The newest audit records come first, in order of arrival and not of their time.

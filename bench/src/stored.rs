@@ -84,7 +84,7 @@ pub fn decode(data: &Path) -> Result<Decoded, Fault> {
     runtime()?.block_on(async {
         let stores = Embedded::open(data, Options::default()).await?;
         let (mut entries, mut identifiers, mut loop_time) = (0u64, 0u64, Duration::ZERO);
-        for partition in (0..PARTITIONS).map(PartitionId) {
+        for partition in (0..=luopan_kernel::ENVIRONMENT_PARTITION).map(PartitionId) {
             let mut last: HashMap<IdentifierId, (u64, i64)> = HashMap::new();
             let mut next = Position(0);
             loop {

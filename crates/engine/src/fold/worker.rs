@@ -344,6 +344,7 @@ async fn fold_round(
         }
         loaded.insert(id, batch);
     }
+    let taken: BTreeSet<PartitionId> = batches.iter().map(|(id, _)| *id).collect();
     ask_side_table(inner, &batches, &mut loaded).await?;
     let mut ready = Vec::with_capacity(batches.len());
     for (id, entries) in &batches {
@@ -387,8 +388,9 @@ async fn fold_round(
     for (p, turn) in round.iter().zip(&mut turns) {
         match partitions.get(p) {
             Some(p) if p.halted => *turn = Turn::Halted,
-            // A commit that lost a race let go of the partition.
-            None => *turn = Turn::Lost,
+            // A commit that lost a race let go of the partition; what did not come to its turn was not opened.
+            None if taken.contains(p) => *turn = Turn::Lost,
+            None => *turn = Turn::More,
             Some(p) if drained.contains(&p.id) => *turn = Turn::Idle,
             Some(_) => {}
         }

@@ -3,8 +3,7 @@
 //! [`DECIDE_ATTEMPTS_MAX`] races the null action is recorded.
 
 use crate::api::{
-    DECIDE_ATTEMPTS_MAX, DecideRequest, DecisionAnswer, Explanation, Raw, Refusal, RefusalKind,
-    Result,
+    DECIDE_ATTEMPTS_MAX, DecideRequest, DecisionAnswer, Raw, Refusal, RefusalKind, Result,
 };
 use crate::contacts::{ContactEntry, ContactsRow};
 use crate::counters::Counters;
@@ -17,15 +16,14 @@ use crate::{Inner, intake};
 use bytes::Bytes;
 use luopan_kernel::decide::{Contact, Request, Situation, decide};
 use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin};
-use luopan_kernel::features;
 use luopan_kernel::id::{
     CustomerId, DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64,
 };
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::policy::CONTACTS_MAX;
-use luopan_kernel::plan::{BudgetPeriod, Field, ModelPlan, PolicyPlan, Scorer, SlotSource};
+use luopan_kernel::plan::{BudgetPeriod, Field, PolicyPlan, Scorer, SlotSource};
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
-use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots};
+use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::{Micros, Moment};
 use luopan_kernel::value::Value;
 use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey, Write};
@@ -613,7 +611,7 @@ impl Inner {
         Moment { now, utc_offset_s }
     }
 
-    fn policy_model(
+    pub(crate) fn policy_model(
         &self,
         scene: &SceneRuntime,
         policy: &PolicyPlan,
@@ -623,105 +621,6 @@ impl Inner {
         };
         let i = scene.plan.models.iter().position(|m| m.name == *name)?;
         self.model(scene.streams[i])
-    }
-
-    /// A decision's record.
-    pub(crate) async fn decision(&self, id: DecisionId) -> Result<DecisionRecord> {
-        let Some(value) = self.state.get(&[rows::decision(id)]).await?.pop().flatten() else {
-            return Err(refusal(
-                "unknown_decision",
-                RefusalKind::NotFound,
-                format!("there is no decision {id}"),
-            ));
-        };
-        DecisionRecord::decode(&value).map_err(|e| {
-            refusal(
-                "store_unavailable",
-                RefusalKind::Unavailable,
-                format!("decision {id}: {e}"),
-            )
-        })
-    }
-
-    /// Makes a decision again from its record and compares.
-    pub(crate) async fn explain(&self, id: DecisionId) -> Result<Explanation> {
-        let record = self.decision(id).await?;
-        let cannot = |why: String, record: DecisionRecord| Explanation {
-            record,
-            differences: Vec::new(),
-            not_recomputed: Some(why),
-        };
-        if record.semantics != luopan_kernel::SEMANTICS {
-            let why = format!(
-                "it was decided by semantics {}, this program computes semantics {}",
-                record.semantics,
-                luopan_kernel::SEMANTICS
-            );
-            return Ok(cannot(why, record));
-        }
-        let Some(scene) = self.scenes.version(record.scene, record.scene_version) else {
-            let why = format!(
-                "version {} of its scene is not recorded here",
-                record.scene_version
-            );
-            return Ok(cannot(why, record));
-        };
-        let Some(policy) = scene.plan.policy(&record.policy) else {
-            return Ok(cannot(
-                format!("its scene has no policy `{}`", record.policy),
-                record,
-            ));
-        };
-        let present = self
-            .catalogues
-            .get(&scene)
-            .and_then(|s| s.catalogue(policy.catalogue).cloned())
-            .filter(|c| c.version == record.catalogue_version);
-        let catalogue = match present {
-            Some(c) => Some(c),
-            None => {
-                self.catalogue_at(
-                    &scene.plan,
-                    scene.no,
-                    policy.catalogue,
-                    record.catalogue_version,
-                )
-                .await?
-            }
-        };
-        let Some(catalogue) = catalogue else {
-            return Ok(cannot("its catalogue cannot be rebuilt".into(), record));
-        };
-        let state = match (&record.model, self.policy_model(&scene, policy)) {
-            (Some(used), Some(model)) => {
-                let learner =
-                    crate::learner::rebuild(self, &model, Some(used.version), false).await?;
-                if learner.state.samples != used.version {
-                    let why = format!(
-                        "model `{}` has only {} samples, version {} is wanted",
-                        used.name, learner.state.samples, used.version
-                    );
-                    return Ok(cannot(why, record));
-                }
-                Some(learner.state)
-            }
-            _ => None,
-        };
-        match luopan_kernel::record::recompute(&record, &scene.plan, &catalogue, state.as_ref()) {
-            Ok(decision) => Ok(Explanation {
-                differences: (luopan_kernel::record::compare(&record, &decision).iter())
-                    .map(|d| {
-                        format!(
-                            "{}: recorded {}, recomputed {}",
-                            d.path, d.recorded, d.recomputed
-                        )
-                    })
-                    .collect(),
-                record,
-                not_recomputed: None,
-            }),
-            Err(e) => Ok(cannot(e.to_string(), record)),
-        }
     }
 }
 
@@ -845,80 +744,4 @@ fn decision_event(
         corrects: None,
         sealed: Vec::new(),
     }
-}
-
-/// The arm a decision took and how likely that was.
-pub(crate) fn learned_arm(record: &DecisionRecord) -> (Option<String>, f64) {
-    match record.decision.choices.first() {
-        Some(c) => (Some(c.item.clone()), c.propensity),
-        None => (
-            None,
-            record
-                .decision
-                .null_propensity
-                .unwrap_or(record.decision.propensity),
-        ),
-    }
-}
-
-/// The features of what a decision chose, encoded from the slots that it recorded; none for a slate, or when the choice
-/// was withheld.
-pub(crate) fn learned_features(
-    inner: &Inner,
-    newest: &SceneRuntime,
-    record: &DecisionRecord,
-    model: &ModelPlan,
-) -> Option<Vec<f64>> {
-    if record.decision.choices.len() > 1 || record.withheld.is_some() {
-        return None;
-    }
-    let scene = inner.scenes.version(record.scene, record.scene_version)?;
-    let policy = scene.plan.policy(&record.policy)?;
-    if policy.catalogue != model.catalogue {
-        return None;
-    }
-    let mut values = vec![Value::Missing; newest.plan.slots.len()];
-    for (name, value) in &record.decision.slots_read {
-        if let Some(id) = newest.plan.slot(name) {
-            values[usize::from(id.0)] = value.clone();
-        }
-    }
-    let slots = ItemSlots::new(&newest.plan, policy.catalogue);
-    let key = match record.decision.choices.first() {
-        Some(c) => {
-            // The item as it was when it was chosen, whatever the catalogue says now.
-            for (name, value) in &c.reads {
-                if let Some(id) = newest.plan.slot(name) {
-                    values[usize::from(id.0)] = value.clone();
-                }
-            }
-            Value::text(c.item.as_str())
-        }
-        None => Value::text(policy.null_action.name.as_str()),
-    };
-    let attributes = newest
-        .plan
-        .catalogues
-        .get(usize::from(policy.catalogue))?
-        .attributes
-        .len();
-    let mut item = vec![Value::Missing; attributes];
-    for (slot, value) in newest.plan.slots.iter().zip(&values) {
-        if let SlotSource::Item(c, a) = slot.source
-            && c == policy.catalogue
-            && let Some(place) = item.get_mut(usize::from(a))
-        {
-            *place = value.clone();
-        }
-    }
-    let customer = CustomerSlots { values };
-    let lookup = ItemLookup {
-        customer: &customer,
-        slots: &slots,
-        key: &key,
-        item: &item,
-    };
-    let mut out = Vec::new();
-    features::encode(model, &lookup, &mut out);
-    Some(out)
 }

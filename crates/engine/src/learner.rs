@@ -170,11 +170,11 @@ pub(crate) async fn sample_rows(
                 .filter(|(_, m)| scene.reward(s.reward) == Some(usize::from(m.reward)))
             {
                 let Some(features) =
-                    crate::decisions::learned_features(inner, &scene, &record, model)
+                    crate::training::learned_features(inner, &scene, &record, model)
                 else {
                     continue;
                 };
-                let (arm, propensity) = crate::decisions::learned_arm(&record);
+                let (arm, propensity) = crate::training::learned_arm(&record);
                 let sample = Sample {
                     id: (s.decision, model.reward),
                     arm,

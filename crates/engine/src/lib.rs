@@ -12,6 +12,7 @@ mod customers;
 mod decisions;
 mod engine;
 mod env;
+mod explain;
 mod fold;
 #[cfg(test)]
 mod formats;
@@ -28,6 +29,7 @@ mod rows;
 mod scenes;
 mod signal;
 mod timers;
+mod training;
 mod verify;
 
 pub use api::{Refusal, RefusalKind, Result};

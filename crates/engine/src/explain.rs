@@ -1,0 +1,116 @@
+//! Decisions afterwards: the record of one, and making it again from that record alone, field by field.
+
+use crate::Inner;
+use crate::api::{Explanation, Refusal, RefusalKind, Result};
+use crate::rows;
+use luopan_kernel::id::DecisionId;
+use luopan_kernel::record::DecisionRecord;
+
+fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
+    Refusal {
+        code,
+        kind,
+        message,
+    }
+}
+
+impl Inner {
+    /// A decision's record.
+    pub(crate) async fn decision(&self, id: DecisionId) -> Result<DecisionRecord> {
+        let Some(value) = self.state.get(&[rows::decision(id)]).await?.pop().flatten() else {
+            return Err(refusal(
+                "unknown_decision",
+                RefusalKind::NotFound,
+                format!("there is no decision {id}"),
+            ));
+        };
+        DecisionRecord::decode(&value).map_err(|e| {
+            refusal(
+                "store_unavailable",
+                RefusalKind::Unavailable,
+                format!("decision {id}: {e}"),
+            )
+        })
+    }
+
+    /// Makes a decision again from its record and compares.
+    pub(crate) async fn explain(&self, id: DecisionId) -> Result<Explanation> {
+        let record = self.decision(id).await?;
+        let cannot = |why: String, record: DecisionRecord| Explanation {
+            record,
+            differences: Vec::new(),
+            not_recomputed: Some(why),
+        };
+        if record.semantics != luopan_kernel::SEMANTICS {
+            let why = format!(
+                "it was decided by semantics {}, this program computes semantics {}",
+                record.semantics,
+                luopan_kernel::SEMANTICS
+            );
+            return Ok(cannot(why, record));
+        }
+        let Some(scene) = self.scenes.version(record.scene, record.scene_version) else {
+            let why = format!(
+                "version {} of its scene is not recorded here",
+                record.scene_version
+            );
+            return Ok(cannot(why, record));
+        };
+        let Some(policy) = scene.plan.policy(&record.policy) else {
+            return Ok(cannot(
+                format!("its scene has no policy `{}`", record.policy),
+                record,
+            ));
+        };
+        let present = self
+            .catalogues
+            .get(&scene)
+            .and_then(|s| s.catalogue(policy.catalogue).cloned())
+            .filter(|c| c.version == record.catalogue_version);
+        let catalogue = match present {
+            Some(c) => Some(c),
+            None => {
+                self.catalogue_at(
+                    &scene.plan,
+                    scene.no,
+                    policy.catalogue,
+                    record.catalogue_version,
+                )
+                .await?
+            }
+        };
+        let Some(catalogue) = catalogue else {
+            return Ok(cannot("its catalogue cannot be rebuilt".into(), record));
+        };
+        let state = match (&record.model, self.policy_model(&scene, policy)) {
+            (Some(used), Some(model)) => {
+                let learner =
+                    crate::learner::rebuild(self, &model, Some(used.version), false).await?;
+                if learner.state.samples != used.version {
+                    let why = format!(
+                        "model `{}` has only {} samples, version {} is wanted",
+                        used.name, learner.state.samples, used.version
+                    );
+                    return Ok(cannot(why, record));
+                }
+                Some(learner.state)
+            }
+            _ => None,
+        };
+        match luopan_kernel::record::recompute(&record, &scene.plan, &catalogue, state.as_ref()) {
+            Ok(decision) => Ok(Explanation {
+                differences: (luopan_kernel::record::compare(&record, &decision).iter())
+                    .map(|d| {
+                        format!(
+                            "{}: recorded {}, recomputed {}",
+                            d.path, d.recorded, d.recomputed
+                        )
+                    })
+                    .collect(),
+                record,
+                not_recomputed: None,
+            }),
+            Err(e) => Ok(cannot(e.to_string(), record)),
+        }
+    }
+}

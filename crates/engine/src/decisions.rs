@@ -271,7 +271,7 @@ impl Inner {
             match self.make(&p, &w, &read, positions).await {
                 Ok(m) => {
                     commits.push(m.commit);
-                    rows.push(m.outbox);
+                    rows.push((m.outbox, m.record.decision.null));
                     made.push((i, p, m.record));
                 }
                 Err(e) => done.push((i, Err(e))),
@@ -283,20 +283,20 @@ impl Inner {
         let answers = self
             .to_the_end(move |inner| async move {
                 let answers = inner.state.commit(commits).await?;
-                let done = rows.into_iter().zip(&answers);
-                let done = done.filter(|(_, answer)| answer.is_ok());
-                inner.outbox.put(done.map(|(row, _)| row).collect());
+                let mut outbox = Vec::with_capacity(rows.len());
+                for ((row, is_null), _) in rows.into_iter().zip(&answers).filter(|(_, a)| a.is_ok())
+                {
+                    Counters::add(&inner.counters.decisions, 1);
+                    Counters::add(&inner.counters.decisions_null, u64::from(is_null));
+                    outbox.push(row);
+                }
+                inner.outbox.put(outbox);
                 Ok::<_, luopan_store::Error>(answers)
             })
             .await??;
         for ((i, p, record), answer) in made.into_iter().zip(answers) {
             match answer {
                 Ok(_) => {
-                    Counters::add(&self.counters.decisions, 1);
-                    Counters::add(
-                        &self.counters.decisions_null,
-                        u64::from(record.decision.null),
-                    );
                     done.push((
                         i,
                         Ok(DecisionAnswer {

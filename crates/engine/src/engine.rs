@@ -7,7 +7,8 @@ use crate::api::{
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
-use crate::fold::worker::{self, Inbox};
+use crate::fold::inbox::Inbox;
+use crate::fold::worker;
 use crate::identity::IdentityMap;
 use crate::ids::IdCache;
 use crate::learner::Models;

@@ -12,9 +12,9 @@ cc -O2 -o "$work/try" "$here/try.c" -lpthread || exit 1
 
 # run NAME CREATE: start the program in an empty root and kill it once it is ready (or after $delay seconds)
 run() {
-    rm -rf "$work/root" "$work/journal" && mkdir "$work/root"
+    rm -rf "$work/watched" "$work/journal" && mkdir "$work/watched"
     : > "$work/acks"
-    (cd "$work/root" && exec env LUOPAN_POWERLOSS_ROOT="$work/root" LUOPAN_POWERLOSS_JOURNAL="$work/journal" \
+    (cd "$work/watched" && exec env LUOPAN_POWERLOSS_ROOT="$work/watched" LUOPAN_POWERLOSS_JOURNAL="$work/journal" \
         LUOPAN_POWERLOSS_CREATE="$2" LD_PRELOAD="$work/powerloss.so" "$work/try" "$1") > "$work/acks" 2> "$work/err" &
     local pid=$!
     if [ -n "${delay:-}" ]; then sleep "$delay"; else
@@ -25,9 +25,9 @@ run() {
     return 0
 } 2>/dev/null
 apply() { timeout 60 "$work/apply" "$@" "$work/journal" > "$work/report" || { echo "FAIL apply $*: $(cat "$work/report")"; failed=1; }; }
-content() { checks=$((checks + 1)); [ "$(cat "$work/root/$1" 2>/dev/null)" = "$2" ] || { echo "FAIL $1: expected '$2', found '$(cat "$work/root/$1" 2>&1)'"; failed=1; }; }
-there() { checks=$((checks + 1)); [ -e "$work/root/$1" ] || { echo "FAIL $1 is missing"; failed=1; }; }
-absent() { checks=$((checks + 1)); [ ! -e "$work/root/$1" ] || { echo "FAIL $1 should be gone"; failed=1; }; }
+content() { checks=$((checks + 1)); [ "$(cat "$work/watched/$1" 2>/dev/null)" = "$2" ] || { echo "FAIL $1: expected '$2', found '$(cat "$work/watched/$1" 2>&1)'"; failed=1; }; }
+there() { checks=$((checks + 1)); [ -e "$work/watched/$1" ] || { echo "FAIL $1 is missing"; failed=1; }; }
+absent() { checks=$((checks + 1)); [ ! -e "$work/watched/$1" ] || { echo "FAIL $1 should be gone"; failed=1; }; }
 
 run files strict
 content appended "durable;lost"
@@ -59,7 +59,7 @@ grep -q "shared writable mapping" "$work/err" || { echo "FAIL a shared writable 
 
 # missing N: acknowledged records that are not in the log
 missing() {
-    tr '\000' '\n' < "$work/root/log" > "$work/log.lines" # holes between records; a torn record stays short
+    tr '\000' '\n' < "$work/watched/log" > "$work/log.lines" # holes between records; a torn record stays short
     awk -v log_file="$work/log.lines" '
         BEGIN { while ((getline line < log_file) > 0) if (length(line) == 63) { split(line, f, " "); have[f[1] + 0, f[2] + 0] = 1 } }
         NF == 2 && !(($1 + 0, $2 + 0) in have) { n++ }

@@ -3,5 +3,7 @@
 
 pub(crate) mod core;
 pub(crate) mod finish;
+pub(crate) mod inbox;
+mod look_again;
 pub(crate) mod rebuild;
 pub(crate) mod worker;

@@ -3,17 +3,18 @@
 //! partition with an alarm and never skips.
 
 use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, step};
-use super::finish::{Counts, Finished, Place, finish, membership, segment_nos, settle_row};
+use super::finish::{Counts, Finished, Place, finish};
+use super::look_again::look_again;
 use super::rebuild;
 use crate::counters::Counters;
-use crate::row::{CustomerRow, NEVER, describe};
+use crate::row::{CustomerRow, describe};
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
 use luopan_store::state::VALUE_BYTES_MAX;
-use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
+use luopan_store::{Advance, Commit, Conflict, Durability, LogMessage, Table, Write};
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,62 +28,12 @@ const LOST_TOLD: i64 = 50;
 
 /// What a worker knows of a partition it owns.
 #[derive(Debug)]
-struct Partition {
+pub(super) struct Partition {
     id: PartitionId,
     next: Position,
-    running: Running,
-    counts: Counts,
+    pub(super) running: Running,
+    pub(super) counts: Counts,
     halted: bool,
-}
-
-/// Work handed to a worker.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    pending: parking_lot::Mutex<Pending>,
-    signal: crate::signal::Signal,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    partitions: BTreeSet<PartitionId>,
-    dirty: BTreeSet<RowName>,
-}
-
-impl Inbox {
-    pub(crate) fn appended(&self, partition: PartitionId) {
-        self.pending.lock().partitions.insert(partition);
-        self.signal.notify();
-    }
-
-    pub(crate) fn dirty(&self, name: RowName) {
-        self.pending.lock().dirty.insert(name);
-        self.signal.notify();
-    }
-
-    pub(crate) fn close(&self) {
-        self.signal.close();
-    }
-
-    /// What has come meanwhile, without waiting.
-    fn take_now(&self) -> Pending {
-        std::mem::take(&mut self.pending.lock())
-    }
-
-    async fn take(&self) -> Option<Pending> {
-        loop {
-            let seen = self.signal.ticket();
-            {
-                let mut pending = self.pending.lock();
-                if !pending.partitions.is_empty() || !pending.dirty.is_empty() {
-                    return Some(std::mem::take(&mut pending));
-                }
-            }
-            if self.signal.is_closed() {
-                return None;
-            }
-            self.signal.wait(seen).await;
-        }
-    }
 }
 
 /// What became of one partition's turn.
@@ -140,6 +91,12 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
                 Ok(turns) => {
                     if turns.iter().any(|t| matches!(t, Turn::Lost)) {
                         lost += 1;
+                        // A link of this node is known in a moment. When it goes on, another node linked.
+                        if lost % LOST_TOLD == 0
+                            && let Err(e) = inner.identity.refresh(&*inner.state).await
+                        {
+                            inner.trouble(&e, "identity could not be read again").await;
+                        }
                         if lost > LOST_TOLD {
                             let why = format!("{lost} commits in a row lost a race");
                             inner.progress.failing(TASK, why);
@@ -177,7 +134,7 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
     }
 }
 
-async fn open<'p>(
+pub(super) async fn open<'p>(
     inner: &Inner,
     partitions: &'p mut BTreeMap<PartitionId, Partition>,
     id: PartitionId,
@@ -606,8 +563,6 @@ async fn commit_round(
             Err(other) => {
                 tracing::debug!(partition = r.partition.0, conflict = %other, "a fold commit is tried again");
                 partitions.remove(&r.partition);
-                // Somebody linked: here, and its epoch is known in a moment, or on another node.
-                inner.identity.refresh(&*inner.state).await?;
             }
         }
     }
@@ -698,107 +653,6 @@ async fn switch(
         _ => partition.next = inner.state.positions(&[partition.id]).await?[0],
     }
     Ok(())
-}
-
-/// Looks at the membership of one identifier anew: of the whole customer when it is the canonical one, none otherwise.
-async fn look_again(
-    inner: &Arc<Inner>,
-    partitions: &mut BTreeMap<PartitionId, Partition>,
-    name: RowName,
-) -> luopan_store::Result<()> {
-    let id = name.1.partition();
-    let partition = open(inner, partitions, id).await?;
-    // A partition that has not come to the scene yet will look at everything again when it does.
-    let running = partition.running.scenes.get(&name.0).cloned();
-    let Some(scene) = running.or_else(|| inner.scenes.newest_of(name.0)) else {
-        return Ok(());
-    };
-    loop {
-        // Read before identity is looked at, as in a fold: the mark may be that of a link which this map does not know yet, and
-        // taking it away would leave the membership of an older identity for good.
-        let linked_at = inner.identity.epoch_row(id);
-        let canonical = inner.identity.customer(name.1) == name.1;
-        let linked = if canonical {
-            inner.identity.identifiers(name.1)
-        } else {
-            Vec::new()
-        };
-        let mut keys = vec![rows::dirty(name.0, name.1), rows::profile(name.0, name.1)];
-        keys.extend(linked.iter().map(|i| rows::profile(name.0, *i)));
-        let values = inner.state.get(&keys).await?;
-        let Some(token) = values[0].clone() else {
-            return Ok(());
-        };
-        let mut commit = Commit::new(Durability::Replayable);
-        commit.expect.push(linked_at);
-        commit.expect.push(Expect {
-            key: keys[0].clone(),
-            value: Some(token),
-        });
-        commit.writes.push(Write {
-            key: keys[0].clone(),
-            value: None,
-        });
-        let mut out = Finished {
-            counts: partition.counts.clone(),
-            ..Finished::default()
-        };
-        let mut profiles = Vec::new();
-        for value in values[2..].iter().flatten() {
-            profiles.push(
-                CustomerRow::decode(value)
-                    .map_err(|e| unreadable(name, &e))?
-                    .profile,
-            );
-        }
-        let own = match &values[1] {
-            Some(v) => Some(CustomerRow::decode(v).map_err(|e| unreadable(name, &e))?),
-            None if canonical && !profiles.is_empty() => Some(CustomerRow::new(
-                luopan_kernel::profile::Profile::new(name.1, scene.fold.layout(), NEVER),
-            )),
-            None => None,
-        };
-        if let Some(mut row) = own {
-            let before = segment_nos(&scene, &row.profile.segments);
-            let alone = linked.len() <= 1 && row.has_seen_nothing();
-            let (members, flip) = if canonical && !alone {
-                membership(&scene, &profiles.iter().collect::<Vec<_>>())
-            } else {
-                (luopan_kernel::profile::Members::default(), None)
-            };
-            settle_row(&mut out, &scene, name, &mut row, &before, members, flip);
-        }
-        for ((s, segment), count) in &out.counts {
-            if partition.counts.get(&(*s, *segment)) != Some(count) {
-                out.writes.push(Write {
-                    key: rows::member_count(*s, *segment, id),
-                    value: Some(rows::encode_number(*count)),
-                });
-            }
-        }
-        commit.writes.append(&mut out.writes);
-        // The row must be as it was read: only this worker writes it, but the token may be newer than what was read.
-        if let Some(Ok(_)) = inner.state.commit(vec![commit]).await?.pop() {
-            partition.counts = out.counts;
-            if let Some(due) = out.timer {
-                inner.timers.set(id, due);
-            }
-            return Ok(());
-        }
-        // The mark stays in State: whoever starts next finds it.
-        if inner.stopping() {
-            return Ok(());
-        }
-        inner.env.sleep(1_000).await;
-    }
-}
-
-fn unreadable(name: RowName, e: &luopan_kernel::codec::Error) -> luopan_store::Error {
-    luopan_store::Error::Corrupt {
-        store: "state",
-        at: describe(name.0, name.1),
-        cause: e.to_string(),
-    }
 }
 
 /// Halts a partition with an alarm that outlives a restart; `luopan verify` and `/readyz` tell of it.

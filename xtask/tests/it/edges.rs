@@ -24,9 +24,10 @@ const fn row(
     }
 }
 
-const EDGES: [Row; 11] = [
+const EDGES: [Row; 12] = [
     row("luopan-kernel", &[], &[]),
     row("luopan-scene", &["luopan-kernel"], &[]),
+    row("luopan-learning", &["luopan-kernel"], &[]),
     row("luopan-store", &["luopan-kernel"], &[]),
     row("luopan-embedded", &["luopan-kernel", "luopan-store"], &[]),
     row(
@@ -53,6 +54,7 @@ const EDGES: [Row; 11] = [
             "luopan-embedded",
             "luopan-engine",
             "luopan-kernel",
+            "luopan-learning",
             "luopan-scene",
             "luopan-simulator",
             "luopan-store",
@@ -67,6 +69,7 @@ const EDGES: [Row; 11] = [
             "luopan-embedded",
             "luopan-engine",
             "luopan-kernel",
+            "luopan-learning",
             "luopan-scene",
             "luopan-server",
             "luopan-simulator",

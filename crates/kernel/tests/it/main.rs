@@ -3,3 +3,4 @@
 mod customer;
 mod decision;
 mod log_message;
+mod trees;

@@ -1,0 +1,7 @@
+//! Pure numerics around the kernel: models that were trained elsewhere, and what is computed for all customers at once.
+//!
+//! This room may use threads and faster arithmetic than the kernel's, as long as what it hands back is what the kernel's own
+//! arithmetic gives. It must never do IO, read a clock, draw numbers that are not seeded by its caller, or know a store, a scene
+//! or a request: it stands on the kernel alone.
+
+pub mod lightgbm;

@@ -1,0 +1,125 @@
+//! LightGBM's text model (`Booster.save_model`, versions v3 and v4) to the kernel's [`Ensemble`], which predicts exactly what
+//! LightGBM 4 predicts from the same text: raw scores bit for bit, predictions but for the last bits of `exp`.
+//!
+//! What is declared is checked: counts, shapes, that each tree is one. What is not understood is refused with the line and
+//! what was found there, never passed over. Not read: linear trees (`linear_tree=true`).
+
+mod lines;
+mod objective;
+mod tree;
+
+use luopan_kernel::trees::{self, Ensemble, Parts};
+
+use lines::Section;
+
+/// Why a text is no model that can be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Something at one line.
+    #[error("line {line}: {why}")]
+    Line {
+        /// The line, counted from one.
+        line: usize,
+        /// What was found and what is wanted.
+        why: String,
+    },
+    /// The text says what no ensemble may.
+    #[error("the model cannot be used: {0}")]
+    Ensemble(#[from] trees::Error),
+}
+
+const HEADER: &[&str] = &[
+    "version",
+    "num_class",
+    "num_tree_per_iteration",
+    "label_index",
+    "max_feature_idx",
+    "objective",
+    "average_output",
+    "feature_names",
+    "monotone_constraints",
+    "feature_infos",
+    "tree_sizes",
+];
+
+/// Reads a text model.
+///
+/// # Errors
+/// [`Error`], with the line and what was found.
+pub fn parse(text: &str) -> Result<Ensemble, Error> {
+    let mut sections = lines::sections(text)?;
+    let trees = sections.split_off(1);
+    let [header] = sections.as_slice() else {
+        return Err(lines::fault(
+            1,
+            "an empty text; a model begins with a line `tree`",
+        ));
+    };
+    header.only(HEADER)?;
+    let (line, version) = header.text("version")?;
+    if !matches!(version, "v3" | "v4") {
+        return Err(lines::fault(
+            line,
+            format!("version {version:?}: v3 and v4 can be read"),
+        ));
+    }
+    let (_, classes) = header.whole("num_class")?;
+    let (line, outputs) = header.whole("num_tree_per_iteration")?;
+    if outputs != classes {
+        return Err(lines::fault(
+            line,
+            format!("{outputs} trees an iteration for num_class={classes}: they must be equal"),
+        ));
+    }
+    let features = features(header)?;
+    let transform = match header.get("objective") {
+        None => trees::Transform::Identity,
+        Some((line, found)) => objective::transform(line, found, outputs)?,
+    };
+    if let Some((line, sizes)) = header.get("tree_sizes") {
+        let declared = sizes.split_ascii_whitespace().count();
+        if declared != trees.len() {
+            return Err(lines::fault(
+                line,
+                format!(
+                    "tree_sizes tells of {declared} trees, the text has {}",
+                    trees.len()
+                ),
+            ));
+        }
+    }
+    let trees = trees
+        .iter()
+        .enumerate()
+        .map(|(at, section)| tree::read(section, at, features.len()))
+        .collect::<Result<_, _>>()?;
+    Ok(Ensemble::build(Parts {
+        features,
+        outputs,
+        averaged: header.get("average_output").is_some(),
+        transform,
+        trees,
+    })?)
+}
+
+fn features(header: &Section<'_>) -> Result<Vec<String>, Error> {
+    let (_, last) = header.whole("max_feature_idx")?;
+    let (line, names) = header.text("feature_names")?;
+    let names: Vec<String> = names.split(' ').map(str::to_owned).collect();
+    let (infos_line, infos) = header.text("feature_infos")?;
+    for (line, key, found) in [
+        (line, "feature_names", names.len()),
+        (infos_line, "feature_infos", infos.split(' ').count()),
+    ] {
+        if found != last.saturating_add(1) {
+            return Err(lines::fault(
+                line,
+                format!(
+                    "{key} tells of {found} features, max_feature_idx={last} of {}",
+                    last.saturating_add(1)
+                ),
+            ));
+        }
+    }
+    Ok(names)
+}

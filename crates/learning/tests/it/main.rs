@@ -1,0 +1,3 @@
+//! What `luopan-learning` promises, as one test binary.
+
+mod lightgbm;

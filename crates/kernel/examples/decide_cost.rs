@@ -7,7 +7,7 @@
 )]
 
 use luopan_kernel::catalogue::Catalogue;
-use luopan_kernel::decide::{Request, Situation, decide};
+use luopan_kernel::decide::{Prepared, Request, Situation, decide};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId};
 use luopan_kernel::learn::{ModelState, Sample, learn};
@@ -100,9 +100,12 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             Expr::Binary(BinaryOp::Eq, s(13), Box::new(Expr::Const(Value::text("z")))),
         )],
         consent: None,
+        retrieval: None,
+        ranking: None,
         scorer,
         exploration,
         slots: 1,
+        diversity: None,
         null_action: NullAction {
             name: "none".into(),
             is_arm: true,
@@ -119,6 +122,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         budgets: vec![BudgetUse {
             budget: 0,
             cost: Expr::Slot(SlotId(12)),
+            price: None,
         }],
         valid_for_us: DAY_US,
         receipts_within_us: 0,
@@ -184,6 +188,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             period: BudgetPeriod::Total,
             rows: 1,
         }],
+        artifacts: vec![],
         dedup_horizon_us: DAY_US,
     }
 }
@@ -294,13 +299,22 @@ fn main() {
         values.push(Value::Int(4));
         values.resize(scene.slots.len(), Value::Missing);
         let customer = CustomerSlots { values };
+        let prepared = Prepared::new(
+            &scene,
+            &scene.policies[0],
+            &catalogue,
+            &luopan_kernel::artifact::NONE,
+        );
         let situation = Situation {
             customer: &customer,
             catalogue: &catalogue,
-            prepared: None,
+            prepared: Some(&prepared),
             contacts: &[],
             spent: &[0],
+            elapsed: &[],
             model: Some(&state),
+            objective_models: &[],
+            artifacts: &luopan_kernel::artifact::NONE,
         };
         let request = Request {
             decision: DecisionId([1; 16]),

@@ -158,6 +158,7 @@ fn scene() -> ScenePlan {
         models: vec![],
         rewards: vec![],
         budgets: vec![],
+        artifacts: vec![],
         dedup_horizon_us: 7 * DAY_US,
     }
 }

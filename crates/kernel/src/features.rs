@@ -38,6 +38,14 @@ pub fn encode<L: Lookup + ?Sized>(plan: &ModelPlan, lookup: &L, out: &mut Vec<f6
     }
 }
 
+/// Encodes `features` over `lookup` into `out`, which is emptied first.
+pub fn encode_all<L: Lookup + ?Sized>(features: &[FeaturePlan], lookup: &L, out: &mut Vec<f64>) {
+    out.clear();
+    for feature in features {
+        encode_feature(feature, lookup, out);
+    }
+}
+
 fn encode_feature<L: Lookup + ?Sized>(plan: &FeaturePlan, lookup: &L, out: &mut Vec<f64>) {
     match plan {
         FeaturePlan::Intercept => out.push(1.0),
@@ -109,7 +117,7 @@ fn one_hot(out: &mut Vec<f64>, width: usize, hit: Option<usize>) {
 }
 
 /// Position of the category that equals the value's text; integers and booleans are compared as they are written.
-fn position(value: &Value<'_>, categories: &[String]) -> Option<usize> {
+pub(crate) fn position(value: &Value<'_>, categories: &[String]) -> Option<usize> {
     let mut digits = Digits::default();
     let text = match value {
         Value::Text(t) => t.as_ref(),

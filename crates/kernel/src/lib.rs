@@ -7,11 +7,13 @@
 //! It must never do IO, read a clock, start a thread, hold global state, draw random numbers of its own, or iterate over a
 //! hash map: time and seed are arguments. Transcendental functions come from `libm`, so every target computes the same bits.
 
+pub mod artifact;
 pub mod assign;
 pub mod catalogue;
 pub mod codec;
 pub mod decide;
 pub mod event;
+pub mod factors;
 pub mod features;
 pub mod fold;
 pub mod id;

@@ -1,6 +1,7 @@
 //! The record of a decision: everything needed to make it again and to compare. It is stored as JSON behind a format byte, so
 //! that it can be read without this program, and it must never hold a foreign id.
 
+use crate::artifact::Artifacts;
 use crate::catalogue::Catalogue;
 use crate::decide::{Contact, Decision, Request, Situation, decide};
 use crate::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
@@ -73,6 +74,9 @@ pub struct DecisionRecord {
     pub catalogue_version: u64,
     /// Model, when the policy has one.
     pub model: Option<ModelUsed>,
+    /// Models of the policy's objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objective_models: Vec<ModelUsed>,
     /// The request: decision id, customer, moment, origin.
     pub request: Request,
     /// Identifier that the request named.
@@ -91,6 +95,9 @@ pub struct DecisionRecord {
     pub contacts: Vec<Contact>,
     /// Spent per budget of the scene when it was decided.
     pub spent: Vec<i64>,
+    /// Share of the present period that was over per budget of the scene, where the policy prices one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elapsed: Vec<f64>,
     /// Number of the attempt that was committed, from 1.
     pub attempt: u32,
     /// Why the commit withheld the choice for good; none when it stands.
@@ -204,6 +211,19 @@ pub fn plan_hash(scene: &ScenePlan) -> String {
         })
 }
 
+/// What a record names and does not hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The policy's catalogue at the recorded version.
+    pub catalogue: &'a Catalogue,
+    /// The policy's model at the recorded version.
+    pub model: Option<&'a ModelState>,
+    /// The models of the policy's objectives at their recorded versions, by name.
+    pub objective_models: &'a [(&'a str, &'a ModelState)],
+    /// The artifacts that the plan names.
+    pub artifacts: &'a Artifacts,
+}
+
 /// Makes the decision of `record` again, from the record and the versions that it names.
 ///
 /// # Errors
@@ -211,9 +231,14 @@ pub fn plan_hash(scene: &ScenePlan) -> String {
 pub fn recompute(
     record: &DecisionRecord,
     scene: &ScenePlan,
-    catalogue: &Catalogue,
-    model: Option<&ModelState>,
+    known: &Known<'_>,
 ) -> Result<Decision, Unrepeatable> {
+    let Known {
+        catalogue,
+        model,
+        objective_models,
+        artifacts,
+    } = *known;
     if record.semantics != crate::SEMANTICS {
         return Err(Unrepeatable::Semantics {
             found: record.semantics,
@@ -248,6 +273,17 @@ pub fn recompute(
         }
         _ => {}
     }
+    for used in &record.objective_models {
+        let given = objective_models.iter().find(|(n, _)| *n == used.name);
+        let found = given.map_or(0, |(_, m)| m.samples);
+        if found != used.version {
+            return Err(Unrepeatable::Model {
+                name: used.name.clone(),
+                wanted: used.version,
+                found,
+            });
+        }
+    }
     let mut values = vec![Value::Missing; scene.slots.len()];
     for (name, value) in &record.decision.slots_read {
         if let Some(id) = scene.slot(name) {
@@ -260,7 +296,10 @@ pub fn recompute(
         prepared: None,
         contacts: &record.contacts,
         spent: &record.spent,
+        elapsed: &record.elapsed,
         model: record.model.as_ref().and(model),
+        objective_models,
+        artifacts,
     };
     let decision = decide(scene, policy, &situation, &record.request, record.seed);
     Ok(match &record.withheld {

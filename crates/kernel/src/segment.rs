@@ -287,7 +287,8 @@ impl Walk<'_> {
             SlotSource::Environment(_)
             | SlotSource::Request
             | SlotSource::Item(..)
-            | SlotSource::ItemKey(_) => Error::NotOfCustomer {
+            | SlotSource::ItemKey(_)
+            | SlotSource::Stage(_) => Error::NotOfCustomer {
                 segment: self.segment.to_owned(),
                 slot: slot.name.clone(),
             },

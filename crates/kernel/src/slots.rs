@@ -6,9 +6,9 @@
 
 use crate::fold::Unit;
 use crate::plan::model::FeaturePlan;
-use crate::plan::policy::{PolicyPlan, Scorer};
+use crate::plan::policy::{ObjectiveValue, PolicyPlan, RankingInput, Scorer};
 use crate::plan::rule::Expr;
-use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource};
+use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource, Stage};
 use crate::plan::tag::{Aggregate, TagPlan};
 use crate::plan::{EventSchema, ScenePlan};
 use crate::profile::{Held, Profile, State, Sum, combined};
@@ -79,13 +79,39 @@ impl SlotSet {
             .chain(&policy.exclusions)
             .for_each(|rule| read(&rule.expr));
         policy.budgets.iter().for_each(|b| read(&b.cost));
-        match &policy.scorer {
-            Scorer::Expression(expr) => read(expr),
-            Scorer::Model(name) => (scene.models.iter())
+        let model = |name: &str, wanted: &mut Vec<SlotId>| {
+            (scene.models.iter())
                 .filter(|m| m.name == *name)
                 .flat_map(|m| &m.features)
-                .for_each(|f| feature_slots(&f.plan, &mut wanted)),
+                .for_each(|f| feature_slots(&f.plan, wanted));
+        };
+        match &policy.scorer {
+            Scorer::Expression(expr) => read(expr),
+            Scorer::Model(name) => model(name, &mut wanted),
+            Scorer::Objectives(o) => {
+                o.groups.iter().for_each(|g| read(&g.rule.expr));
+                for objective in &o.objectives {
+                    match &objective.value {
+                        ObjectiveValue::Expression(expr) => {
+                            visit_slots(expr, &mut |id| wanted.push(id));
+                        }
+                        ObjectiveValue::Model(name) => model(name, &mut wanted),
+                    }
+                }
+            }
         }
+        if let Some(retrieval) = &policy.retrieval {
+            (retrieval.customer.iter().chain(&retrieval.item))
+                .for_each(|f| feature_slots(f, &mut wanted));
+        }
+        for input in policy.ranking.iter().flat_map(|r| &r.inputs) {
+            match input {
+                RankingInput::Number(slot) | RankingInput::Category { slot, .. } => {
+                    wanted.push(*slot);
+                }
+            }
+        }
+        wanted.extend(policy.diversity.as_ref().map(|d| d.by));
         Self::new(scene, wanted)
     }
 
@@ -164,7 +190,9 @@ impl<'a> CustomerSlots<'a> {
                 },
                 SlotSource::Environment(tag) => environment(tag, &scene.calendars, moment),
                 SlotSource::Request => requested(&slot.name, slot.kind, request),
-                SlotSource::Item(..) | SlotSource::ItemKey(_) => Value::Missing,
+                SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_) => {
+                    Value::Missing
+                }
             };
         }
         Self { values }
@@ -332,7 +360,7 @@ fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> V
 /// Which of a scene's slots tell of an item of one catalogue, and what each tells.
 #[derive(Debug, Clone)]
 pub struct ItemSlots {
-    /// By slot number: attribute index, or one of the two marks.
+    /// By slot number: attribute index, or one of the marks.
     attribute: Vec<u32>,
 }
 
@@ -347,6 +375,14 @@ pub struct Asked {
 
 const OF_CUSTOMER: u32 = u32::MAX;
 const KEY: u32 = u32::MAX - 1;
+const RETRIEVED: u32 = u32::MAX - 2;
+const RANKED: u32 = u32::MAX - 3;
+
+/// What the stages of scoring gave a candidate so far: retrieved, ranked.
+pub type Stages = [Value<'static>; 2];
+
+/// No stage gave anything.
+pub const NO_STAGES: &Stages = &[Value::Missing, Value::Missing];
 
 impl ItemSlots {
     /// The item slots of catalogue number `catalogue`.
@@ -356,6 +392,8 @@ impl ItemSlots {
                 .map(|s| match s.source {
                     SlotSource::Item(c, a) if c == catalogue => u32::from(a),
                     SlotSource::ItemKey(c) if c == catalogue => KEY,
+                    SlotSource::Stage(Stage::Retrieved) => RETRIEVED,
+                    SlotSource::Stage(Stage::Ranked) => RANKED,
                     _ => OF_CUSTOMER,
                 })
                 .collect(),
@@ -368,10 +406,13 @@ impl ItemSlots {
         id: SlotId,
         key: &'v Value<'v>,
         item: &'v [Value<'v>],
+        stages: &'v Stages,
     ) -> Option<&'v Value<'v>> {
         match self.attribute.get(usize::from(id.0)) {
             None | Some(&OF_CUSTOMER) => None,
             Some(&KEY) => Some(key),
+            Some(&RETRIEVED) => Some(&stages[0]),
+            Some(&RANKED) => Some(&stages[1]),
             Some(attribute) => Some(item.get(*attribute as usize).unwrap_or(&MISSING)),
         }
     }
@@ -406,11 +447,13 @@ pub struct ItemLookup<'l> {
     pub key: &'l Value<'l>,
     /// The item's attributes in the catalogue's order; those past the end are missing.
     pub item: &'l [Value<'l>],
+    /// What the stages of scoring gave it so far.
+    pub stages: &'l Stages,
 }
 
 impl Lookup for ItemLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
-        match self.slots.of_item(id, self.key, self.item) {
+        match (self.slots).of_item(id, self.key, self.item, self.stages) {
             Some(value) => value,
             None => self.customer.slot(id),
         }
@@ -431,7 +474,7 @@ pub struct AloneLookup<'l> {
 impl Lookup for AloneLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
         self.slots
-            .of_item(id, self.key, self.item)
+            .of_item(id, self.key, self.item, NO_STAGES)
             .unwrap_or(&MISSING)
     }
 }

@@ -8,7 +8,7 @@
 use super::Catalogue;
 use crate::plan::rule::{BinaryOp, Expr, Truth, UnaryOp};
 use crate::rule::{compare, eval, truth};
-use crate::slots::{AloneLookup, Asked, CustomerSlots, ItemLookup, ItemSlots};
+use crate::slots::{AloneLookup, Asked, CustomerSlots, ItemLookup, ItemSlots, NO_STAGES};
 use crate::value::Value;
 use core::cmp::Ordering;
 
@@ -55,6 +55,13 @@ impl Rows {
             *word = (first..self.len.min(first + WORD)).fold(0, |bits, row| {
                 bits | (u64::from(is_in(row)) << (row - first))
             });
+        }
+    }
+
+    /// Puts `row` in; nothing past the end.
+    pub fn insert(&mut self, row: usize) {
+        if row < self.len {
+            self.words[row / WORD] |= 1 << (row % WORD);
         }
     }
 
@@ -479,6 +486,7 @@ impl Question<'_> {
                         slots: self.slots,
                         key: self.catalogue.key_value(row),
                         item: self.catalogue.values(row),
+                        stages: NO_STAGES,
                     },
                 )
             })),

@@ -3,7 +3,7 @@
 
 use super::score::ModelScoring;
 use super::situation::Situation;
-use crate::slots::{ItemLookup, ItemSlots};
+use crate::slots::{ItemLookup, ItemSlots, NO_STAGES, Stages};
 use crate::value::Value;
 
 /// Candidates by catalogue row.
@@ -12,8 +12,12 @@ pub(super) struct Candidates<'a> {
     pub(super) item_slots: &'a ItemSlots,
     /// Rows of available items, ascending.
     pub(super) rows: &'a [u32],
+    /// What the stages of scoring gave them; empty in a policy without stages.
+    pub(super) stages: &'a [Stages],
     /// Name of the null action, when it is an arm.
     pub(super) null: Option<&'a Value<'a>>,
+    /// True when costs were taken from the scores.
+    pub(super) is_priced: bool,
 }
 
 impl<'a> Candidates<'a> {
@@ -36,7 +40,10 @@ impl<'a> Candidates<'a> {
     /// The slots that candidate `i` is judged by.
     pub(super) fn lookup(&self, i: usize) -> ItemLookup<'a> {
         match (self.row(i), self.null) {
-            (Some(row), _) => Self::of_row(self.situation, self.item_slots, row),
+            (Some(row), _) => {
+                let stages = self.stages.get(i).unwrap_or(NO_STAGES);
+                Self::of_row(self.situation, self.item_slots, row, stages)
+            }
             (None, null) => Self::of_null(
                 self.situation,
                 self.item_slots,
@@ -50,6 +57,7 @@ impl<'a> Candidates<'a> {
         situation: &'a Situation<'a>,
         slots: &'a ItemSlots,
         row: u32,
+        stages: &'a Stages,
     ) -> ItemLookup<'a> {
         let catalogue = situation.catalogue;
         ItemLookup {
@@ -57,6 +65,7 @@ impl<'a> Candidates<'a> {
             slots,
             key: catalogue.key_value(row as usize),
             item: catalogue.values(row as usize),
+            stages,
         }
     }
 
@@ -71,6 +80,7 @@ impl<'a> Candidates<'a> {
             slots,
             key: name,
             item: &[],
+            stages: NO_STAGES,
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Gate {
     ItemCap,
     /// A budget does not cover the item's cost, or the cost is unknown or negative.
     Budget,
+    /// An objective says less of the item than its floor.
+    Floor,
     /// The item's score is unknown.
     Score,
     /// The imposed item is not in the catalogue or was refused by another gate.
@@ -289,8 +291,11 @@ pub struct Decision {
     pub distribution: Distribution,
     /// Items of the catalogue.
     pub candidates: u32,
-    /// Of these, available.
+    /// Of these, available: those that the choice was drawn from.
     pub available: u32,
+    /// Of a policy that retrieves or ranks: the items that passed every gate, of which `available` were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eligible: Option<u32>,
     /// Refusals per rule, in order of gates and rules.
     pub refusals: Vec<RuleCount>,
     /// What the commit validates.

@@ -7,7 +7,8 @@
 use super::candidates::Candidates;
 use super::score::{ModelScoring, Scoring};
 use crate::learn::algebra::{dot8, factor_semidefinite, multiply};
-use crate::plan::model::ModelScope;
+use crate::learn::on_reward_scale;
+use crate::plan::model::{ModelPlan, ModelScope};
 use crate::plan::policy::{Exploration, LISTED_MAX};
 use crate::random::{Purpose, Random};
 
@@ -99,10 +100,12 @@ fn declared(
             scale,
         } => {
             let draws = (*draws).max(1);
-            let mut wins = match scoring {
-                Scoring::Model(model) => winners(model, candidates, draws as usize, *scale, seed),
+            let mut wins = match uncertain(scoring, candidates, scores) {
+                Some((model, rest)) => {
+                    winners(model, &rest, candidates, draws as usize, *scale, seed)
+                }
                 // Nothing is uncertain: every draw is won by the best.
-                Scoring::Expression(_) | Scoring::Nothing => vec![best(scores); draws as usize],
+                None => vec![best(scores); draws as usize],
             };
             let mut counts: Vec<(usize, f64)> = Vec::new();
             wins.sort_unstable();
@@ -111,7 +114,88 @@ fn declared(
             }
             mixed(n, *floor, &counts)
         }
+        Exploration::LinUcb { alpha, floor } => {
+            let hopeful = match uncertain(scoring, candidates, scores) {
+                Some((model, rest)) => upper_bounds(model, &rest, candidates, *alpha),
+                None => scores.to_vec(),
+            };
+            mixed(n, *floor, &[(best(&hopeful), 1.0)])
+        }
+        Exploration::SquareCb { gamma } => {
+            let top = best(scores);
+            let mut each: Vec<f64> = (scores.iter())
+                .map(|s| 1.0 / (n as f64 + gamma * (scores[top] - s)))
+                .collect();
+            let others: f64 = each
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != top)
+                .map(|(_, p)| p)
+                .sum();
+            each[top] = 1.0 - others;
+            Probabilities { each, base: 0.0 }
+        }
     }
+}
+
+/// What of the candidates' scores does not depend on the uncertain model.
+enum Rest {
+    /// Nothing: the model's linear score orders the candidates.
+    None,
+    /// A score is this of the candidate, plus `weight` times the model's expected reward.
+    Fixed { of: Vec<f64>, weight: f64 },
+}
+
+impl Rest {
+    /// What orders candidate `i` when the model's linear score of it is `linear`.
+    fn score(&self, i: usize, model: &ModelPlan, linear: f64) -> f64 {
+        match self {
+            Self::None => linear,
+            Self::Fixed { of, weight } => of[i] + weight * on_reward_scale(model.kind, linear),
+        }
+    }
+}
+
+/// The model whose uncertainty is explored, and what else the scores are made of.
+fn uncertain<'s, 'a>(
+    scoring: &'s mut Scoring<'a>,
+    candidates: &Candidates<'_>,
+    scores: &[f64],
+) -> Option<(&'s mut ModelScoring<'a>, Rest)> {
+    let is_alone = matches!(scoring, Scoring::Model(_)) && !candidates.is_priced;
+    let (model, weight) = scoring.explored()?;
+    if is_alone {
+        return Some((model, Rest::None));
+    }
+    let mut of = Vec::with_capacity(scores.len());
+    candidates.visit(model, |i, item, model| {
+        let linear = model.belief(item).linear_mean(&model.features);
+        of.push(scores[i] - weight * on_reward_scale(model.plan.kind, linear));
+    });
+    Some((model, Rest::Fixed { of, weight }))
+}
+
+/// Each candidate's score at `alpha` posterior standard deviations above the mean of the model's linear score.
+fn upper_bounds(
+    model: &mut ModelScoring<'_>,
+    rest: &Rest,
+    candidates: &Candidates<'_>,
+    alpha: f64,
+) -> Vec<f64> {
+    let mut out = Vec::with_capacity(candidates.len());
+    let mut scratch = Vec::new();
+    // A reward to be avoided is hoped to be small.
+    let alpha = match rest {
+        Rest::Fixed { weight, .. } if *weight < 0.0 => -alpha,
+        Rest::None | Rest::Fixed { .. } => alpha,
+    };
+    candidates.visit(model, |i, item, model| {
+        let belief = model.belief(item);
+        let deviation = libm::sqrt(belief.linear_variance(&model.features, &mut scratch));
+        let linear = belief.linear_mean(&model.features) + alpha * deviation;
+        out.push(rest.score(i, model.plan, linear));
+    });
+    out
 }
 
 /// `even` spread over all `n`, and the rest by `shares`, which sum to one.
@@ -129,9 +213,11 @@ fn mixed(n: usize, even: f64, shares: &[(usize, f64)]) -> Probabilities {
 ///
 /// Per-item models have independent beliefs: each candidate's score is drawn by itself. A shared model's scores are jointly
 /// normal; they are drawn through whichever covariance is smaller, that of the scores (no more candidates than weights) or
-/// that of the weights. The logistic function grows with its argument, so the winner is found on the linear scale.
+/// that of the weights. The logistic function grows with its argument, so where nothing else counts the winner is found on
+/// the linear scale.
 fn winners(
     model: &mut ModelScoring<'_>,
+    rest: &Rest,
     candidates: &Candidates<'_>,
     draws: usize,
     scale: f64,
@@ -155,7 +241,8 @@ fn winners(
                 let deviation =
                     scale * libm::sqrt(belief.linear_variance(&model.features, &mut scratch));
                 for b in &mut best {
-                    offer(b, i, mean + deviation * random.normal());
+                    let linear = mean + deviation * random.normal();
+                    offer(b, i, rest.score(i, model.plan, linear));
                 }
             });
         }
@@ -181,11 +268,8 @@ fn winners(
             for b in &mut best {
                 z.fill_with(|| random.normal());
                 for i in 0..n {
-                    offer(
-                        b,
-                        i,
-                        means[i] + scale * dot8(&l[i * n..=i * n + i], &z[..=i]),
-                    );
+                    let linear = means[i] + scale * dot8(&l[i * n..=i * n + i], &z[..=i]);
+                    offer(b, i, rest.score(i, model.plan, linear));
                 }
             }
         }
@@ -202,7 +286,7 @@ fn winners(
             }
             candidates.visit(model, |i, _, model| {
                 for (b, w) in best.iter_mut().zip(weights.chunks_exact(d.max(1))) {
-                    offer(b, i, dot8(w, &model.features));
+                    offer(b, i, rest.score(i, model.plan, dot8(w, &model.features)));
                 }
             });
         }

@@ -3,6 +3,7 @@
 
 use super::decision::Gate;
 use super::situation::{Contact, Request, Situation};
+use crate::catalogue::Rows;
 use crate::id::DecisionId;
 use crate::plan::ScenePlan;
 use crate::plan::policy::{CapPlan, CapScope, PolicyPlan, QuietHours};
@@ -143,31 +144,17 @@ pub fn considered(policy: &PolicyPlan, contacts: &[Contact], now: Micros) -> Vec
     contacts.iter().filter(matters).cloned().collect()
 }
 
-/// Catalogue rows at an item cap, ascending, each with the index of the first cap that is reached. `all` is the first cap
-/// that no item passes, whatever its contacts.
-pub(super) struct CappedRows {
-    pub(super) rows: Vec<(u32, usize)>,
-    pub(super) all: Option<usize>,
-}
-
-/// Looks up which items are at a cap.
+/// The rows that each item cap refuses, by the cap's index, in order; none for a cap that no item passes.
 pub(super) fn capped_rows(
     policy: &PolicyPlan,
     situation: &Situation<'_>,
     now: Micros,
-) -> CappedRows {
-    let mut out = CappedRows {
-        rows: Vec::new(),
-        all: None,
-    };
-    for (index, cap) in policy
-        .caps
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| c.scope == CapScope::Item)
-    {
+) -> Vec<(usize, Option<Rows>)> {
+    let of_items = |(_, c): &(usize, &CapPlan)| c.scope == CapScope::Item;
+    let mut out = Vec::new();
+    for (index, cap) in policy.caps.iter().enumerate().filter(of_items) {
         if cap.limit == 0 {
-            out.all = out.all.or(Some(index));
+            out.push((index, None));
             continue;
         }
         let mut keys: Vec<&str> = situation
@@ -177,15 +164,15 @@ pub(super) fn capped_rows(
             .map(|c| c.item.as_str())
             .collect();
         keys.sort_unstable();
+        let mut rows: Option<Rows> = None;
         for same in keys.chunk_by(|a, b| a == b) {
             if same.len() >= cap.limit as usize
                 && let Some(row) = situation.catalogue.row(same[0])
             {
-                out.rows.push((row as u32, index));
+                (rows.get_or_insert_with(|| Rows::none(situation.catalogue.len()))).insert(row);
             }
         }
+        out.extend(rows.map(|rows| (index, Some(rows))));
     }
-    out.rows.sort_unstable();
-    out.rows.dedup_by_key(|(row, _)| *row);
     out
 }

@@ -13,6 +13,7 @@ mod candidates;
 pub mod decision;
 mod explore;
 mod gates;
+mod narrow;
 mod pick;
 mod prepared;
 mod reads;
@@ -32,7 +33,7 @@ pub use trace::CONTRIBUTIONS_MAX;
 
 use crate::plan::ScenePlan;
 use crate::plan::policy::{PolicyPlan, SLATE_MAX, TRACED_MAX};
-use crate::rule::eval;
+use crate::rule::{Lookup, eval};
 use crate::value::Value;
 use candidates::Candidates;
 use explore::Probabilities;
@@ -53,7 +54,7 @@ pub fn decide(
     let prepared = match situation.prepared {
         Some(prepared) => prepared,
         None => {
-            made = Prepared::new(scene, policy, situation.catalogue);
+            made = Prepared::new(scene, policy, situation.catalogue, situation.artifacts);
             &made
         }
     };
@@ -74,6 +75,7 @@ pub fn decide(
         distribution: Distribution::null(),
         candidates: situation.catalogue.len() as u32,
         available: 0,
+        eligible: None,
         refusals: Vec::new(),
         checks: Vec::new(),
         debits: Vec::new(),
@@ -93,7 +95,7 @@ pub fn decide(
         return out;
     }
 
-    let mut scoring = Scoring::new(scene, policy, situation.model, situation.customer);
+    let mut scoring = Scoring::new(scene, policy, situation);
     let survey = survey::survey(
         scene,
         policy,
@@ -116,11 +118,15 @@ pub fn decide(
         situation,
         item_slots,
         rows: &survey.rows,
+        stages: &survey.stages,
         null: null_score.map(|_| &null_name),
+        is_priced: policy.budgets.iter().any(|b| b.price.is_some()),
     };
     let mut scores = survey.scores;
     scores.extend(null_score);
     out.available = survey.rows.len() as u32;
+    out.eligible =
+        (policy.retrieval.is_some() || policy.ranking.is_some()).then_some(survey.eligible);
     out.slots = survey.positions;
     out.refusals = survey.refusals;
     out.checks = survey.checks;
@@ -146,8 +152,11 @@ pub fn decide(
                 &policy.exploration,
                 &probabilities.each,
                 &scores,
-                null,
-                survey.positions,
+                &pick::Slate {
+                    null,
+                    positions: survey.positions,
+                    alike: alike(policy, &candidates, survey.positions),
+                },
                 seed,
             );
             (probabilities, picked)
@@ -187,6 +196,28 @@ pub fn decide(
         &survey.refused[..survey.refused.len().min(room)],
     ));
     out
+}
+
+/// The candidates by what makes them alike, where a slate wants variety.
+fn alike(policy: &PolicyPlan, candidates: &Candidates<'_>, positions: u32) -> Option<pick::Alike> {
+    let diversity = policy.diversity.as_ref().filter(|_| positions > 1)?;
+    let mut seen: Vec<Value<'_>> = Vec::new();
+    let groups = (0..candidates.rows.len()).map(|i| {
+        let lookup = candidates.lookup(i);
+        let value = lookup.slot(diversity.by).clone().into_owned();
+        if value.is_missing() {
+            return None;
+        }
+        let found = seen.iter().position(|v| *v == value);
+        Some(found.unwrap_or_else(|| {
+            seen.push(value);
+            seen.len() - 1
+        }))
+    });
+    Some(pick::Alike {
+        groups: groups.collect(),
+        at_most: diversity.at_most,
+    })
 }
 
 /// All probability on the imposed candidate; where it is not available, or silence is imposed, on the null action.

@@ -1,6 +1,6 @@
 //! Sampling the choice from the distribution, one position after another without replacement.
 //!
-//! - Softmax, uniform and Thompson distributions fill a slate as Plackett and Luce have it (Plackett 1975): at each
+//! - Softmax, uniform, Thompson, LinUCB and SquareCB distributions fill a slate as Plackett and Luce have it (Plackett 1975): at each
 //!   position the probabilities of the candidates that are left, over their sum. When nothing is left but candidates of
 //!   probability zero, the best of them is taken with certainty.
 //! - Greedy and epsilon-greedy distributions are made anew over the candidates that are left.
@@ -21,21 +21,54 @@ pub(super) struct Picked {
     pub(super) null: Option<f64>,
 }
 
-/// Draws at most `positions` candidates from `first`, the recorded distribution over all of them. `null` is the number of
-/// the null action's candidate, when it is an arm.
+/// What is to be filled.
+pub(super) struct Slate {
+    /// The number of the null action's candidate, when it is an arm.
+    pub(super) null: Option<usize>,
+    /// Most positions.
+    pub(super) positions: u32,
+    /// Which candidates are alike, where the slate wants variety.
+    pub(super) alike: Option<Alike>,
+}
+
+/// Which candidates are alike.
+pub(super) struct Alike {
+    /// Group of each candidate; none of one that is like no other.
+    pub(super) groups: Vec<Option<usize>>,
+    /// Most of one group.
+    pub(super) at_most: u32,
+}
+
+impl Alike {
+    /// After `picked` was picked, with `picks` all so far: takes those out whose group is full.
+    fn close(&self, picked: usize, picks: &[(usize, f64)], taken: &mut [bool]) {
+        let Some(group) = self.groups.get(picked).copied().flatten() else {
+            return;
+        };
+        let is_of = |i: usize| self.groups.get(i).copied().flatten() == Some(group);
+        if picks.iter().filter(|(i, _)| is_of(*i)).count() >= self.at_most as usize {
+            (taken.iter_mut().enumerate())
+                .filter(|(i, _)| is_of(*i))
+                .for_each(|(_, t)| *t = true);
+        }
+    }
+}
+
+/// Draws at most as many candidates as the slate has positions from `first`, the recorded distribution over all of them.
+/// Where the slate wants variety, a group that is full is out of the positions that follow: their probabilities are those
+/// of what is left.
 pub(super) fn pick(
     exploration: &Exploration,
     first: &[f64],
     scores: &[f64],
-    null: Option<usize>,
-    positions: u32,
+    slate: &Slate,
     seed: u64,
 ) -> Picked {
     let mut random = Random::stream(seed, Purpose::Choice);
     let mut out = Picked::default();
     let mut taken = vec![false; first.len()];
     let mut made_anew: Vec<f64> = Vec::new();
-    for position in 0..positions {
+    for position in 0..slate.positions {
         let u = random.uniform();
         let left = |i: &usize| !taken[*i];
         let drawn = if position == 0 {
@@ -48,6 +81,8 @@ pub(super) fn pick(
                 }
                 Exploration::Thompson { .. }
                 | Exploration::Softmax { .. }
+                | Exploration::LinUcb { .. }
+                | Exploration::SquareCb { .. }
                 | Exploration::Uniform => {
                     let rest = || (0..first.len()).filter(left).map(|i| (i, first[i]));
                     let total: f64 = rest().map(|(_, p)| p).sum();
@@ -60,12 +95,15 @@ pub(super) fn pick(
             }
         };
         let Some((i, propensity)) = drawn else { break };
-        if Some(i) == null {
+        if Some(i) == slate.null {
             out.null = Some(propensity);
             break;
         }
         taken[i] = true;
         out.picks.push((i, propensity));
+        if let Some(alike) = &slate.alike {
+            alike.close(i, &out.picks, &mut taken);
+        }
     }
     out
 }

@@ -1,12 +1,19 @@
 //! What a policy asks of a catalogue snapshot, made ready once for all decisions on that snapshot.
 
+use super::narrow::input;
 use super::survey::cost;
+use crate::artifact::{Artifact, Artifacts};
 use crate::catalogue::{Catalogue, CatalogueRule};
+use crate::factors::{Factors, Index};
+use crate::features;
 use crate::plan::ScenePlan;
-use crate::plan::policy::PolicyPlan;
+use crate::plan::policy::{PolicyPlan, Ranking, RankingInput, Retrieval};
 use crate::plan::rule::{Expr, NamedRule};
-use crate::rule::eval;
-use crate::slots::{AloneLookup, ItemLookup, ItemSlots};
+use crate::plan::slot::{SlotSource, Stage};
+use crate::rule::{Lookup, eval};
+use crate::slots::{AloneLookup, ItemSlots, Stages};
+use crate::trees::Ensemble;
+use std::sync::Arc;
 
 /// A policy made ready for one snapshot of its catalogue.
 #[derive(Debug, Clone)]
@@ -16,6 +23,159 @@ pub struct Prepared {
     pub(super) exclusions: Vec<CatalogueRule>,
     /// One a budget of the policy.
     pub(super) costs: Vec<Costs>,
+    /// Of a policy that retrieves.
+    pub(super) retriever: Option<Retriever>,
+    /// Of a policy that ranks.
+    pub(super) ranker: Option<Ranker>,
+}
+
+/// Retrieval, ready for one snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Retriever {
+    /// The table of the customer's features; none when the scene came without its factors, or with others.
+    pub(super) ready: Option<(Arc<Factors>, Index)>,
+}
+
+impl Retriever {
+    fn new(
+        retrieval: &Retrieval,
+        item_slots: &ItemSlots,
+        catalogue: &Catalogue,
+        artifacts: &Artifacts,
+    ) -> Self {
+        let ready = artifacts.factors(retrieval.artifact).and_then(|factors| {
+            let width = |features: &[_]| features.iter().map(features::width).sum::<usize>();
+            if factors.customer_positions() != width(&retrieval.customer)
+                || factors.attribute_positions() != width(&retrieval.item)
+            {
+                return None;
+            }
+            let mut vectors = Vec::with_capacity(catalogue.len() * factors.dimension());
+            let mut biases = Vec::with_capacity(catalogue.len());
+            let mut encoded = Vec::new();
+            for row in 0..catalogue.len() {
+                let lookup = AloneLookup {
+                    slots: item_slots,
+                    key: catalogue.key_value(row),
+                    item: catalogue.values(row),
+                };
+                features::encode_all(&retrieval.item, &lookup, &mut encoded);
+                let (vector, bias) = factors.item(catalogue.key(row), &encoded);
+                vectors.extend(vector);
+                biases.push(bias);
+            }
+            Some((
+                factors.clone(),
+                Index::new(factors.dimension(), vectors, biases),
+            ))
+        });
+        Self { ready }
+    }
+}
+
+/// Ranking, ready for one snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Ranker {
+    /// None when the scene came without its trees, or with others.
+    ensemble: Option<Arc<Artifact>>,
+    width: usize,
+    /// Inputs of the customer, with their places.
+    customer: Vec<(usize, RankingInput)>,
+    /// Places of inputs of the item.
+    item: Vec<usize>,
+    /// Their values, by row.
+    values: Vec<f64>,
+    /// Places of what earlier stages gave, each with the stage's number.
+    stages: Vec<(usize, usize)>,
+}
+
+impl Ranker {
+    fn new(
+        scene: &ScenePlan,
+        ranking: &Ranking,
+        item_slots: &ItemSlots,
+        catalogue: &Catalogue,
+        artifacts: &Artifacts,
+    ) -> Self {
+        let ensemble = artifacts
+            .trees(ranking.artifact)
+            .filter(|a| match a.as_ref() {
+                Artifact::Trees(t) => {
+                    t.feature_names().len() == ranking.inputs.len() && t.outputs() == 1
+                }
+                Artifact::Factors(_) => false,
+            });
+        let mut out = Self {
+            ensemble,
+            width: ranking.inputs.len(),
+            customer: Vec::new(),
+            item: Vec::new(),
+            values: Vec::new(),
+            stages: Vec::new(),
+        };
+        let mut of_item = Vec::new();
+        for (place, input) in ranking.inputs.iter().enumerate() {
+            let (RankingInput::Number(slot) | RankingInput::Category { slot, .. }) = input;
+            match scene.slots.get(usize::from(slot.0)).map(|s| &s.source) {
+                Some(SlotSource::Stage(Stage::Retrieved)) => out.stages.push((place, 0)),
+                Some(SlotSource::Stage(Stage::Ranked)) => out.stages.push((place, 1)),
+                _ if item_slots.contains(*slot) => {
+                    out.item.push(place);
+                    of_item.push(input);
+                }
+                _ => out.customer.push((place, input.clone())),
+            }
+        }
+        out.values.reserve(catalogue.len() * of_item.len());
+        for row in 0..catalogue.len() {
+            let lookup = AloneLookup {
+                slots: item_slots,
+                key: catalogue.key_value(row),
+                item: catalogue.values(row),
+            };
+            out.values.extend(of_item.iter().map(|i| input(i, &lookup)));
+        }
+        out
+    }
+
+    /// The trees.
+    pub(super) fn ensemble(&self) -> Option<&Ensemble> {
+        match self.ensemble.as_deref() {
+            Some(Artifact::Trees(t)) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The trees' inputs for these rows, one after another.
+    pub(super) fn rows<L: Lookup + ?Sized>(
+        &self,
+        customer: &L,
+        rows: &[u32],
+        stages: &[Stages],
+    ) -> Vec<f64> {
+        let mut of_customer = vec![f64::NAN; self.width];
+        for (place, of) in &self.customer {
+            of_customer[*place] = input(of, customer);
+        }
+        let mut out = Vec::with_capacity(rows.len() * self.width);
+        for (i, row) in rows.iter().enumerate() {
+            let start = out.len();
+            out.extend_from_slice(&of_customer);
+            let values = self
+                .values
+                .get(*row as usize * self.item.len()..)
+                .unwrap_or(&[]);
+            for (place, value) in self.item.iter().zip(values) {
+                out[start + place] = *value;
+            }
+            for (place, stage) in &self.stages {
+                out[start + place] = (stages.get(i))
+                    .and_then(|s| s[*stage].as_number())
+                    .unwrap_or(f64::NAN);
+            }
+        }
+        out
+    }
 }
 
 /// What each item costs a budget; none is not known.
@@ -30,8 +190,13 @@ pub(super) enum Costs {
 }
 
 impl Prepared {
-    /// Prepares `policy` for `catalogue`. What it says of products alone is computed here.
-    pub fn new(scene: &ScenePlan, policy: &PolicyPlan, catalogue: &Catalogue) -> Self {
+    /// Prepares `policy` for `catalogue`. What it says of products alone is computed here. `artifacts` are the scene's.
+    pub fn new(
+        scene: &ScenePlan,
+        policy: &PolicyPlan,
+        catalogue: &Catalogue,
+        artifacts: &Artifacts,
+    ) -> Self {
         let item_slots = ItemSlots::new(scene, policy.catalogue);
         let rules = |rules: &[NamedRule]| {
             (rules.iter())
@@ -45,6 +210,10 @@ impl Prepared {
             suitability: rules(&policy.suitability),
             exclusions: rules(&policy.exclusions),
             costs,
+            retriever: (policy.retrieval.as_ref())
+                .map(|r| Retriever::new(r, &item_slots, catalogue, artifacts)),
+            ranker: (policy.ranking.as_ref())
+                .map(|r| Ranker::new(scene, r, &item_slots, catalogue, artifacts)),
             item_slots,
         }
     }
@@ -69,21 +238,6 @@ impl Costs {
                 };
                 Self::Products((0..catalogue.len()).map(of_row).collect())
             }
-        }
-    }
-
-    /// What `expr`, from which this was made, gives for `row`. `of_customer` is what it gives for the customer alone.
-    pub(super) fn of(
-        &self,
-        row: usize,
-        of_customer: Option<i64>,
-        expr: &Expr,
-        lookup: &ItemLookup<'_>,
-    ) -> Option<i64> {
-        match self {
-            Self::Customer => of_customer,
-            Self::Products(by_row) => by_row.get(row).copied().flatten(),
-            Self::Mixed => cost(&eval(expr, lookup)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a decision is made from: everything that was known, as values. Nothing else may influence a decision.
 
 use super::prepared::Prepared;
+use crate::artifact::Artifacts;
 use crate::catalogue::Catalogue;
 use crate::event::Origin;
 use crate::id::{CustomerId, DecisionId};
@@ -40,8 +41,14 @@ pub struct Situation<'a> {
     /// Spent and held in the present period, one a budget of the scene in its order; a budget past the end has nothing
     /// spent.
     pub spent: &'a [i64],
+    /// Share of the present period that is over, 0..=1, one a budget of the scene in its order; past the end it is not known.
+    pub elapsed: &'a [f64],
     /// State of the policy's model; none is a model that has learned nothing.
     pub model: Option<&'a ModelState>,
+    /// States of the models of the policy's objectives, by name; one that is absent has learned nothing.
+    pub objective_models: &'a [(&'a str, &'a ModelState)],
+    /// The scene's artifacts, where nothing is prepared.
+    pub artifacts: &'a Artifacts,
 }
 
 /// A choice that is imposed: by replaying a logged campaign, or by the holdout of an experiment. Availability is kept: an

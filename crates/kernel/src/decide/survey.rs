@@ -1,18 +1,20 @@
-//! Looking at every item: suitability and exclusions a rule at a time over the whole catalogue, then caps, budgets and score
-//! of each item that is left. The result is the availability mask with its scores, the counts of refusals, and what the
-//! commit has to validate. Nothing is allocated per item.
+//! Looking at every item, a gate at a time over the whole catalogue: suitability, exclusions, caps, budgets. What is left is
+//! eligible; retrieval and ranking narrow it down, and what they leave is scored. The result is the candidates with their
+//! scores, the counts of refusals, and what the commit has to validate. Nothing is allocated per item.
 
 use super::candidates::Candidates;
 use super::decision::{BudgetCheck, Gate, RuleCount};
-use super::gates::{CappedRows, capped_rows};
+use super::gates::capped_rows;
+use super::narrow::{Kept, narrow};
 use super::prepared::{Costs, Prepared};
-use super::score::Scoring;
+use super::score::{Scored, Scoring};
 use super::situation::{Request, Situation};
 use crate::catalogue::Rows;
 use crate::plan::ScenePlan;
-use crate::plan::policy::{CANDIDATES_MAX, PolicyPlan, TRACED_MAX};
+use crate::plan::policy::{BudgetUse, CANDIDATES_MAX, PolicyPlan, Scorer, TRACED_MAX};
 use crate::plan::rule::NamedRule;
 use crate::rule::eval;
+use crate::slots::{NO_STAGES, Stages};
 use crate::value::Value;
 
 /// What refused an item: a gate and the index within the policy's list for that gate.
@@ -70,6 +72,10 @@ pub(super) struct Survey {
     pub(super) rows: Vec<u32>,
     /// Their scores.
     pub(super) scores: Vec<f64>,
+    /// What the stages of scoring gave them; empty in a policy without stages.
+    pub(super) stages: Vec<Stages>,
+    /// Items that passed every gate, before they were narrowed down.
+    pub(super) eligible: u32,
     /// Positions that can be filled whatever is drawn.
     pub(super) positions: u32,
     /// Counts, in order of gates and rules.
@@ -94,19 +100,204 @@ impl Tally {
         }
     }
 
-    fn add_all(&mut self, index: usize, refused: &Rows, unknown: &Rows) -> Place {
-        let count = &mut self.counts[index];
-        count.0 += refused.count() as u32;
-        count.1 += refused.count_common(unknown) as u32;
-        (self.gate, index)
-    }
-
     fn add(&mut self, index: usize, unknown: bool) -> Place {
         let count = &mut self.counts[index];
         count.0 += 1;
         count.1 += u32::from(unknown);
         (self.gate, index)
     }
+
+    fn add_all(&mut self, index: usize, refused: &Rows, unknown: &Rows) -> Place {
+        let count = &mut self.counts[index];
+        count.0 += refused.count() as u32;
+        count.1 += refused.count_common(unknown) as u32;
+        (self.gate, index)
+    }
+}
+
+/// The rows that no gate refused so far, and the first that were.
+struct Gates {
+    left: Rows,
+    refused: Vec<(u32, Place)>,
+}
+
+impl Gates {
+    /// Takes `refused`, some of what is left, away; of these `unknown` are refused because something was not known.
+    fn refuse(&mut self, tally: &mut Tally, index: usize, refused: &Rows, unknown: &Rows) {
+        self.left.drop_all(refused);
+        let place = tally.add_all(index, refused, unknown);
+        (self.refused).extend((refused.iter().take(TRACED_MAX)).map(|row| (row as u32, place)));
+    }
+}
+
+/// What the candidates cost the policy's budgets, and what the budgets have.
+struct Spending<'a> {
+    policy: &'a PolicyPlan,
+    situation: &'a Situation<'a>,
+    prepared: &'a Prepared,
+    /// One entry a budget, also where a policy names it twice: then its costs add up.
+    seen: Vec<BudgetSeen>,
+    /// Entry of each use.
+    entry_of: Vec<usize>,
+    /// Cost by entry.
+    total: Vec<Total<'a>>,
+    /// Price of a unit by entry.
+    prices: Vec<f64>,
+}
+
+/// What an item costs an entry.
+enum Total<'a> {
+    /// The same for all.
+    Same(i64),
+    /// By row.
+    Products(&'a [Option<i64>]),
+    /// By row, asked for or added up in this decision.
+    Made(Vec<i64>),
+}
+
+impl Total<'_> {
+    fn of(&self, row: usize) -> i64 {
+        match self {
+            Self::Same(amount) => *amount,
+            Self::Products(by_row) => by_row.get(row).copied().flatten().unwrap_or(0),
+            Self::Made(by_row) => by_row.get(row).copied().unwrap_or(0),
+        }
+    }
+}
+
+impl<'a> Spending<'a> {
+    fn new(
+        scene: &ScenePlan,
+        policy: &'a PolicyPlan,
+        situation: &'a Situation<'a>,
+        prepared: &'a Prepared,
+    ) -> Self {
+        let mut seen: Vec<BudgetSeen> = Vec::with_capacity(policy.budgets.len());
+        let mut entry_of = Vec::with_capacity(policy.budgets.len());
+        let mut prices = Vec::with_capacity(policy.budgets.len());
+        for spend in &policy.budgets {
+            let entry = (seen.iter().position(|s| s.budget == spend.budget)).unwrap_or(seen.len());
+            if entry == seen.len() {
+                seen.push(budget_seen(scene, situation, spend.budget));
+                prices.push(0.0);
+            }
+            entry_of.push(entry);
+            prices[entry] += price(scene, situation, spend);
+        }
+        Self {
+            policy,
+            situation,
+            prepared,
+            total: seen.iter().map(|_| Total::Same(0)).collect(),
+            seen,
+            entry_of,
+            prices,
+        }
+    }
+
+    /// Refuses what a budget does not cover or whose cost is not known, a use of a budget at a time.
+    fn look(&mut self, gates: &mut Gates, tally: &mut Tally) {
+        let rows = self.situation.catalogue.len();
+        for (i, spend) in self.policy.budgets.iter().enumerate() {
+            if gates.left.is_empty() {
+                return;
+            }
+            let entry = self.entry_of[i];
+            let is_shared = self.entry_of.iter().filter(|e| **e == entry).count() > 1;
+            let seen = &mut self.seen[entry];
+            let costs = &self.prepared.costs[i];
+            let of_customer = match costs {
+                Costs::Customer => cost(&eval(&spend.cost, self.situation.customer)),
+                Costs::Products(_) | Costs::Mixed => None,
+            };
+            if let (Costs::Customer, false) = (costs, is_shared) {
+                let everything = gates.left.clone();
+                match of_customer {
+                    None => gates.refuse(tally, i, &everything, &everything),
+                    Some(amount) if !seen.covers(amount) => {
+                        gates.refuse(tally, i, &everything, &Rows::none(0));
+                    }
+                    Some(amount) => self.total[entry] = Total::Same(amount),
+                }
+                continue;
+            }
+            let mut made = match (costs, is_shared) {
+                (Costs::Products(by_row), false) => {
+                    self.total[entry] = Total::Products(by_row);
+                    None
+                }
+                _ => match core::mem::replace(&mut self.total[entry], Total::Same(0)) {
+                    Total::Made(by_row) => Some(by_row),
+                    Total::Same(_) | Total::Products(_) => Some(vec![0; rows]),
+                },
+            };
+            let mut refused = Rows::none(rows);
+            let mut unknown = Rows::none(rows);
+            for row in gates.left.iter() {
+                let amount = match costs {
+                    Costs::Customer => of_customer,
+                    Costs::Products(by_row) => by_row.get(row).copied().flatten(),
+                    Costs::Mixed => cost(&eval(
+                        &spend.cost,
+                        &Candidates::of_row(
+                            self.situation,
+                            &self.prepared.item_slots,
+                            row as u32,
+                            NO_STAGES,
+                        ),
+                    )),
+                };
+                let Some(mut amount) = amount else {
+                    refused.insert(row);
+                    unknown.insert(row);
+                    continue;
+                };
+                if let Some(by_row) = &mut made {
+                    amount = by_row[row].saturating_add(amount);
+                    by_row[row] = amount;
+                }
+                if !seen.covers(amount) {
+                    refused.insert(row);
+                }
+            }
+            if let Some(by_row) = made {
+                self.total[entry] = Total::Made(by_row);
+            }
+            gates.refuse(tally, i, &refused, &unknown);
+        }
+    }
+
+    /// What an item's costs take from its score.
+    fn priced(&self, row: usize) -> f64 {
+        (self.prices.iter().zip(&self.total))
+            .filter(|(price, _)| **price > 0.0)
+            .map(|(price, total)| price * total.of(row) as f64)
+            .sum()
+    }
+
+    /// Remembers the costs of an available item, if they are among the largest.
+    fn keep_largest(&mut self, row: usize, positions: usize) {
+        for (seen, total) in self.seen.iter_mut().zip(&self.total) {
+            seen.keep_largest(total.of(row), positions);
+        }
+    }
+}
+
+/// The price of a unit of a budget: [`crate::plan::PricePlan`]. Without a limit, or when it is not known how much of the
+/// period is over, what is declared for spending that keeps pace.
+fn price(scene: &ScenePlan, situation: &Situation<'_>, spend: &BudgetUse) -> f64 {
+    let Some(plan) = spend.price else { return 0.0 };
+    let budget = usize::from(spend.budget);
+    let limit = scene.budgets.get(budget).map_or(0, |b| b.limit);
+    let ahead = match situation.elapsed.get(budget) {
+        Some(elapsed) if limit > 0 => {
+            let spent = situation.spent.get(budget).copied().unwrap_or(0);
+            spent as f64 / limit as f64 - elapsed
+        }
+        _ => 0.0,
+    };
+    let price = plan.base + plan.rate * ahead;
+    if price > 0.0 { price } else { 0.0 }
 }
 
 /// Looks at every item of the catalogue.
@@ -120,49 +311,32 @@ pub(super) fn survey(
     positions: u32,
 ) -> Survey {
     let catalogue = situation.catalogue;
-    let capped = capped_rows(policy, situation, request.moment.now);
-    let mut next_capped = 0;
     let mut suitability = Tally::new(Gate::Suitability, policy.suitability.len());
     let mut exclusion = Tally::new(Gate::Exclusion, policy.exclusions.len());
     let mut item_cap = Tally::new(Gate::ItemCap, policy.caps.len());
     let mut budget = Tally::new(Gate::Budget, policy.budgets.len());
+    let objectives = match &policy.scorer {
+        Scorer::Objectives(o) => o.objectives.len(),
+        Scorer::Expression(_) | Scorer::Model(_) => 0,
+    };
+    let mut floor = Tally::new(Gate::Floor, objectives);
     let mut score = Tally::new(Gate::Score, 1);
-    // One entry a budget, also where a policy names it twice: then its costs add up.
-    let mut seen: Vec<BudgetSeen> = Vec::with_capacity(policy.budgets.len());
-    let mut entry_of = Vec::with_capacity(policy.budgets.len());
-    for spend in &policy.budgets {
-        entry_of.push(
-            seen.iter()
-                .position(|s| s.budget == spend.budget)
-                .unwrap_or(seen.len()),
-        );
-        if entry_of.last() == Some(&seen.len()) {
-            seen.push(budget_seen(scene, situation, spend.budget));
-        }
-    }
-    let mut costs = vec![0i64; seen.len()];
     let looked_at = catalogue.len().min(CANDIDATES_MAX);
-    let mut out = Survey {
-        rows: Vec::with_capacity(looked_at),
-        scores: Vec::with_capacity(looked_at),
-        positions,
-        refusals: Vec::new(),
-        checks: Vec::new(),
+    let mut gates = Gates {
+        left: Rows::from_fn(catalogue.len(), |row| row < looked_at),
         refused: Vec::new(),
     };
-    let item_slots = &prepared.item_slots;
     // Rules first, each over all items that are left.
-    let mut left = Rows::from_fn(catalogue.len(), |row| row < looked_at);
     let rules = (prepared.suitability.iter())
         .map(|rule| (rule, true))
         .enumerate()
         .chain(prepared.exclusions.iter().map(|r| (r, false)).enumerate());
     for (i, (rule, is_wanted)) in rules {
-        if left.is_empty() {
+        if gates.left.is_empty() {
             break;
         }
-        let mask = rule.mask(situation.customer, item_slots, catalogue);
-        let mut refused = left.clone();
+        let mask = rule.mask(situation.customer, &prepared.item_slots, catalogue);
+        let mut refused = gates.left.clone();
         if is_wanted {
             refused.drop_all(&mask.yes);
         } else {
@@ -170,75 +344,67 @@ pub(super) fn survey(
             passes.add(&mask.unknown);
             refused.keep(&passes);
         }
-        left.drop_all(&refused);
         let tally = if is_wanted {
             &mut suitability
         } else {
             &mut exclusion
         };
-        let place = tally.add_all(i, &refused, &mask.unknown);
-        (out.refused).extend((refused.iter().take(TRACED_MAX)).map(|row| (row as u32, place)));
+        gates.refuse(tally, i, &refused, &mask.unknown);
     }
-    let of_customer: Vec<Option<i64>> = (policy.budgets.iter().zip(&prepared.costs))
-        .map(|(spend, costs)| match costs {
-            Costs::Customer => cost(&eval(&spend.cost, situation.customer)),
-            Costs::Products(_) | Costs::Mixed => None,
-        })
-        .collect();
-    // At most this many of the rows that follow are among the first of all that are refused.
-    let mut by_row = 0;
-    for row in left.iter().map(|row| row as u32) {
-        let lookup = Candidates::of_row(situation, item_slots, row);
-        let refused = 'gates: {
-            if let Some(i) = cap_of(&capped, &mut next_capped, row) {
-                break 'gates Some(item_cap.add(i, false));
-            }
-            costs.fill(0);
-            for (i, spend) in policy.budgets.iter().enumerate() {
-                let costs_of = &prepared.costs[i];
-                let amount = costs_of.of(row as usize, of_customer[i], &spend.cost, &lookup);
-                let Some(amount) = amount else {
-                    break 'gates Some(budget.add(i, true));
-                };
-                let sum = &mut costs[entry_of[i]];
-                *sum = sum.saturating_add(amount);
-                if !seen[entry_of[i]].covers(*sum) {
-                    break 'gates Some(budget.add(i, false));
-                }
-            }
-            match scoring.item(catalogue.key(row as usize), &lookup) {
-                None => break 'gates Some(score.add(0, true)),
-                Some(s) => {
-                    out.rows.push(row);
-                    out.scores.push(s);
-                }
-            }
-            None
+    let capped = capped_rows(policy, situation, request.moment.now);
+    for (i, rows) in capped {
+        let mut refused = match rows {
+            Some(rows) => rows,
+            None => gates.left.clone(),
         };
-        match refused {
-            Some(place) => {
-                if by_row < TRACED_MAX {
-                    out.refused.push((row, place));
-                }
-                by_row += 1;
+        refused.keep(&gates.left);
+        gates.refuse(&mut item_cap, i, &refused, &Rows::none(0));
+    }
+    let mut spending = Spending::new(scene, policy, situation, prepared);
+    spending.look(&mut gates, &mut budget);
+
+    let Kept { rows, stages } = narrow(policy, situation, prepared, &gates.left);
+    let mut out = Survey {
+        rows: Vec::with_capacity(rows.len()),
+        scores: Vec::with_capacity(rows.len()),
+        stages: Vec::with_capacity(stages.len()),
+        eligible: gates.left.count() as u32,
+        positions,
+        refusals: Vec::new(),
+        checks: Vec::new(),
+        refused: gates.refused,
+    };
+    let mut traced = 0;
+    for (i, row) in rows.iter().copied().enumerate() {
+        let given = stages.get(i).unwrap_or(NO_STAGES);
+        let lookup = Candidates::of_row(situation, &prepared.item_slots, row, given);
+        let refused = match scoring.item(catalogue.key(row as usize), &lookup) {
+            Scored::At(score) => {
+                out.rows.push(row);
+                out.scores.push(score - spending.priced(row as usize));
+                out.stages.extend(stages.get(i).cloned());
+                spending.keep_largest(row as usize, positions as usize);
+                continue;
             }
-            None => {
-                for (b, c) in seen.iter_mut().zip(&costs) {
-                    b.keep_largest(*c, positions as usize);
-                }
-            }
+            Scored::Unknown => score.add(0, true),
+            Scored::Below(objective) => floor.add(objective, false),
+        };
+        if traced < TRACED_MAX {
+            out.refused.push((row, refused));
+            traced += 1;
         }
     }
+    let seen = &mut spending.seen;
     out.refused.sort_unstable_by_key(|(row, _)| *row);
     out.refused.truncate(TRACED_MAX);
-    for b in &mut seen {
+    for b in seen.iter_mut() {
         let fillable = (positions as usize).min(out.rows.len());
         out.positions = out.positions.min(match b.payable(fillable) {
             n if n == fillable => positions,
             n => n as u32,
         });
     }
-    for b in &seen {
+    for b in seen.iter() {
         let check = |amount, available| BudgetCheck {
             budget: b.budget,
             amount,
@@ -263,7 +429,7 @@ pub(super) fn survey(
     }
     let rule_name =
         |rules: &[NamedRule], i: usize| (rules[i].name.clone(), rules[i].version.clone());
-    for tally in [&suitability, &exclusion, &item_cap, &budget, &score] {
+    for tally in [&suitability, &exclusion, &item_cap, &budget, &floor, &score] {
         for (i, (count, unknown)) in tally
             .counts
             .iter()
@@ -299,6 +465,10 @@ pub(super) fn place_name(scene: &ScenePlan, policy: &PolicyPlan, place: Place) -
             .get(i)
             .and_then(|b| scene.budgets.get(usize::from(b.budget)))
             .map(|b| &b.name),
+        (Gate::Floor, i) => match &policy.scorer {
+            Scorer::Objectives(o) => o.objectives.get(i).map(|o| &o.name),
+            Scorer::Expression(_) | Scorer::Model(_) => None,
+        },
         _ => None,
     };
     name.cloned().unwrap_or_else(|| {
@@ -334,21 +504,5 @@ pub(super) fn cost(value: &Value<'_>) -> Option<i64> {
     match value {
         Value::Int(amount) if *amount >= 0 => Some(*amount),
         _ => None,
-    }
-}
-
-/// The cap that `row` is at. Rows are asked in ascending order.
-fn cap_of(capped: &CappedRows, next: &mut usize, row: u32) -> Option<usize> {
-    while capped.rows.get(*next).is_some_and(|(r, _)| *r < row) {
-        *next += 1;
-    }
-    let own = capped
-        .rows
-        .get(*next)
-        .filter(|(r, _)| *r == row)
-        .map(|(_, cap)| *cap);
-    match (own, capped.all) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

@@ -11,6 +11,7 @@ use crate::plan::policy::{PolicyPlan, TRACED_MAX};
 use crate::plan::rule::{NamedRule, Truth};
 use crate::plan::slot::SlotId;
 use crate::rule::{self, Lookup};
+use crate::slots::NO_STAGES;
 use std::borrow::Cow;
 
 /// Most contributions kept of one candidate.
@@ -80,14 +81,15 @@ pub(super) fn of_candidates(
     }
     order.extend(left_out);
     order.sort_unstable_by(better);
-    let names = match scoring {
-        Scoring::Model(model) => crate::features::names(scene, model.plan),
-        Scoring::Expression(_) | Scoring::Nothing => Vec::new(),
+    let mut model = scoring.contributing();
+    let names = match &model {
+        Some(model) => crate::features::names(scene, model.plan),
+        None => Vec::new(),
     };
     let mut line = |i: usize| {
-        let contributions = match scoring {
-            Scoring::Model(model) => contributions(model, candidates, i, &names),
-            Scoring::Expression(_) | Scoring::Nothing => Vec::new(),
+        let contributions = match &mut model {
+            Some(model) => contributions(model, candidates, i, &names),
+            None => Vec::new(),
         };
         Candidate {
             item: candidates.key(i).map(str::to_owned),
@@ -135,7 +137,8 @@ pub(super) fn of_refused(
     refused: &[(u32, Place)],
 ) -> Vec<Candidate> {
     let line = |(row, place): &(u32, Place)| {
-        let lookup = Candidates::of_row(candidates.situation, candidates.item_slots, *row);
+        let lookup =
+            Candidates::of_row(candidates.situation, candidates.item_slots, *row, NO_STAGES);
         let rule = match place {
             (Gate::Suitability, i) => policy.suitability.get(*i),
             (Gate::Exclusion, i) => policy.exclusions.get(*i),

@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 
 pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
 pub use policy::{
-    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, NullAction, PolicyPlan,
-    QuietHours, Scorer,
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, NullAction,
+    Objective, ObjectiveGroup, ObjectiveValue, Objectives, PolicyPlan, PricePlan, QuietHours,
+    Ranking, RankingInput, Retrieval, Scorer,
 };
 pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
 pub use schema::{EventSchema, Field};
-pub use slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource};
+pub use slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource, Stage};
 pub use tag::{Aggregate, Measure, TagPlan, Window};
 
 /// Newest format of a scene plan.
@@ -61,6 +62,30 @@ pub struct CataloguePlan {
     pub items: Vec<ItemPlan>,
 }
 
+/// What kind of trained thing an artifact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactKind {
+    /// [`crate::factors::Factors`].
+    Factors,
+    /// [`crate::trees::Ensemble`].
+    Trees,
+}
+
+/// A trained thing that a scene's policies use. It is kept beside the plan, under the hash of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Kind.
+    pub kind: ArtifactKind,
+    /// SHA-256 of its encoded bytes, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Most artifacts of one scene.
+pub const ARTIFACTS_MAX: usize = 64;
+
 /// A whole compiled scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScenePlan {
@@ -96,6 +121,9 @@ pub struct ScenePlan {
     pub rewards: Vec<RewardPlan>,
     /// Budgets.
     pub budgets: Vec<BudgetPlan>,
+    /// Trained things that policies use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactPlan>,
     /// How long an event id is remembered for deduplication, in microseconds of log time. Live events that happened
     /// longer ago go to quarantine.
     pub dedup_horizon_us: i64,

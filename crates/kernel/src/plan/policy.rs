@@ -1,5 +1,6 @@
 //! Policies: whom to reach with what. Deciding lives in [`crate::decide`].
 
+use super::model::FeaturePlan;
 use super::rule::{Expr, NamedRule};
 use super::slot::SlotId;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,11 @@ pub const LISTED_MAX: usize = 1000;
 /// Most recent contacts kept in a customer's ledger row; caps that would need more are refused when a scene is checked.
 pub const CONTACTS_MAX: u32 = 1000;
 
+/// Most candidates that retrieval or ranking keeps.
+pub const KEPT_MAX: u32 = 1000;
+/// Most objectives of one policy, and most groups.
+pub const OBJECTIVES_MAX: usize = 16;
+
 /// How candidates are scored before exploration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +29,115 @@ pub enum Scorer {
     Expression(Expr),
     /// The named model's prediction.
     Model(String),
+    /// Several objectives, weighed.
+    Objectives(Objectives),
+}
+
+/// What one objective says of a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectiveValue {
+    /// A declared expression over customer, request, item and score slots.
+    Expression(Expr),
+    /// The named model's expected reward.
+    Model(String),
+}
+
+/// One of several objectives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Name, for records and refusals.
+    pub name: String,
+    /// What it says of a candidate.
+    pub value: ObjectiveValue,
+    /// Weight in the score, of any sign: a reward to be avoided has a weight below zero.
+    pub weight: f64,
+    /// A candidate of which the objective says less is not available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+}
+
+/// Weights and floors of one group of customers, in place of the objectives' own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveGroup {
+    /// Who belongs: a rule over the customer's slots. Unknown is not a member.
+    pub rule: NamedRule,
+    /// A weight for each objective, in order.
+    pub weights: Vec<f64>,
+    /// A floor for each objective, in order.
+    pub floors: Vec<Option<f64>>,
+}
+
+/// A score made of several objectives: the sum of each one's value times its weight (a linear scalarisation).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// The objectives, at most [`OBJECTIVES_MAX`].
+    pub objectives: Vec<Objective>,
+    /// Groups in order; a customer belongs to the first whose rule is true.
+    pub groups: Vec<ObjectiveGroup>,
+    /// The objective whose model's uncertainty an explorer explores, by index.
+    pub explored: Option<u16>,
+}
+
+/// The best of the whole catalogue by factors, before anything else is scored. What it gave a candidate is the slot
+/// `score.retrieved`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retrieval {
+    /// Index into [`super::ScenePlan::artifacts`], of factors.
+    pub artifact: u16,
+    /// Features of the customer that have a vector each.
+    pub customer: Vec<FeaturePlan>,
+    /// Features of the item that have a vector each, beside the item's own.
+    pub item: Vec<FeaturePlan>,
+    /// How many are kept, 1..=[`KEPT_MAX`].
+    pub keep: u32,
+}
+
+/// How one input of a tree ensemble is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RankingInput {
+    /// The slot's number; a boolean is one or zero, missing is missing.
+    Number(SlotId),
+    /// The place of the slot's text among these, from zero; any other is missing.
+    Category {
+        /// Slot.
+        slot: SlotId,
+        /// Categories in the ensemble's order.
+        categories: Vec<String>,
+    },
+}
+
+/// Trees over the candidates that retrieval left. What they gave a candidate is the slot `score.ranked`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// Index into [`super::ScenePlan::artifacts`], of trees.
+    pub artifact: u16,
+    /// One for each feature of the ensemble, in its order.
+    pub inputs: Vec<RankingInput>,
+    /// How many are kept, 1..=[`KEPT_MAX`].
+    pub keep: u32,
+}
+
+/// Variety in a slate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diversity {
+    /// Item slot by whose value items are alike; an item of which it is unknown is like no other.
+    pub by: SlotId,
+    /// Most items of one value in a slate, from 1.
+    pub at_most: u32,
+}
+
+/// The price of a budget's unit, in units of the score, that grows as the budget is spent ahead of time:
+/// `max(0, base + rate * (spent / limit - elapsed share of the period))`, the dual variable of the budget's constraint by
+/// dual averaging (Nesterov 2009; for pacing Balseiro, Lu and Mirrokni 2020). A candidate's score is lessened by price times
+/// cost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PricePlan {
+    /// Price when spending keeps pace with time, zero or more.
+    pub base: f64,
+    /// What a whole limit spent ahead of time adds, zero or more.
+    pub rate: f64,
 }
 
 /// How the distribution over candidates is made from the scores. Every one is explicit: it is computed, recorded and
@@ -55,6 +170,20 @@ pub enum Exploration {
     },
     /// Even over all available.
     Uniform,
+    /// LinUCB (Li, Chu, Langford and Schapire 2010) made explicit: the candidate of the largest score plus `alpha` times its
+    /// posterior standard deviation has `1 - floor`, and `floor` is spread evenly over all available.
+    LinUcb {
+        /// Zero or more.
+        alpha: f64,
+        /// 0..=1.
+        floor: f64,
+    },
+    /// SquareCB (Foster and Rakhlin 2020): of K candidates one whose score is `gap` below the best has `1 / (K + gamma *
+    /// gap)`, the best what is left.
+    SquareCb {
+        /// Above zero; the larger, the less is explored.
+        gamma: f64,
+    },
 }
 
 /// What silence means in this policy.
@@ -138,6 +267,9 @@ pub struct BudgetUse {
     /// Cost of one choice: an expression over item and customer slots giving an integer or money; negative or unknown
     /// makes the item unavailable.
     pub cost: Expr,
+    /// What a unit of the budget costs the score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<PricePlan>,
 }
 
 /// What [`PolicyPlan::receipts_within_us`] is when nothing is said: a quarter of an hour.
@@ -162,12 +294,21 @@ pub struct PolicyPlan {
     pub exclusions: Vec<NamedRule>,
     /// Boolean slot that must be true: consent for this purpose.
     pub consent: Option<SlotId>,
+    /// Narrows the catalogue down before anything else is scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
+    /// Ranks what is left by trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Ranking>,
     /// Scores.
     pub scorer: Scorer,
     /// Exploration.
     pub exploration: Exploration,
     /// Positions to fill, 1..=[`SLATE_MAX`].
     pub slots: u32,
+    /// Variety in a slate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diversity: Option<Diversity>,
     /// Silence.
     pub null_action: NullAction,
     /// Frequency caps.

@@ -61,6 +61,19 @@ pub enum SlotSource {
     Item(u16, u16),
     /// The key (text) of the candidate item of the numbered catalogue: `item.key`. For the null action, its name.
     ItemKey(u16),
+    /// What an earlier stage of scoring gave the candidate, a number. Missing for the null action, and in a policy without
+    /// that stage.
+    Stage(Stage),
+}
+
+/// A stage of scoring whose result later stages read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// `score.retrieved`.
+    Retrieved,
+    /// `score.ranked`.
+    Ranked,
 }
 
 /// A slot.

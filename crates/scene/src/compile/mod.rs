@@ -138,6 +138,7 @@ pub(crate) fn scene<'r>(
             models: Vec::new(),
             rewards: Vec::new(),
             budgets: Vec::new(),
+            artifacts: vec![],
             dedup_horizon_us: DEDUP_HORIZON_DEFAULT_US,
         },
         report,

@@ -156,6 +156,7 @@ fn an_item_is_seen_beside_its_customer() {
         slots: &ItemSlots::new(&scene, 0),
         key: &Value::text("f1"),
         item: &[Value::Int(4)],
+        stages: luopan_kernel::slots::NO_STAGES,
     };
     let read = |i| lookup.slot(SlotId(i)).clone().into_owned();
     assert_eq!(read(0), Value::text("Dali"));

@@ -299,6 +299,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         models: vec![],
         rewards: vec![],
         budgets: vec![],
+        artifacts: vec![],
         dedup_horizon_us: 86_400_000_000,
     }
 }

@@ -184,6 +184,7 @@ fn thompson_draws_follow_the_posterior() {
                     slots: &slots,
                     key: w.catalogue.key_value(i),
                     item: w.catalogue.values(i),
+                    stages: luopan_kernel::slots::NO_STAGES,
                 };
                 let mut out = Vec::new();
                 features::encode(&plan, &lookup, &mut out);
@@ -250,6 +251,7 @@ fn bandit(kind: ModelKind, scope: ModelScope, rounds: u64, seed: u64) -> f64 {
             slots: &slots,
             key: w.catalogue.key_value(row),
             item: w.catalogue.values(row),
+            stages: luopan_kernel::slots::NO_STAGES,
         };
         let mut features = Vec::new();
         features::encode(&plan, &lookup, &mut features);

@@ -142,6 +142,7 @@ fn budgets_that_are_named_twice_add_up() {
     let spend = |cost| BudgetUse {
         budget: 0,
         cost: Expr::Const(Value::Int(cost)),
+        price: None,
     };
     w.policy_mut().budgets = vec![spend(4), spend(3)];
     assert_eq!(w.decide(1).debits[0].amount, 7);

@@ -4,7 +4,7 @@ use super::world::{World, world};
 use luopan_kernel::decide::{Contact, Decision, Gate, considered, decide};
 use luopan_kernel::plan::{CapPlan, CapScope, Truth};
 use luopan_kernel::rule::{eval, truth};
-use luopan_kernel::slots::{ItemLookup, ItemSlots};
+use luopan_kernel::slots::{ItemLookup, ItemSlots, NO_STAGES};
 use luopan_kernel::value::Value;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn counted<'w>(w: &'w World, cap: &CapPlan) -> Vec<&'w Contact> {
 }
 
 /// True when a gate of the customer stands in the way.
-fn customer_refused(w: &World) -> bool {
+pub(super) fn customer_refused(w: &World) -> bool {
     let p = w.policy();
     let now = w.request.moment.now.0;
     let minute = w.request.moment.minute_of_day() as u16;
@@ -57,7 +57,7 @@ fn customer_refused(w: &World) -> bool {
 }
 
 /// What the item in `row` costs each budget, when it is available.
-fn item_costs(w: &World, row: usize) -> Option<Vec<(u16, i64)>> {
+pub(super) fn item_costs(w: &World, row: usize) -> Option<Vec<(u16, i64)>> {
     let p = w.policy();
     let slots = ItemSlots::new(&w.scene, 0);
     let lookup = ItemLookup {
@@ -65,6 +65,7 @@ fn item_costs(w: &World, row: usize) -> Option<Vec<(u16, i64)>> {
         slots: &slots,
         key: w.catalogue.key_value(row),
         item: w.catalogue.values(row),
+        stages: NO_STAGES,
     };
     if p.suitability
         .iter()
@@ -268,7 +269,7 @@ proptest! {
     fn contacts_that_no_gate_counts_change_nothing(seed: u64, draw: u64) {
         let w = world(seed);
         let kept = considered(w.policy(), &w.contacts, w.request.moment.now);
-        let mut situation = w.situation();
+        let mut situation = w.situation(&[]);
         situation.contacts = &kept;
         prop_assert_eq!(decide(&w.scene, w.policy(), &situation, &w.request, draw), w.decide(draw));
     }

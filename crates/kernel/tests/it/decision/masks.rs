@@ -1,6 +1,7 @@
 //! Rules over a whole catalogue say of each item just what they say of it alone, and a policy made ready for a catalogue
 //! decides as one that was not.
 
+use super::wide::wide;
 use super::world::{Dice, condition, world};
 use luopan_kernel::catalogue::{Catalogue, CatalogueRule, Rows};
 use luopan_kernel::decide::{Prepared, Situation, decide};
@@ -8,7 +9,7 @@ use luopan_kernel::plan::rule::{BinaryOp, Expr, Function};
 use luopan_kernel::plan::slot::SlotId;
 use luopan_kernel::plan::{ItemPlan, ScenePlan};
 use luopan_kernel::rule::truth;
-use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots};
+use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots, NO_STAGES};
 use luopan_kernel::value::Value;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ fn agrees(
             slots: &slots,
             key: catalogue.key_value(row),
             item: catalogue.values(row),
+            stages: NO_STAGES,
         };
         assert_eq!(
             mask.truth(row),
@@ -94,10 +96,11 @@ proptest! {
     }
 
     #[test]
-    fn being_prepared_changes_nothing(seed in any::<u64>()) {
-        let w = world(seed);
-        let prepared = Prepared::new(&w.scene, w.policy(), &w.catalogue);
-        let situation = Situation { prepared: Some(&prepared), ..w.situation() };
+    fn being_prepared_changes_nothing(seed in any::<u64>(), is_wide: bool) {
+        let w = if is_wide { wide(seed) } else { world(seed) };
+        let models = w.objective_models();
+        let prepared = Prepared::new(&w.scene, w.policy(), &w.catalogue, &w.artifacts);
+        let situation = Situation { prepared: Some(&prepared), ..w.situation(&models) };
         let decision = decide(&w.scene, w.policy(), &situation, &w.request, seed);
         prop_assert_eq!(decision, w.decide(seed));
     }

@@ -2,12 +2,14 @@
 
 mod assign;
 mod explore;
+mod factors;
 mod gates;
 mod laws;
 mod learn;
 mod masks;
 mod record;
 mod slate;
+mod wide;
 mod world;
 
 pub(crate) use record::golden;

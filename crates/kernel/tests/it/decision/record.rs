@@ -1,11 +1,13 @@
 //! Records: nothing is lost in writing, every decision can be made again, and a changed one is told apart.
 
+use super::wide::wide;
 use super::world::{World, world};
 use luopan_kernel::decide::considered;
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use luopan_kernel::plan::Scorer;
 use luopan_kernel::record::{
-    DecisionRecord, Error, Idempotency, ModelUsed, Unrepeatable, compare, plan_hash, recompute,
+    DecisionRecord, Error, Idempotency, Known, ModelUsed, Unrepeatable, compare, plan_hash,
+    recompute,
 };
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
@@ -44,6 +46,12 @@ pub(crate) fn record(w: &World, seed: u64) -> DecisionRecord {
             name: "response".into(),
             version: w.model.as_ref().map_or(0, |m| m.samples),
         }),
+        objective_models: (w.objective_models().iter())
+            .map(|(name, state)| ModelUsed {
+                name: (*name).into(),
+                version: state.samples,
+            })
+            .collect(),
         request: w.request.clone(),
         identifier: IdentifierId([9; 16]),
         identifiers: vec![IdentifierId([9; 16])],
@@ -56,6 +64,7 @@ pub(crate) fn record(w: &World, seed: u64) -> DecisionRecord {
         positions: vec![(PartitionId(7), Position(u64::MAX))],
         contacts: considered(w.policy(), &w.contacts, now),
         spent: w.spent.clone(),
+        elapsed: w.elapsed.clone(),
         attempt: 1,
         withheld: None,
         valid_until: Micros(i64::MAX),
@@ -68,15 +77,21 @@ fn again(
     r: &DecisionRecord,
 ) -> Result<Vec<luopan_kernel::record::Difference>, Unrepeatable> {
     let model = r.model.as_ref().and(w.model.as_ref());
-    recompute(r, &w.scene, &w.catalogue, model).map(|d| compare(r, &d))
+    let known = Known {
+        catalogue: &w.catalogue,
+        model,
+        objective_models: &w.objective_models(),
+        artifacts: &w.artifacts,
+    };
+    recompute(r, &w.scene, &known).map(|d| compare(r, &d))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn a_record_is_written_read_and_made_again(seed: u64, draw: u64) {
-        let w = world(seed);
+    fn a_record_is_written_read_and_made_again(seed: u64, draw: u64, is_wide: bool) {
+        let w = if is_wide { wide(seed) } else { world(seed) };
         let r = record(&w, draw);
         let bytes = r.encode();
         let back = DecisionRecord::decode(&bytes).unwrap();

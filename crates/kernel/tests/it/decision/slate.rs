@@ -99,6 +99,7 @@ fn a_slate_is_as_long_as_whatever_is_drawn_can_be_paid() {
     w.policy_mut().budgets = vec![BudgetUse {
         budget: 0,
         cost: Expr::Slot(SlotId(6)),
+        price: None,
     }];
     w.spent = vec![0, 0];
     let check = |amount, available| BudgetCheck {

@@ -1,5 +1,6 @@
 //! Random scenes, situations and requests to decide in, with everything that can be unknown being unknown now and then.
 
+use luopan_kernel::artifact::Artifacts;
 use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::decide::{Contact, Decision, Request, Situation, decide};
 use luopan_kernel::event::Origin;
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) contacts: Vec<Contact>,
     pub(crate) spent: Vec<i64>,
     pub(crate) model: Option<ModelState>,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) elapsed: Vec<f64>,
     pub(crate) request: Request,
 }
 
@@ -33,21 +36,37 @@ impl World {
     pub(crate) fn policy_mut(&mut self) -> &mut PolicyPlan {
         &mut self.scene.policies[0]
     }
-    pub(crate) fn situation(&self) -> Situation<'_> {
+    /// The model, under its name, for a policy of objectives.
+    pub(crate) fn objective_models(&self) -> Vec<(&str, &ModelState)> {
+        let name = |o: &Objective| matches!(&o.value, ObjectiveValue::Model(_));
+        match (&self.policy().scorer, &self.model) {
+            (Scorer::Objectives(o), Some(model)) if o.objectives.iter().any(name) => {
+                vec![("response", model)]
+            }
+            _ => Vec::new(),
+        }
+    }
+    pub(crate) fn situation<'a>(
+        &'a self,
+        models: &'a [(&'a str, &'a ModelState)],
+    ) -> Situation<'a> {
         Situation {
             customer: &self.customer,
             catalogue: &self.catalogue,
             prepared: None,
             contacts: &self.contacts,
             spent: &self.spent,
+            elapsed: &self.elapsed,
             model: self.model.as_ref(),
+            objective_models: models,
+            artifacts: &self.artifacts,
         }
     }
     pub(crate) fn decide(&self, seed: u64) -> Decision {
         decide(
             &self.scene,
             self.policy(),
-            &self.situation(),
+            &self.situation(&self.objective_models()),
             &self.request,
             seed,
         )
@@ -67,7 +86,7 @@ impl Dice {
     pub(crate) fn chance(&mut self, p: f64) -> bool {
         self.0.uniform() < p
     }
-    fn maybe<T>(&mut self, p: f64, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(crate) fn maybe<T>(&mut self, p: f64, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
         if self.chance(p) { Some(f(self)) } else { None }
     }
 }
@@ -321,10 +340,12 @@ pub(crate) fn world(seed: u64) -> World {
         BudgetUse {
             budget: 0,
             cost: Expr::Slot(SlotId(7)),
+            price: None,
         },
         BudgetUse {
             budget: 1,
             cost: Expr::Const(Value::Int(4)),
+            price: None,
         },
     ];
     let policy = PolicyPlan {
@@ -335,6 +356,8 @@ pub(crate) fn world(seed: u64) -> World {
         suitability: rules(&mut dice, "suitability", 2, true, false),
         exclusions: rules(&mut dice, "exclusion", 1, true, true),
         consent: dice.maybe(0.3, |_| SlotId(CONSENT)),
+        retrieval: None,
+        ranking: None,
         scorer,
         exploration: exploration(&mut dice),
         slots: if dice.chance(0.5) {
@@ -342,6 +365,7 @@ pub(crate) fn world(seed: u64) -> World {
         } else {
             1 + dice.below(4) as u32
         },
+        diversity: None,
         null_action: NullAction {
             name: "silence".into(),
             is_arm: dice.chance(0.5),
@@ -399,6 +423,7 @@ pub(crate) fn world(seed: u64) -> World {
         models: vec![model_plan],
         rewards: vec![],
         budgets,
+        artifacts: vec![],
         dedup_horizon_us: DAY_US,
     };
     let catalogue = Catalogue::new(&scene.catalogues[0], 5, []).unwrap();
@@ -419,6 +444,8 @@ pub(crate) fn world(seed: u64) -> World {
         contacts,
         spent: vec![dice.below(8) as i64, dice.below(8) as i64],
         model: None,
+        artifacts: Artifacts::default(),
+        elapsed: vec![],
         request: Request {
             decision: DecisionId([7; 16]),
             customer: IdentifierId([9; 16]),

@@ -331,7 +331,10 @@ pub(crate) fn decide(request: Decide) -> Result<Decision, Refusal> {
         prepared: None,
         contacts: &request.contacts,
         spent: &request.spent,
+        elapsed: &[],
         model: model.as_ref(),
+        objective_models: &[],
+        artifacts: &luopan_kernel::artifact::NONE,
     };
     Ok(luopan_kernel::decide::decide(
         scene,

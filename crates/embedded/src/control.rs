@@ -241,6 +241,30 @@ impl Control for EmbeddedControl {
             .collect()
     }
 
+    async fn put_artifacts(&self, artifacts: Vec<([u8; 32], Bytes)>) -> Result<()> {
+        let failed = |e| fault("keep an artifact", e);
+        let mut tx = self.pool.begin().await.map_err(failed)?;
+        for (hash, content) in artifacts {
+            sqlx::query("INSERT OR IGNORE INTO artifact (sha256, content) VALUES (?, ?)")
+                .bind(&hash[..])
+                .bind(&content[..])
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+        }
+        tx.commit().await.map_err(failed)
+    }
+
+    async fn artifact(&self, sha256: [u8; 32]) -> Result<Option<Bytes>> {
+        let found: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM artifact WHERE sha256 = ?")
+                .bind(&sha256[..])
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|e| fault("read an artifact", e))?;
+        Ok(found.map(Bytes::from))
+    }
+
     async fn stream(&self, name: &str) -> Result<PartitionId> {
         let failed = |e| fault("number a stream", e);
         let mut tx = self.pool.begin().await.map_err(failed)?;

@@ -4,6 +4,7 @@ use crate::Inner;
 use crate::rows;
 use crate::scenes::SceneRuntime;
 use bytes::Bytes;
+use luopan_kernel::artifact::Artifacts;
 use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::decide::Prepared;
 use luopan_kernel::event::{Entry, Event, PRODUCT_TYPE, decode_message};
@@ -39,10 +40,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(plan: &ScenePlan, catalogues: Vec<Catalogue>) -> Self {
+    fn new(plan: &ScenePlan, catalogues: Vec<Catalogue>, artifacts: &Artifacts) -> Self {
         let prepare = |policy: &PolicyPlan| {
             let catalogue = catalogues.get(usize::from(policy.catalogue))?;
-            Some(Prepared::new(plan, policy, catalogue))
+            Some(Prepared::new(plan, policy, catalogue, artifacts))
         };
         Self {
             prepared: plan.policies.iter().map(prepare).collect(),
@@ -222,7 +223,8 @@ impl Inner {
         for scene in self.scenes.in_use() {
             let mine = items.get(&scene.no).unwrap_or(&none);
             let catalogues = build(&scene.plan, version, mine)?;
-            let snapshot = Snapshot::new(&scene.plan, catalogues);
+            let artifacts = self.artifacts_of(&scene).await?;
+            let snapshot = Snapshot::new(&scene.plan, catalogues, &artifacts);
             built.insert((scene.no, scene.version), Arc::new(snapshot));
         }
         *self.catalogues.inner.write() = built;

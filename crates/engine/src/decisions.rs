@@ -21,10 +21,10 @@ use luopan_kernel::id::{
 };
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::policy::CONTACTS_MAX;
-use luopan_kernel::plan::{BudgetPeriod, Field, PolicyPlan, Scorer, SlotSource};
+use luopan_kernel::plan::{BudgetPeriod, Field, ObjectiveValue, PolicyPlan, Scorer, SlotSource};
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
 use luopan_kernel::slots::CustomerSlots;
-use luopan_kernel::time::{Micros, Moment};
+use luopan_kernel::time::{DAY_US, Micros, Moment, SECOND_US};
 use luopan_kernel::value::Value;
 use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey, Write};
 use std::borrow::Cow;
@@ -412,6 +412,13 @@ impl Inner {
         };
         let model = self.policy_model(&p.scene, policy);
         let learned: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
+        let objectives: Vec<(String, Arc<ModelState>)> =
+            (self.objective_models(&p.scene, policy).into_iter())
+                .map(|m| (m.plan.name.clone(), m.snapshot()))
+                .collect();
+        let objective_models: Vec<(&str, &ModelState)> =
+            objectives.iter().map(|(n, s)| (n.as_str(), &**s)).collect();
+        let elapsed = self.elapsed(&p.scene, policy, now);
         let id = DecisionId(self.env.fresh_id());
         let seed = self.env.seed();
         let request = Request {
@@ -428,7 +435,10 @@ impl Inner {
             prepared: Some(prepared),
             contacts: &contacts,
             spent: &spent,
+            elapsed: &elapsed,
             model: learned.as_deref(),
+            objective_models: &objective_models,
+            artifacts: &luopan_kernel::artifact::NONE,
         };
         let mut decision = decide(plan, policy, &situation, &request, seed);
         let had_contacts = !own.contacts.is_empty();
@@ -474,6 +484,12 @@ impl Inner {
                     name: m.plan.name.clone(),
                     version: s.samples,
                 }),
+            objective_models: (objectives.iter())
+                .map(|(name, state)| ModelUsed {
+                    name: name.clone(),
+                    version: state.samples,
+                })
+                .collect(),
             request,
             identifier: p.identifier,
             identifiers: w.identifiers.clone(),
@@ -490,6 +506,7 @@ impl Inner {
             positions,
             contacts,
             spent,
+            elapsed,
             attempt: p.attempt,
             withheld,
             valid_until,
@@ -619,8 +636,48 @@ impl Inner {
         let Scorer::Model(name) = &policy.scorer else {
             return None;
         };
+        self.model_named(scene, name)
+    }
+
+    /// The models of a policy's objectives, each once.
+    pub(crate) fn objective_models(
+        &self,
+        scene: &SceneRuntime,
+        policy: &PolicyPlan,
+    ) -> Vec<Arc<crate::learner::Model>> {
+        let Scorer::Objectives(objectives) = &policy.scorer else {
+            return Vec::new();
+        };
+        let mut names: Vec<&str> = (objectives.objectives.iter())
+            .filter_map(|o| match &o.value {
+                ObjectiveValue::Model(name) => Some(name.as_str()),
+                ObjectiveValue::Expression(_) => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        (names.into_iter())
+            .filter_map(|name| self.model_named(scene, name))
+            .collect()
+    }
+
+    fn model_named(&self, scene: &SceneRuntime, name: &str) -> Option<Arc<crate::learner::Model>> {
         let i = scene.plan.models.iter().position(|m| m.name == *name)?;
         self.model(scene.streams[i])
+    }
+
+    /// Share of the scene's day that is over, once a budget, where the policy prices one.
+    fn elapsed(&self, scene: &SceneRuntime, policy: &PolicyPlan, now: Micros) -> Vec<f64> {
+        if policy.budgets.iter().all(|b| b.price.is_none()) {
+            return Vec::new();
+        }
+        let offset = self
+            .env
+            .utc_offset_s(&scene.plan.default_zone, now)
+            .unwrap_or(0);
+        let local = now.plus(i64::from(offset) * SECOND_US);
+        let share = local.0.rem_euclid(DAY_US) as f64 / DAY_US as f64;
+        vec![share; scene.plan.budgets.len()]
     }
 }
 

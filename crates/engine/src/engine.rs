@@ -19,6 +19,7 @@ use crate::timers::Timers;
 use crate::{Env, Limits, relay, rows, timers};
 use bytes::Bytes;
 use futures::FutureExt;
+use luopan_kernel::artifact::Artifact;
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::{Expr, ScenePlan};
@@ -346,7 +347,7 @@ impl Engine {
         }
     }
 
-    /// Records a scene version and announces it in every partition. The same plan again changes nothing.
+    /// Records a scene version without artifacts and announces it in every partition. The same plan again changes nothing.
     ///
     /// # Errors
     /// A plan that cannot run, or a store that failed.
@@ -356,7 +357,21 @@ impl Engine {
         files: &[(String, Bytes)],
         by: &str,
     ) -> Result<SceneInfo> {
-        self.inner.apply_scene(plan, files, by).await
+        self.inner.apply_scene(plan, &[], files, by).await
+    }
+
+    /// As [`Engine::apply_scene`], with the trained artifacts that the plan names, in its order.
+    ///
+    /// # Errors
+    /// As [`Engine::apply_scene`], and artifacts that are not those of the plan.
+    pub async fn apply_trained_scene(
+        &self,
+        plan: &ScenePlan,
+        artifacts: &[Artifact],
+        files: &[(String, Bytes)],
+        by: &str,
+    ) -> Result<SceneInfo> {
+        self.inner.apply_scene(plan, artifacts, files, by).await
     }
 
     /// Newest version of every scene.

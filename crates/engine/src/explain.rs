@@ -4,7 +4,7 @@ use crate::Inner;
 use crate::api::{Explanation, Refusal, RefusalKind, Result};
 use crate::rows;
 use luopan_kernel::id::DecisionId;
-use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::record::{DecisionRecord, Known};
 
 fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
     Refusal {
@@ -97,7 +97,24 @@ impl Inner {
             }
             _ => None,
         };
-        match luopan_kernel::record::recompute(&record, &scene.plan, &catalogue, state.as_ref()) {
+        let mut objectives = Vec::with_capacity(record.objective_models.len());
+        for used in &record.objective_models {
+            let known = self.objective_models(&scene, policy);
+            let Some(model) = known.iter().find(|m| m.plan.name == used.name) else {
+                let why = format!("model `{}` is not learned here", used.name);
+                return Ok(cannot(why, record));
+            };
+            let learner = crate::learner::rebuild(self, model, Some(used.version), false).await?;
+            objectives.push((used.name.clone(), learner.state));
+        }
+        let objectives: Vec<_> = objectives.iter().map(|(n, s)| (n.as_str(), s)).collect();
+        let known = Known {
+            catalogue: &catalogue,
+            model: state.as_ref(),
+            objective_models: &objectives,
+            artifacts: &*self.artifacts_of(&scene).await?,
+        };
+        match luopan_kernel::record::recompute(&record, &scene.plan, &known) {
             Ok(decision) => Ok(Explanation {
                 differences: (luopan_kernel::record::compare(&record, &decision).iter())
                     .map(|d| {

@@ -6,6 +6,7 @@ use crate::api::{Refusal, RefusalKind, Result, SceneInfo};
 use crate::contacts::ContactNeeds;
 use crate::limits::{MODEL_BYTES_MAX, PROFILE_BYTES_MAX};
 use bytes::Bytes;
+use luopan_kernel::artifact::{Artifact, Artifacts};
 use luopan_kernel::event::{Entry, encode_message};
 use luopan_kernel::fold::FoldPlan;
 use luopan_kernel::id::{PartitionId, SceneNo};
@@ -40,6 +41,8 @@ pub(crate) struct SceneRuntime {
     pub(crate) policy_slots: Vec<SlotSet>,
     /// Learner stream of each model, in plan order.
     pub(crate) streams: Vec<PartitionId>,
+    /// What the plan names, once somebody needed it.
+    artifacts: RwLock<Option<Arc<Artifacts>>>,
 }
 
 impl SceneRuntime {
@@ -68,6 +71,7 @@ impl SceneRuntime {
             fold,
             segments,
             streams,
+            artifacts: RwLock::new(None),
             plan: Arc::new(plan),
         })
     }
@@ -227,6 +231,37 @@ impl Inner {
         Ok(())
     }
 
+    /// The artifacts that a scene's plan names. They are read when they are first needed, so that versions which nobody
+    /// decides under any more take no room.
+    pub(crate) async fn artifacts_of(
+        &self,
+        scene: &SceneRuntime,
+    ) -> luopan_store::Result<Arc<Artifacts>> {
+        if let Some(found) = scene.artifacts.read().clone() {
+            return Ok(found);
+        }
+        let mut bytes = Vec::with_capacity(scene.plan.artifacts.len());
+        for named in &scene.plan.artifacts {
+            let lost = |cause: &str| luopan_store::Error::Corrupt {
+                store: "control plane",
+                at: format!("artifact `{}` of scene `{}`", named.name, scene.plan.name),
+                cause: cause.to_owned(),
+            };
+            let hash = sha256(&named.sha256).ok_or_else(|| lost("its hash is none"))?;
+            let found = self.control.artifact(hash).await?;
+            bytes.push(found.ok_or_else(|| lost("it is not there"))?);
+        }
+        let read =
+            Artifacts::read(&scene.plan, &bytes).map_err(|e| luopan_store::Error::Corrupt {
+                store: "control plane",
+                at: format!("scene `{}`", scene.plan.name),
+                cause: e.to_string(),
+            })?;
+        let read = Arc::new(read);
+        *scene.artifacts.write() = Some(read.clone());
+        Ok(read)
+    }
+
     async fn announce(&self, applied: &AppliedScene) -> Result<()> {
         let entry = Entry::SceneApplied {
             scene: applied.scene,
@@ -263,11 +298,18 @@ impl Inner {
     pub(crate) async fn apply_scene(
         self: &Arc<Self>,
         plan: &ScenePlan,
+        artifacts: &[Artifact],
         files: &[(String, Bytes)],
         by: &str,
     ) -> Result<SceneInfo> {
         refuse_personal_fields(plan)?;
         refuse_what_grows_too_large(plan)?;
+        let trained: Vec<Vec<u8>> = artifacts.iter().map(Artifact::encode).collect();
+        Artifacts::read(plan, &trained).map_err(|e| Refusal {
+            code: "bad_artifact",
+            kind: RefusalKind::Invalid,
+            message: format!("scene `{}`: {e}", plan.name),
+        })?;
         let _one_at_a_time = self.applying.lock().await;
         let at = self.log_time();
         // Everything that can fail for the plan's sake fails before anything is recorded.
@@ -276,6 +318,10 @@ impl Inner {
             kind: RefusalKind::Invalid,
             message: e.to_string(),
         })?;
+        // Before the version that names them, so that no version is without them.
+        let named = (plan.artifacts.iter().filter_map(|a| sha256(&a.sha256)))
+            .zip(trained.into_iter().map(Bytes::from));
+        self.control.put_artifacts(named.collect()).await?;
         let applied = self
             .control
             .record_scene(NewScene {
@@ -309,6 +355,19 @@ impl Inner {
         self.scenes.announced(runtime.clone());
         Ok(runtime.info())
     }
+}
+
+/// The bytes of a hash written in hexadecimal digits.
+fn sha256(digits: &str) -> Option<[u8; 32]> {
+    let pairs = digits.as_bytes().as_chunks::<2>();
+    if pairs.0.len() != 32 || !pairs.1.is_empty() {
+        return None;
+    }
+    let mut out = [0u8; 32];
+    for (byte, pair) in out.iter_mut().zip(pairs.0) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
 }
 
 /// A row that could outgrow what a store takes would stop the fold on the day that it does.

@@ -4,9 +4,9 @@
 use crate::Inner;
 use crate::scenes::SceneRuntime;
 use luopan_kernel::features;
-use luopan_kernel::plan::{ModelPlan, SlotSource};
+use luopan_kernel::plan::{ModelPlan, SlotSource, Stage};
 use luopan_kernel::record::DecisionRecord;
-use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots};
+use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots, NO_STAGES};
 use luopan_kernel::value::Value;
 
 /// The arm a decision took and how likely that was.
@@ -73,12 +73,21 @@ pub(crate) fn learned_features(
             *place = value.clone();
         }
     }
+    let mut stages = NO_STAGES.clone();
+    for (slot, value) in newest.plan.slots.iter().zip(&values) {
+        match slot.source {
+            SlotSource::Stage(Stage::Retrieved) => stages[0] = value.clone(),
+            SlotSource::Stage(Stage::Ranked) => stages[1] = value.clone(),
+            _ => {}
+        }
+    }
     let customer = CustomerSlots { values };
     let lookup = ItemLookup {
         customer: &customer,
         slots: &slots,
         key: &key,
         item: &item,
+        stages: &stages,
     };
     let mut out = Vec::new();
     features::encode(model, &lookup, &mut out);

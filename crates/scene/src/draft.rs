@@ -1,14 +1,15 @@
 //! A pack as it was read: every file a tree, every section gathered over the files. [`Draft::check`] turns it into a
 //! [`Checked`] scene or says everything that is wrong; the types let no one skip that step.
 
-use crate::compile;
+use crate::compile::{self, DecodeArtifact};
 use crate::fault::{Code, Fault, nearest, shown};
 use crate::load::Loaded;
 use crate::mapping::Mapping;
 use crate::node::{At, Data, Key, Node, parse};
 use crate::shape::{Reporter, check};
 use crate::tables::{MAPPING, PACK, section_kind};
-use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::artifact::Artifact;
+use luopan_kernel::plan::{ArtifactKind, ScenePlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest file, in bytes.
@@ -24,6 +25,8 @@ pub struct Draft {
     pub(crate) faults: Vec<Fault>,
     /// A file of sections was not read to its end: any name may be declared there.
     unread: bool,
+    /// Trained files, by path within the pack.
+    trained: BTreeMap<String, Vec<u8>>,
 }
 
 /// A scene without a fault: what may be applied.
@@ -31,12 +34,14 @@ pub struct Draft {
 pub struct Checked {
     /// The compiled scene.
     pub plan: ScenePlan,
+    /// The artifacts that the plan names, in its order.
+    pub artifacts: Vec<Artifact>,
     /// Import mappings by name (the file's name without its ending).
     pub mappings: BTreeMap<String, Mapping>,
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 13] = [
+const NAMED: [&str; 14] = [
     "customer",
     "events",
     "tags",
@@ -49,6 +54,7 @@ const NAMED: [&str; 13] = [
     "rewards",
     "models",
     "budgets",
+    "artifacts",
     "policies",
 ];
 
@@ -96,6 +102,7 @@ impl Draft {
     pub fn parse(pack: impl Into<Loaded>) -> (Self, Vec<Fault>) {
         let Loaded {
             mut files,
+            trained,
             mut faults,
         } = pack.into();
         files.sort();
@@ -144,15 +151,27 @@ impl Draft {
             roots,
             faults: faults.clone(),
             unread,
+            trained,
         };
         (draft, faults)
     }
 
-    /// Checks and compiles the pack.
+    /// Checks and compiles the pack. Trained files are read as Luopan's own forms.
     ///
     /// # Errors
     /// Every fault, by file and place.
     pub fn check(&self) -> Result<Checked, Vec<Fault>> {
+        let own = |kind: ArtifactKind, bytes: &[u8]| {
+            Artifact::decode(kind, bytes).map_err(|e| e.to_string())
+        };
+        self.check_with(&own)
+    }
+
+    /// Checks and compiles the pack, with trained files read by `decode`.
+    ///
+    /// # Errors
+    /// Every fault, by file and place.
+    pub fn check_with(&self, decode: &DecodeArtifact<'_>) -> Result<Checked, Vec<Fault>> {
         let mut report = Reporter {
             files: &self.files,
             faults: self.faults.clone(),
@@ -177,7 +196,12 @@ impl Draft {
             check(root, &PACK, &mut report);
             self.gather(root, &mut sections, &mut report);
         }
-        let (plan, declared, mut report) = compile::scene(&sections, self, report);
+        let trained = compile::Trained {
+            files: &self.trained,
+            decode,
+        };
+        let (plan, artifacts, declared, mut report) =
+            compile::scene(&sections, self, trained, report);
         let mut compiled = BTreeMap::new();
         for (name, root) in mappings {
             if let Some(mapping) = crate::mapping::compile(root, &plan, &declared, &mut report) {
@@ -187,6 +211,7 @@ impl Draft {
         if report.faults.is_empty() {
             Ok(Checked {
                 plan,
+                artifacts,
                 mappings: compiled,
             })
         } else {

@@ -24,7 +24,7 @@ pub mod unit;
 mod words;
 
 pub use change::{Change, Kind, What, changes};
-pub use compile::DEDUP_HORIZON_DEFAULT_US;
+pub use compile::{DEDUP_HORIZON_DEFAULT_US, DecodeArtifact};
 pub use draft::{Checked, Draft};
 pub use fault::{Code, Fault, nearest};
 pub use load::{Error as LoadError, Loaded, load_folder};
@@ -38,6 +38,17 @@ pub use words::{Language, words, words_of_event};
 /// Every fault, by file and place.
 pub fn compile(pack: impl Into<Loaded>) -> Result<Checked, Vec<Fault>> {
     Draft::parse(pack).0.check()
+}
+
+/// As [`compile`], with trained files read by `decode`.
+///
+/// # Errors
+/// Every fault, by file and place.
+pub fn compile_with(
+    pack: impl Into<Loaded>,
+    decode: &DecodeArtifact<'_>,
+) -> Result<Checked, Vec<Fault>> {
+    Draft::parse(pack).0.check_with(decode)
 }
 
 /// Named limits of packs. At a limit the pack is refused and the fault names it; the kernel's own limits

@@ -3,10 +3,16 @@
 
 use crate::draft::{FILE_BYTES_MAX, FILES_MAX};
 use crate::fault::{Code, Fault};
+use luopan_kernel::artifact::ARTIFACT_BYTES_MAX;
+use luopan_kernel::plan::ARTIFACTS_MAX;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Deepest folder within a pack.
 pub const FOLDERS_DEEP_MAX: usize = 8;
+
+/// Files of this folder of a pack, other than YAML, are trained artifacts.
+const TRAINED_FOLDER: &str = "artifacts/";
 
 /// Why a folder could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,8 @@ pub enum Error {
 pub struct Loaded {
     /// The path within the pack (with `/`) and the text of each file, sorted.
     pub files: Vec<(String, String)>,
+    /// Trained files, of the folder `artifacts`: the path within the pack and the bytes.
+    pub trained: BTreeMap<String, Vec<u8>>,
     /// What could not be read; [`crate::compile`] gives these with all others.
     pub faults: Vec<Fault>,
 }
@@ -46,7 +54,7 @@ impl From<Vec<(String, String)>> for Loaded {
     fn from(files: Vec<(String, String)>) -> Self {
         Self {
             files,
-            faults: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -118,6 +126,11 @@ pub fn load_folder(path: &Path) -> Result<Loaded, Error> {
                     return Err(too_many());
                 }
                 out.take(inner, &entry.path());
+            } else if prefix == TRAINED_FOLDER {
+                if out.trained.len() >= ARTIFACTS_MAX {
+                    return Err(too_many());
+                }
+                out.take_trained(inner, &entry.path());
             }
         }
     }
@@ -141,6 +154,25 @@ impl Loaded {
             write: write.to_owned(),
             nearest: None,
         });
+    }
+
+    /// Reads one trained file, or says why it cannot be read.
+    fn take_trained(&mut self, name: String, path: &Path) {
+        match std::fs::metadata(path) {
+            Ok(found) if found.len() > ARTIFACT_BYTES_MAX as u64 => self.unread(
+                name,
+                Code::Limit,
+                format!("the file has {} bytes", found.len()),
+                &format!("train a smaller one; at most {ARTIFACT_BYTES_MAX} are read"),
+            ),
+            Ok(_) => match std::fs::read(path) {
+                Ok(bytes) => {
+                    self.trained.insert(name, bytes);
+                }
+                Err(source) => self.refused(name, &source),
+            },
+            Err(source) => self.refused(name, &source),
+        }
     }
 
     /// Reads one file, or says why it cannot be read.

@@ -24,6 +24,11 @@ const fn code(word: &'static str, status: u16, title: &'static str) -> Code {
 /// All codes, ascending by word.
 pub const ALL: &[Code] = &[
     code("api_key_wanted", 401, "an API key is wanted"),
+    code(
+        "bad_artifact",
+        422,
+        "the trained artifacts are not those that the scene names",
+    ),
     code("bad_id", 422, "the text is not an id"),
     code(
         "bad_idempotency_key",

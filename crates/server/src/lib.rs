@@ -19,3 +19,4 @@ pub mod metrics;
 pub mod problem;
 pub mod question;
 pub mod time;
+mod trained;

@@ -84,6 +84,12 @@ pub trait Control: Send + Sync + 'static {
     /// Files of an applied version, as given to [`Control::record_scene`]; [`crate::Error::Invalid`] for one never recorded.
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>>;
 
+    /// Keeps trained artifacts durably, each under the SHA-256 of its bytes; one that is there already stays.
+    async fn put_artifacts(&self, artifacts: Vec<([u8; 32], Bytes)>) -> Result<()>;
+
+    /// The artifact of this SHA-256; none that was never kept.
+    async fn artifact(&self, sha256: [u8; 32]) -> Result<Option<Bytes>>;
+
     /// The log partition of the named stream (a learner log), given durably at first use: numbers above the environment
     /// partition, ascending without a gap, never reused.
     async fn stream(&self, name: &str) -> Result<PartitionId>;

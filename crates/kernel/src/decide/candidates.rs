@@ -3,6 +3,7 @@
 
 use super::score::ModelScoring;
 use super::situation::Situation;
+use crate::learn::Posterior;
 use crate::slots::{ItemLookup, ItemSlots, NO_STAGES, Stages};
 use crate::value::Value;
 
@@ -84,15 +85,15 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Hands each candidate in order to `see`: its number, its key, and the model with its features in place.
+    /// Hands each candidate in order to `see`: its number, the model's belief about it, and its features.
     pub(super) fn visit(
         &self,
         model: &mut ModelScoring<'_>,
-        mut see: impl FnMut(usize, Option<&'a str>, &ModelScoring<'_>),
+        mut see: impl FnMut(usize, &Posterior, &[f64]),
     ) {
         for i in 0..self.len() {
-            model.encode(&self.lookup(i));
-            see(i, self.key(i), model);
+            let (belief, features) = model.seen(i, self.key(i), || self.lookup(i));
+            see(i, belief, features);
         }
     }
 }

@@ -5,10 +5,11 @@
 //! earlier candidate is the best.
 
 use super::candidates::Candidates;
+use super::pick::{Slate, pick};
 use super::score::{ModelScoring, Scoring};
 use crate::learn::algebra::{dot8, factor_semidefinite, multiply};
-use crate::learn::on_reward_scale;
-use crate::plan::model::{ModelPlan, ModelScope};
+use crate::learn::{Posterior, on_reward_scale};
+use crate::plan::model::{ModelKind, ModelScope};
 use crate::plan::policy::{Exploration, LISTED_MAX};
 use crate::random::{Purpose, Random};
 
@@ -79,21 +80,11 @@ fn declared(
 ) -> Probabilities {
     let n = scores.len();
     match exploration {
-        Exploration::Greedy => mixed(n, 0.0, &[(best(scores), 1.0)]),
-        Exploration::EpsilonGreedy { epsilon } => mixed(n, *epsilon, &[(best(scores), 1.0)]),
-        Exploration::Uniform => mixed(n, 1.0, &[]),
-        Exploration::Softmax { temperature } => {
-            let top = scores[best(scores)];
-            let mut each: Vec<f64> = scores
-                .iter()
-                .map(|s| libm::exp((s - top) / temperature))
-                .collect();
-            let sum: f64 = each.iter().sum();
-            for p in &mut each {
-                *p /= sum;
-            }
-            Probabilities { each, base: 0.0 }
-        }
+        Exploration::Greedy
+        | Exploration::EpsilonGreedy { .. }
+        | Exploration::Uniform
+        | Exploration::Softmax { .. }
+        | Exploration::SquareCb { .. } => of_scores(exploration, scores),
         Exploration::Thompson {
             draws,
             floor,
@@ -121,6 +112,28 @@ fn declared(
             };
             mixed(n, *floor, &[(best(&hopeful), 1.0)])
         }
+    }
+}
+
+/// The distribution of an explorer that looks at the scores alone; of another, all probability on the best.
+fn of_scores(exploration: &Exploration, scores: &[f64]) -> Probabilities {
+    let n = scores.len();
+    match exploration {
+        Exploration::Greedy => mixed(n, 0.0, &[(best(scores), 1.0)]),
+        Exploration::EpsilonGreedy { epsilon } => mixed(n, *epsilon, &[(best(scores), 1.0)]),
+        Exploration::Uniform => mixed(n, 1.0, &[]),
+        Exploration::Softmax { temperature } => {
+            let top = scores[best(scores)];
+            let mut each: Vec<f64> = scores
+                .iter()
+                .map(|s| libm::exp((s - top) / temperature))
+                .collect();
+            let sum: f64 = each.iter().sum();
+            for p in &mut each {
+                *p /= sum;
+            }
+            Probabilities { each, base: 0.0 }
+        }
         Exploration::SquareCb { gamma } => {
             let top = best(scores);
             let mut each: Vec<f64> = (scores.iter())
@@ -135,7 +148,45 @@ fn declared(
             each[top] = 1.0 - others;
             Probabilities { each, base: 0.0 }
         }
+        Exploration::Thompson { .. } | Exploration::LinUcb { .. } => {
+            mixed(n, 0.0, &[(best(scores), 1.0)])
+        }
     }
+}
+
+/// The linear score `alpha` posterior standard deviations above its mean.
+fn upper_bound(belief: &Posterior, x: &[f64], alpha: f64, scratch: &mut Vec<f64>) -> f64 {
+    belief.linear_mean(x) + alpha * libm::sqrt(belief.linear_variance(x, scratch))
+}
+
+/// The bandit alone, as [`super::decide`] runs it for a shared model without anything else: from the features of the
+/// candidates, one after another in `x`, each of the belief's dimension, to the probability of each and the one that `seed`
+/// draws. [`Exploration::Thompson`] is treated as greedy. None without candidates.
+pub fn bandit(
+    exploration: &Exploration,
+    kind: ModelKind,
+    belief: &Posterior,
+    x: &[f64],
+    seed: u64,
+) -> Option<(Vec<f64>, usize)> {
+    let rows = || x.chunks_exact(belief.dimension().max(1));
+    let scores: Vec<f64> = rows()
+        .map(|x| on_reward_scale(kind, belief.linear_mean(x)))
+        .collect();
+    let probabilities = match exploration {
+        _ if scores.is_empty() => return None,
+        Exploration::LinUcb { alpha, floor } => {
+            let mut scratch = Vec::new();
+            let bounds: Vec<f64> = rows()
+                .map(|x| upper_bound(belief, x, *alpha, &mut scratch))
+                .collect();
+            mixed(scores.len(), *floor, &[(best(&bounds), 1.0)])
+        }
+        _ => of_scores(exploration, &scores),
+    };
+    let picked = pick(exploration, &probabilities.each, &scores, &Slate::ONE, seed);
+    let chosen = picked.picks.first()?.0;
+    Some((probabilities.each, chosen))
 }
 
 /// What of the candidates' scores does not depend on the uncertain model.
@@ -148,10 +199,10 @@ enum Rest {
 
 impl Rest {
     /// What orders candidate `i` when the model's linear score of it is `linear`.
-    fn score(&self, i: usize, model: &ModelPlan, linear: f64) -> f64 {
+    fn score(&self, i: usize, kind: ModelKind, linear: f64) -> f64 {
         match self {
             Self::None => linear,
-            Self::Fixed { of, weight } => of[i] + weight * on_reward_scale(model.kind, linear),
+            Self::Fixed { of, weight } => of[i] + weight * on_reward_scale(kind, linear),
         }
     }
 }
@@ -167,10 +218,10 @@ fn uncertain<'s, 'a>(
     if is_alone {
         return Some((model, Rest::None));
     }
+    let kind = model.plan.kind;
     let mut of = Vec::with_capacity(scores.len());
-    candidates.visit(model, |i, item, model| {
-        let linear = model.belief(item).linear_mean(&model.features);
-        of.push(scores[i] - weight * on_reward_scale(model.plan.kind, linear));
+    candidates.visit(model, |i, belief, x| {
+        of.push(scores[i] - weight * on_reward_scale(kind, belief.linear_mean(x)));
     });
     Some((model, Rest::Fixed { of, weight }))
 }
@@ -189,11 +240,9 @@ fn upper_bounds(
         Rest::Fixed { weight, .. } if *weight < 0.0 => -alpha,
         Rest::None | Rest::Fixed { .. } => alpha,
     };
-    candidates.visit(model, |i, item, model| {
-        let belief = model.belief(item);
-        let deviation = libm::sqrt(belief.linear_variance(&model.features, &mut scratch));
-        let linear = belief.linear_mean(&model.features) + alpha * deviation;
-        out.push(rest.score(i, model.plan, linear));
+    let kind = model.plan.kind;
+    candidates.visit(model, |i, belief, x| {
+        out.push(rest.score(i, kind, upper_bound(belief, x, alpha, &mut scratch)));
     });
     out
 }
@@ -232,23 +281,22 @@ fn winners(
         }
     }
     let d = model.belief(None).dimension();
+    let kind = model.plan.kind;
     match model.plan.scope {
         ModelScope::PerItem => {
             let mut scratch = Vec::with_capacity(d);
-            candidates.visit(model, |i, item, model| {
-                let belief = model.belief(item);
-                let mean = belief.linear_mean(&model.features);
-                let deviation =
-                    scale * libm::sqrt(belief.linear_variance(&model.features, &mut scratch));
+            candidates.visit(model, |i, belief, x| {
+                let mean = belief.linear_mean(x);
+                let deviation = scale * libm::sqrt(belief.linear_variance(x, &mut scratch));
                 for b in &mut best {
                     let linear = mean + deviation * random.normal();
-                    offer(b, i, rest.score(i, model.plan, linear));
+                    offer(b, i, rest.score(i, kind, linear));
                 }
             });
         }
         ModelScope::Shared if n <= d => {
             let mut x = Vec::with_capacity(n * d);
-            candidates.visit(model, |_, _, model| x.extend_from_slice(&model.features));
+            candidates.visit(model, |_, _, features| x.extend_from_slice(features));
             let belief = model.belief(None);
             let mut covariance = vec![0.0; n * n];
             let mut row = Vec::with_capacity(d);
@@ -269,7 +317,7 @@ fn winners(
                 z.fill_with(|| random.normal());
                 for i in 0..n {
                     let linear = means[i] + scale * dot8(&l[i * n..=i * n + i], &z[..=i]);
-                    offer(b, i, rest.score(i, model.plan, linear));
+                    offer(b, i, rest.score(i, kind, linear));
                 }
             }
         }
@@ -284,9 +332,9 @@ fn winners(
                     (0..d).map(|i| belief.mean[i] + scale * dot8(&l[i * d..=i * d + i], &z[..=i])),
                 );
             }
-            candidates.visit(model, |i, _, model| {
+            candidates.visit(model, |i, _, x| {
                 for (b, w) in best.iter_mut().zip(weights.chunks_exact(d.max(1))) {
-                    offer(b, i, rest.score(i, model.plan, dot8(w, &model.features)));
+                    offer(b, i, rest.score(i, kind, dot8(w, x)));
                 }
             });
         }

@@ -26,13 +26,14 @@ pub use decision::{
     BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, Refusal,
     RowSet, RuleCount, Share,
 };
+pub use explore::bandit;
 pub use gates::considered;
 pub use prepared::Prepared;
 pub use situation::{Contact, Forced, Request, Situation};
-pub use trace::CONTRIBUTIONS_MAX;
+pub use trace::{CONTRIBUTED_MAX, CONTRIBUTIONS_MAX};
 
 use crate::plan::ScenePlan;
-use crate::plan::policy::{PolicyPlan, SLATE_MAX, TRACED_MAX};
+use crate::plan::policy::{PolicyPlan, SLATE_MAX, Scorer, TRACED_MAX};
 use crate::rule::{Lookup, eval};
 use crate::value::Value;
 use candidates::Candidates;
@@ -114,6 +115,9 @@ pub fn decide(
     } else {
         None
     };
+    if null_score.is_some() {
+        scoring.keep();
+    }
     let candidates = Candidates {
         situation,
         item_slots,
@@ -125,8 +129,7 @@ pub fn decide(
     let mut scores = survey.scores;
     scores.extend(null_score);
     out.available = survey.rows.len() as u32;
-    out.eligible =
-        (policy.retrieval.is_some() || policy.ranking.is_some()).then_some(survey.eligible);
+    out.eligible = narrows(policy).then_some(survey.eligible);
     out.slots = survey.positions;
     out.refusals = survey.refusals;
     out.checks = survey.checks;
@@ -187,6 +190,11 @@ pub fn decide(
         &probabilities.each,
         &chosen,
         &mut scoring,
+        if is_at_size(policy) {
+            CONTRIBUTED_MAX
+        } else {
+            TRACED_MAX
+        },
     );
     let room = TRACED_MAX.saturating_sub(out.trace.len());
     out.trace.extend(trace::of_refused(
@@ -196,6 +204,16 @@ pub fn decide(
         &survey.refused[..survey.refused.len().min(room)],
     ));
     out
+}
+
+/// True of a policy whose candidates are not all that passed the gates.
+fn narrows(policy: &PolicyPlan) -> bool {
+    policy.retrieval.is_some() || policy.ranking.is_some()
+}
+
+/// True of a policy made for catalogues of thousands.
+fn is_at_size(policy: &PolicyPlan) -> bool {
+    narrows(policy) || matches!(policy.scorer, Scorer::Objectives(_))
 }
 
 /// The candidates by what makes them alike, where a slate wants variety.

@@ -31,6 +31,15 @@ pub(super) struct Slate {
     pub(super) alike: Option<Alike>,
 }
 
+impl Slate {
+    /// One position, without a null action.
+    pub(super) const ONE: Self = Self {
+        null: None,
+        positions: 1,
+        alike: None,
+    };
+}
+
 /// Which candidates are alike.
 pub(super) struct Alike {
     /// Group of each candidate; none of one that is like no other.

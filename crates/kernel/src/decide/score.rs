@@ -5,7 +5,7 @@ use crate::features;
 use crate::learn::{ModelState, Posterior, on_reward_scale};
 use crate::plan::ScenePlan;
 use crate::plan::model::{ModelPlan, ModelScope};
-use crate::plan::policy::{Objective, ObjectiveValue, Objectives, PolicyPlan, Scorer};
+use crate::plan::policy::{KEPT_MAX, Objective, ObjectiveValue, Objectives, PolicyPlan, Scorer};
 use crate::plan::rule::{Expr, Truth};
 use crate::rule::{Lookup, eval, truth};
 use crate::slots::CustomerSlots;
@@ -137,7 +137,9 @@ pub(super) struct ModelScoring<'a> {
     /// The belief of arms never seen; of a shared model, the belief.
     shared: Cow<'a, Posterior>,
     /// Features of the customer (per-item models) or of the last item (shared ones).
-    pub(super) features: Vec<f64>,
+    features: Vec<f64>,
+    /// Features of the candidates so far, one after another, while a shared model has no more than [`KEPT_MAX`] of them.
+    encoded: Option<Vec<f64>>,
 }
 
 impl<'a> Scoring<'a> {
@@ -198,6 +200,13 @@ impl<'a> Scoring<'a> {
         }
     }
 
+    /// The item that was scored last is a candidate.
+    pub(super) fn keep(&mut self) {
+        if let Some((model, _)) = self.explored() {
+            model.keep();
+        }
+    }
+
     /// The model that says what its features add to a score, where one alone does.
     pub(super) fn contributing(&mut self) -> Option<&mut ModelScoring<'a>> {
         self.explored().map(|(model, _)| model)
@@ -231,14 +240,46 @@ impl<'a> ModelScoring<'a> {
             state,
             shared,
             features,
+            encoded: (plan.scope == ModelScope::Shared).then(Vec::new),
         })
     }
 
     /// Puts the candidate's features in place. A per-item model has the customer's, which are there already.
-    pub(super) fn encode<L: Lookup + ?Sized>(&mut self, lookup: &L) {
+    fn encode<L: Lookup + ?Sized>(&mut self, lookup: &L) {
         if self.plan.scope == ModelScope::Shared {
             features::encode(self.plan, lookup, &mut self.features);
         }
+    }
+
+    /// Keeps the features of what was scored last: it is the next candidate.
+    fn keep(&mut self) {
+        let Some(encoded) = &mut self.encoded else {
+            return;
+        };
+        encoded.extend_from_slice(&self.features);
+        if encoded.len() > (KEPT_MAX as usize + 1) * self.features.len() {
+            self.encoded = None;
+        }
+    }
+
+    /// The belief about candidate `i`, an item of this key or the null action, and its features; its slots are asked for
+    /// where the features were not kept.
+    pub(super) fn seen<L: Lookup>(
+        &mut self,
+        i: usize,
+        item: Option<&str>,
+        lookup: impl FnOnce() -> L,
+    ) -> (&Posterior, &[f64]) {
+        let d = self.features.len();
+        let is_kept = (self.encoded.as_ref()).is_some_and(|e| e.len() >= (i + 1) * d && d > 0);
+        if !is_kept {
+            self.encode(&lookup());
+        }
+        let features = match &self.encoded {
+            Some(encoded) if is_kept => &encoded[i * d..(i + 1) * d],
+            _ => &self.features[..],
+        };
+        (self.belief(item), features)
     }
 
     /// The belief about a candidate.

@@ -380,6 +380,7 @@ pub(super) fn survey(
         let lookup = Candidates::of_row(situation, &prepared.item_slots, row, given);
         let refused = match scoring.item(catalogue.key(row as usize), &lookup) {
             Scored::At(score) => {
+                scoring.keep();
                 out.rows.push(row);
                 out.scores.push(score - spending.priced(row as usize));
                 out.stages.extend(stages.get(i).cloned());

@@ -16,6 +16,9 @@ use std::borrow::Cow;
 
 /// Most contributions kept of one candidate.
 pub const CONTRIBUTIONS_MAX: usize = 16;
+/// Most candidates whose contributions are kept, beside the chosen ones, of a policy that narrows its candidates down or
+/// weighs objectives: such a policy decides over thousands of items, and its records are to stay small.
+pub const CONTRIBUTED_MAX: usize = 5;
 
 /// Lines for the gates of the customer that refused.
 pub(super) fn of_customer<L: Lookup + ?Sized>(
@@ -58,6 +61,7 @@ pub(super) fn of_candidates(
     probabilities: &[f64],
     chosen: &[usize],
     scoring: &mut Scoring<'_>,
+    contributed: usize,
 ) -> Vec<Candidate> {
     let better = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -86,10 +90,12 @@ pub(super) fn of_candidates(
         Some(model) => crate::features::names(scene, model.plan),
         None => Vec::new(),
     };
-    let mut line = |i: usize| {
+    let mut line = |(rank, i): (usize, usize)| {
         let contributions = match &mut model {
-            Some(model) => contributions(model, candidates, i, &names),
-            None => Vec::new(),
+            Some(model) if rank < contributed || chosen.contains(&i) => {
+                contributions(model, candidates, i, &names)
+            }
+            _ => Vec::new(),
         };
         Candidate {
             item: candidates.key(i).map(str::to_owned),
@@ -99,7 +105,7 @@ pub(super) fn of_candidates(
             refusal: None,
         }
     };
-    order.into_iter().map(&mut line).collect()
+    order.into_iter().enumerate().map(&mut line).collect()
 }
 
 fn contributions(
@@ -108,12 +114,11 @@ fn contributions(
     i: usize,
     names: &[String],
 ) -> Vec<Contribution> {
-    model.encode(&candidates.lookup(i));
-    let belief = model.belief(candidates.key(i));
+    let (belief, features) = model.seen(i, candidates.key(i), || candidates.lookup(i));
     let mut parts: Vec<(usize, f64)> = belief
         .mean
         .iter()
-        .zip(&model.features)
+        .zip(features)
         .map(|(m, x)| m * x)
         .enumerate()
         .filter(|(_, v)| *v != 0.0)

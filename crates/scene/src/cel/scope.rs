@@ -16,8 +16,10 @@ pub enum Place {
     Customer,
     /// A segment: customer only.
     Segment,
-    /// Suitability, exclusion, score, cost: the item of the numbered catalogue too.
+    /// Suitability, exclusion, cost: the item of the numbered catalogue too.
     Item(u16),
+    /// Score, objective, feature, input of trees: what earlier stages gave the item too.
+    Scored(u16),
 }
 
 /// Names and what they mean.
@@ -100,12 +102,18 @@ impl<'a> Scope<'a> {
         for (i, slot) in plan.slots.iter().enumerate() {
             let id = SlotId(i as u16);
             let why = match (&slot.source, place) {
-                (SlotSource::Item(c, _) | SlotSource::ItemKey(c), Place::Item(here))
-                    if *c == here =>
-                {
-                    None
-                }
-                (SlotSource::Item(..) | SlotSource::ItemKey(_), Place::Item(_)) => continue,
+                (
+                    SlotSource::Item(c, _) | SlotSource::ItemKey(c),
+                    Place::Item(here) | Place::Scored(here),
+                ) if *c == here => None,
+                (
+                    SlotSource::Item(..) | SlotSource::ItemKey(_),
+                    Place::Item(_) | Place::Scored(_),
+                ) => continue,
+                (SlotSource::Stage(_), Place::Scored(_)) => None,
+                (SlotSource::Stage(_), _) => Some(
+                    "what a stage of scoring gave an item is read in scores, features and inputs of trees only",
+                ),
                 (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
                     Some("the item is read in suitability, exclusions, scores and costs only")
                 }
@@ -143,6 +151,13 @@ impl<'a> Scope<'a> {
             "it is a segment, and expressions read tags: write its condition, or give the condition a name under `derived`"
                 .to_owned(),
         );
+    }
+
+    /// Takes a name away, saying why.
+    pub(crate) fn hide(&mut self, name: &str, why: &str) {
+        if self.names.remove(name).is_some() {
+            self.hidden.insert(name.to_owned(), why.to_owned());
+        }
     }
 
     fn hide_event(&mut self, name: &str) {
@@ -271,9 +286,10 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
             }
             Ty::of(slot.kind, currency.as_deref())
         }
-        SlotSource::Environment(_) | SlotSource::Request | SlotSource::ItemKey(_) => {
-            Ty::of(slot.kind, None)
-        }
+        SlotSource::Environment(_)
+        | SlotSource::Request
+        | SlotSource::ItemKey(_)
+        | SlotSource::Stage(_) => Ty::of(slot.kind, None),
         SlotSource::Item(c, a) => plan
             .catalogues
             .get(usize::from(*c))
@@ -312,7 +328,10 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
                 .get(usize::from(*a))?,
         ),
         // Imports add items, and the texts of a request are told by the pack alone.
-        SlotSource::ItemKey(_) | SlotSource::Environment(_) | SlotSource::Request => None,
+        SlotSource::ItemKey(_)
+        | SlotSource::Environment(_)
+        | SlotSource::Request
+        | SlotSource::Stage(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Compiler, is_whole, owner_of_items, scalar};
 use crate::fault::{Code, nearest, shown};
 use crate::node::{Key, Node};
-use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource};
+use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource, Stage};
 use luopan_kernel::value::{Value, ValueType};
 
 /// Most catalogues of a scene.
@@ -127,7 +127,24 @@ impl Compiler<'_, '_> {
                 items,
             });
         }
+        self.stages();
         self.settle_scopes();
+    }
+
+    /// The slots of what the stages of scoring give an item, where a policy has such a stage.
+    fn stages(&mut self) {
+        for (key, name, stage) in [
+            ("retrieval", "score.retrieved", Stage::Retrieved),
+            ("ranking", "score.ranked", Stage::Ranked),
+        ] {
+            if (self.section("policies").iter()).any(|(_, policy)| policy.get(key).is_some()) {
+                self.plan.slots.push(SlotPlan {
+                    name: name.into(),
+                    kind: ValueType::Number,
+                    source: SlotSource::Stage(stage),
+                });
+            }
+        }
     }
 
     /// Index of the catalogue that `node` names.

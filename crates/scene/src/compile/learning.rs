@@ -1,7 +1,7 @@
 //! Rewards and models: what a decision is judged by and what is learned from it.
 
 use super::{Compiler, Want, duration};
-use crate::cel::{Scope, Ty};
+use crate::cel::{Place, Scope, Ty};
 use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::plan::model::DIMENSION_MAX;
@@ -135,7 +135,10 @@ impl Compiler<'_, '_> {
         };
         let number = |name: &str| node.get(name).and_then(Node::number);
         let prior_variance = number("prior_variance").unwrap_or(1.0);
-        let names = self.item_scope(catalogue);
+        let names = match catalogue {
+            Some(c) => self.scope(Place::Scored(c)),
+            None => self.item_scope(None),
+        };
         let mut features = Vec::new();
         let mut sound = true;
         let mut dimension = 0usize;
@@ -217,7 +220,7 @@ impl Compiler<'_, '_> {
         })
     }
 
-    fn feature(
+    pub(super) fn feature(
         &mut self,
         node: &Node,
         names: &Scope<'_>,
@@ -416,7 +419,7 @@ impl Compiler<'_, '_> {
         }
         let of_item = matches!(
             self.plan.slots.get(usize::from(slot.0)).map(|s| &s.source),
-            Some(SlotSource::Item(..) | SlotSource::ItemKey(_))
+            Some(SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_))
         );
         if of_item && scope == ModelScope::PerItem {
             self.report.at(
@@ -464,7 +467,7 @@ impl Compiler<'_, '_> {
                 .catalogues
                 .get(usize::from(c))
                 .map(|c| c.items.iter().map(|i| i.key.clone()).collect()),
-            SlotSource::Derived(_) | SlotSource::Environment(_) => None,
+            SlotSource::Derived(_) | SlotSource::Environment(_) | SlotSource::Stage(_) => None,
         }
         .unwrap_or_default()
     }

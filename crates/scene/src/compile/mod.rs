@@ -1,5 +1,5 @@
 //! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, derived
-//! tags, catalogues, segments, rewards, models, budgets, policies.
+//! tags, catalogues, segments, rewards, models, budgets, artifacts, policies.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
@@ -8,6 +8,7 @@ mod catalogue;
 mod events;
 mod learning;
 mod policy;
+mod scoring;
 mod tags;
 mod value;
 
@@ -23,8 +24,9 @@ use crate::fault::{Code, shown};
 use crate::node::{At, Data, Key, Node, place_within};
 use crate::shape::{EXPRESSION_BYTES_MAX, Reporter};
 use crate::unit;
+use luopan_kernel::artifact::Artifact;
 use luopan_kernel::event::{CUSTOMER_TYPE, DECISION_TYPE};
-use luopan_kernel::plan::{Field, PLAN_FORMAT, ScenePlan, SlotId};
+use luopan_kernel::plan::{ArtifactKind, Field, PLAN_FORMAT, ScenePlan, SlotId};
 use luopan_kernel::time::DAY_US;
 use luopan_kernel::value::ValueType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,14 +114,29 @@ pub(crate) struct Compiler<'d, 'r> {
     not_a_feature: BTreeMap<SlotId, String>,
     request_texts: RequestTexts,
     scopes: BTreeMap<Place, Scope<'static>>,
+    /// Trained files of the pack.
+    trained: Trained<'d>,
+    /// What they hold, in the order of [`ScenePlan::artifacts`].
+    artifacts: Vec<Artifact>,
+}
+
+/// Reads an artifact of a kind from a file's bytes, or says what is wrong with them.
+pub type DecodeArtifact<'d> = dyn Fn(ArtifactKind, &[u8]) -> Result<Artifact, String> + 'd;
+
+/// The pack's trained files, and what reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct Trained<'d> {
+    pub(crate) files: &'d BTreeMap<String, Vec<u8>>,
+    pub(crate) decode: &'d DecodeArtifact<'d>,
 }
 
 /// Compiles the sections. The plan means something only when there are no faults.
 pub(crate) fn scene<'r>(
     sections: &Sections<'_>,
     draft: &Draft,
+    trained: Trained<'_>,
     report: Reporter<'r>,
-) -> (ScenePlan, Declared, Reporter<'r>) {
+) -> (ScenePlan, Vec<Artifact>, Declared, Reporter<'r>) {
     let mut compiler = Compiler {
         plan: ScenePlan {
             format: PLAN_FORMAT,
@@ -138,7 +155,7 @@ pub(crate) fn scene<'r>(
             models: Vec::new(),
             rewards: Vec::new(),
             budgets: Vec::new(),
-            artifacts: vec![],
+            artifacts: Vec::new(),
             dedup_horizon_us: DEDUP_HORIZON_DEFAULT_US,
         },
         report,
@@ -152,6 +169,8 @@ pub(crate) fn scene<'r>(
         not_a_feature: BTreeMap::new(),
         request_texts: BTreeMap::new(),
         scopes: BTreeMap::new(),
+        trained,
+        artifacts: Vec::new(),
     };
     compiler.header(draft);
     compiler.events();
@@ -164,11 +183,17 @@ pub(crate) fn scene<'r>(
     compiler.rewards();
     compiler.models();
     compiler.budgets();
+    compiler.artifacts();
     compiler.policies();
     for (section, name) in compiler.left_out() {
         compiler.declared.names.insert((section, name));
     }
-    (compiler.plan, compiler.declared, compiler.report)
+    (
+        compiler.plan,
+        compiler.artifacts,
+        compiler.declared,
+        compiler.report,
+    )
 }
 
 impl<'d> Compiler<'d, '_> {
@@ -270,7 +295,7 @@ impl<'d> Compiler<'d, '_> {
             scope.presume("env.days_to_trading_day_");
         }
         let known = match place {
-            Place::Item(c) => self
+            Place::Item(c) | Place::Scored(c) => self
                 .plan
                 .catalogues
                 .get(usize::from(c))
@@ -298,7 +323,9 @@ impl<'d> Compiler<'d, '_> {
     /// Keeps the scopes from here on: no more slots come.
     fn settle_scopes(&mut self) {
         let mut places = vec![Place::Customer, Place::Segment];
-        places.extend((0..self.plan.catalogues.len()).map(|c| Place::Item(c as u16)));
+        let catalogues = || (0..self.plan.catalogues.len()).map(|c| c as u16);
+        places.extend(catalogues().map(Place::Item));
+        places.extend(catalogues().map(Place::Scored));
         for place in places {
             let scope = self.scope(place);
             self.scopes.insert(place, scope);

@@ -1,5 +1,6 @@
 //! Segments, shared rules, budgets and policies.
 
+use super::scoring::models_of;
 use super::{Compiler, Want, duration};
 use crate::cel::{Place, Scope, Ty, Typed};
 use crate::fault::{Code, listed, nearest, shown};
@@ -8,8 +9,8 @@ use crate::shape::check;
 use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
 use crate::unit;
 use luopan_kernel::plan::{
-    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Exploration, Expr, NamedRule,
-    NullAction, PolicyPlan, QuietHours, SEGMENTS_MAX, Scorer, SegmentPlan, SlotId,
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
+    PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
 };
 use luopan_kernel::time::HOUR_US;
 use luopan_kernel::value::Value;
@@ -61,7 +62,7 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// A condition written as CEL or as `{rule, version}`.
-    fn rule(&mut self, name: &str, node: &Node, scope: &Scope<'_>) -> Option<NamedRule> {
+    pub(super) fn rule(&mut self, name: &str, node: &Node, scope: &Scope<'_>) -> Option<NamedRule> {
         let source = node.get("rule").unwrap_or(node);
         let typed = self.expression(source, scope, Want::Condition)?;
         Some(NamedRule {
@@ -231,18 +232,13 @@ impl<'d> Compiler<'d, '_> {
         let exclusions = self.rules(node, "exclusions", &item, used);
         self.distinct(node, &[&eligibility, &suitability, &exclusions]);
         let consent = node.get("consent").and_then(|n| self.consent(n));
-        let scorer = self.scorer(node, catalogue, &item);
+        let scored = self.scored_scope(catalogue, node);
+        let retrieval = node.get("retrieval").map(|n| self.retrieval(n, &scored));
+        let ranking = node.get("ranking").map(|n| self.ranking(n, &scored));
+        let scorer = self.scorer(node, catalogue, &scored);
         let exploration = node.get("exploration").and_then(|n| self.exploration(n));
-        if let (Some(Scorer::Expression(_)), Some(Exploration::Thompson { .. }), Some(n)) =
-            (&scorer, &exploration, node.get("exploration"))
-        {
-            self.report.at(
-                n.at,
-                Code::Conflict,
-                "thompson exploration of an expression, which has no posterior to draw from",
-                "write `score: {model: NAME}`, or explore with `epsilon_greedy` or `softmax`",
-            );
-        }
+        self.explorable(node, scorer.as_ref(), exploration.as_ref());
+        let diversity = node.get("diversity").map(|n| self.diversity(n, &item));
         let null = node.get("null_action");
         let null_name = null.and_then(|n| n.get("name")?.text()).map(str::to_owned);
         if let (Some(c), Some(null), Some(null_name)) = (catalogue, null, &null_name)
@@ -296,23 +292,10 @@ impl<'d> Compiler<'d, '_> {
                 rewards.push(i);
             }
         }
-        if let (Some(Scorer::Model(name)), true) = (&scorer, all_known)
-            && let Some(model) = self.plan.models.iter().find(|m| m.name == *name)
-            && !rewards.contains(&model.reward)
-        {
-            let reward = self
-                .section("rewards")
-                .get(usize::from(model.reward))
-                .map_or("", |(k, _)| k.text.as_str());
-            self.report.at(
-                key.at,
-                Code::Conflict,
-                format!(
-                    "`{}` is scored by `{name}` and does not wait for its reward `{reward}`",
-                    key.text
-                ),
-                format!("write `rewards: [{reward}]`, or the model never learns"),
-            );
+        if all_known {
+            for name in scorer.iter().flat_map(models_of) {
+                self.awaited(key, name, &rewards);
+            }
         }
         Some(PolicyPlan {
             name: key.text.clone(),
@@ -322,9 +305,21 @@ impl<'d> Compiler<'d, '_> {
             suitability,
             exclusions,
             consent,
+            retrieval: match retrieval {
+                None => None,
+                Some(found) => Some(found?),
+            },
+            ranking: match ranking {
+                None => None,
+                Some(found) => Some(found?),
+            },
             scorer: scorer?,
             exploration: exploration?,
             slots: u32::try_from(slots).ok()?,
+            diversity: match diversity {
+                None => None,
+                Some(found) => Some(found?),
+            },
             null_action: NullAction {
                 name: null_name?,
                 is_arm: null?.get("arm").and_then(Node::boolean).unwrap_or(false),
@@ -339,6 +334,29 @@ impl<'d> Compiler<'d, '_> {
                 .unwrap_or(luopan_kernel::plan::policy::receipts_within_us()),
             rewards,
         })
+    }
+
+    /// Reports a model of the policy for whose reward its decisions do not wait.
+    fn awaited(&mut self, key: &Key, name: &str, rewards: &[u16]) {
+        let Some(model) = self.plan.models.iter().find(|m| m.name == *name) else {
+            return;
+        };
+        if rewards.contains(&model.reward) {
+            return;
+        }
+        let reward = self
+            .section("rewards")
+            .get(usize::from(model.reward))
+            .map_or("", |(k, _)| k.text.as_str());
+        self.report.at(
+            key.at,
+            Code::Conflict,
+            format!(
+                "`{}` is scored by `{name}` and does not wait for its reward `{reward}`",
+                key.text
+            ),
+            format!("write `rewards: [{reward}]`, or the model never learns"),
+        );
     }
 
     /// The rules of one list of a policy.
@@ -378,7 +396,7 @@ impl<'d> Compiler<'d, '_> {
         out
     }
 
-    fn bounded(&mut self, list: &Node) {
+    pub(super) fn bounded(&mut self, list: &Node) {
         if list.elements().len() > POLICY_PARTS_MAX {
             self.report.at(
                 list.at,
@@ -418,64 +436,6 @@ impl<'d> Compiler<'d, '_> {
                 None
             }
         }
-    }
-
-    fn scorer(&mut self, node: &Node, catalogue: Option<u16>, item: &Scope<'_>) -> Option<Scorer> {
-        let score = node.get("score")?;
-        let Some(model) = score.get("model") else {
-            return self
-                .expression(score, item, Want::Figure)
-                .map(|t| Scorer::Expression(t.expr));
-        };
-        let name = model.text()?;
-        let section = self.section("models");
-        let names: Vec<&str> = section.iter().map(|(k, _)| k.text.as_str()).collect();
-        if !names.contains(&name) {
-            self.unknown(model.at, "models", "model", name);
-            return None;
-        }
-        if let (Some(c), Some(plan)) = (catalogue, self.plan.models.iter().find(|m| m.name == name))
-            && plan.catalogue != c
-        {
-            let scored = self.plan.catalogues[usize::from(plan.catalogue)]
-                .name
-                .clone();
-            let own = self.plan.catalogues[usize::from(c)].name.clone();
-            self.report.at(
-                model.at,
-                Code::Conflict,
-                format!("`{name}` scores items of `{scored}`, and the policy chooses from `{own}`"),
-                "let both name one catalogue",
-            );
-        }
-        Some(Scorer::Model(name.to_owned()))
-    }
-
-    fn exploration(&mut self, node: &Node) -> Option<Exploration> {
-        match node.text() {
-            Some("greedy") => return Some(Exploration::Greedy),
-            Some("uniform") => return Some(Exploration::Uniform),
-            _ => {}
-        }
-        if let Some(n) = node.get("epsilon_greedy") {
-            return Some(Exploration::EpsilonGreedy {
-                epsilon: n.number()?,
-            });
-        }
-        if let Some(n) = node.get("softmax") {
-            return Some(Exploration::Softmax {
-                temperature: n.number()?,
-            });
-        }
-        let n = node.get("thompson")?;
-        Some(Exploration::Thompson {
-            draws: n
-                .get("draws")
-                .map_or(Some(100), Node::integer)
-                .and_then(|v| u32::try_from(v).ok())?,
-            floor: n.get("floor").map_or(Some(0.01), Node::number)?,
-            scale: n.get("scale").map_or(Some(1.0), Node::number)?,
-        })
     }
 
     fn caps(&mut self, node: &Node) -> Vec<CapPlan> {
@@ -564,10 +524,28 @@ impl<'d> Compiler<'d, '_> {
                 self.report.at(cost.at, code, found, write);
                 continue;
             }
+            let price = n.get("price").and_then(|p| {
+                let daily = plan.is_some_and(|b| b.period == BudgetPeriod::Daily);
+                if plan.is_some() && !daily {
+                    self.report.at(
+                        p.at,
+                        Code::Conflict,
+                        format!(
+                            "a price of `{name}`, which never starts anew: there is no pace to keep"
+                        ),
+                        "leave the price out, or declare the budget with `period: daily`",
+                    );
+                }
+                Some(PricePlan {
+                    base: p.get("base").map_or(Some(0.0), Node::number)?,
+                    rate: p.get("rate")?.number()?,
+                })
+            });
             if let Some(index) = index {
                 out.push(BudgetUse {
                     budget: index as u16,
                     cost: typed.expr,
+                    price,
                 });
             }
         }

@@ -1,6 +1,7 @@
 //! What is done with it: rules, segments, rewards, models, budgets, policies.
 
 use super::base::*;
+use super::score::*;
 use crate::shape::{KeyRule, Kind, Shape};
 use luopan_kernel::plan::policy::{CONTACTS_MAX, SLATE_MAX};
 
@@ -271,60 +272,6 @@ pub(super) static MODEL: Kind = Kind::Object(&shape(
     ],
 ));
 
-pub(super) static SCORE: Kind = Kind::Any(&[
-    &CEL,
-    &Kind::Object(&shape(
-        "score",
-        "A model's prediction.",
-        &[must("model", &NAME, "the model")],
-    )),
-]);
-
-pub(super) static EXPLORATION: Kind = Kind::Any(&[
-    &Kind::Choice(&[("greedy", "the best"), ("uniform", "all alike")]),
-    &Kind::Tagged(&[
-        &shape(
-            "epsilon-greedy exploration",
-            "The best, and evenly any with probability epsilon.",
-            &[must("epsilon_greedy", &SHARE, "epsilon")],
-        ),
-        &shape(
-            "thompson exploration",
-            "Thompson sampling made explicit.",
-            &[must(
-                "thompson",
-                &Kind::Object(&shape(
-                    "thompson setting",
-                    "Thompson sampling made explicit.",
-                    &[
-                        may(
-                            "draws",
-                            &Kind::Integer(1, 10_000),
-                            "posterior draws a decision; 100 when left out",
-                        ),
-                        may(
-                            "floor",
-                            &SHARE,
-                            "probability spread evenly; 0.01 when left out",
-                        ),
-                        may(
-                            "scale",
-                            &POSITIVE,
-                            "factor on the posterior's deviation; 1 when left out",
-                        ),
-                    ],
-                )),
-                "its setting",
-            )],
-        ),
-        &shape(
-            "softmax exploration",
-            "Softmax of score / temperature.",
-            &[must("softmax", &POSITIVE, "temperature")],
-        ),
-    ]),
-]);
-
 pub(super) static CAP: Kind = Kind::Object(&shape(
     "cap",
     "At most so many contacts within a window.",
@@ -375,7 +322,21 @@ pub(super) static POLICY_KEYS: &[KeyRule] = &[
         "true excludes, and so does unknown",
     ),
     may("consent", &NAME, "boolean tag that must be true"),
-    must("score", &SCORE, "an expression, or `{model: NAME}`"),
+    may(
+        "retrieval",
+        &RETRIEVAL,
+        "keeps the best of the catalogue by factors, before anything else is scored",
+    ),
+    may(
+        "ranking",
+        &RANKING,
+        "orders what is left by trees, and keeps the best",
+    ),
+    must(
+        "score",
+        &SCORE,
+        "an expression, `{model: NAME}`, or `{objectives: ...}`",
+    ),
     must(
         "exploration",
         &EXPLORATION,
@@ -386,6 +347,7 @@ pub(super) static POLICY_KEYS: &[KeyRule] = &[
         &Kind::Integer(1, SLATE_MAX as i64),
         "positions to fill; 1 when left out",
     ),
+    may("diversity", &DIVERSITY, "variety in a slate"),
     must(
         "null_action",
         &Kind::Object(&shape(
@@ -433,6 +395,11 @@ pub(super) static POLICY_KEYS: &[KeyRule] = &[
                         "cost",
                         &CEL,
                         "cost of one choice: an integer, or money of the budget's currency",
+                    ),
+                    may(
+                        "price",
+                        &PRICE,
+                        "what a unit of a daily budget costs the score",
                     ),
                 ],
             )),

@@ -5,6 +5,7 @@ mod act;
 mod base;
 mod know;
 mod mapping;
+mod score;
 
 pub(crate) use act::{POLICY_MUSTS, WHOLE_POLICY};
 pub(crate) use mapping::MAPPING;
@@ -14,6 +15,7 @@ use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
 use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
+use score::ARTIFACT;
 
 static PACK_SHAPE: Shape = shape(
     "pack",
@@ -76,6 +78,11 @@ static PACK_SHAPE: Shape = shape(
         ),
         may("models", &Kind::LooseMap(&MODEL), "what is learned"),
         may("budgets", &Kind::LooseMap(&BUDGET), "what may be spent"),
+        may(
+            "artifacts",
+            &Kind::Map(&ARTIFACT),
+            "trained files: trees and factors",
+        ),
         may(
             "policies",
             &Kind::LooseMap(&POLICY),

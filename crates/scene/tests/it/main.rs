@@ -7,6 +7,7 @@ mod faults;
 mod mappings;
 mod meaning;
 mod packs;
+mod scoring;
 mod support;
 mod types;
 mod words;

@@ -4,6 +4,7 @@
 use crate::data::Opened;
 use crate::import::source::unreadable;
 use crate::problem::{Problem, Result};
+use crate::trained;
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 use luopan_kernel::id::SceneNo;
@@ -89,7 +90,7 @@ fn gather(folder: &'static Dir<'static>, root: &str, files: &mut Vec<(String, St
 
 async fn apply(opened: &Opened, shown: &str, pack: impl Into<Loaded>) -> Result<Files> {
     let pack = pack.into();
-    let checked = luopan_scene::compile(pack.clone()).map_err(|faults| {
+    let checked = luopan_scene::compile_with(pack.clone(), &trained::decode).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Problem::new("scene_faults", format!("{shown}\n{}", lines.join("\n")))
             .with("faults", serde_json::to_value(&faults).unwrap_or_default())
@@ -101,7 +102,7 @@ async fn apply(opened: &Opened, shown: &str, pack: impl Into<Loaded>) -> Result<
         .collect();
     let info = opened
         .engine
-        .apply_scene(&checked.plan, &bytes, "campaign replay")
+        .apply_trained_scene(&checked.plan, &checked.artifacts, &bytes, "campaign replay")
         .await?;
     opened.settle().await?;
     Ok(Files {

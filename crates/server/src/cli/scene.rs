@@ -5,6 +5,7 @@ use super::output::{Said, table};
 use crate::answer;
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
+use crate::trained;
 use bytes::Bytes;
 use clap::Subcommand;
 use luopan_scene::{Change, Checked, Fault};
@@ -39,7 +40,7 @@ pub(super) async fn run(common: &Common, scene: Scene) -> Result<Said> {
 pub(super) fn checked(path: &Path) -> Result<(Checked, Vec<(String, String)>)> {
     let pack = luopan_scene::load_folder(path)
         .map_err(|e| Problem::new("file_unreadable", e.to_string()))?;
-    match luopan_scene::compile(pack.clone()) {
+    match luopan_scene::compile_with(pack.clone(), &trained::decode) {
         Ok(checked) => Ok((checked, pack.files)),
         Err(faults) => Err(faulty(path, &faults)),
     }
@@ -104,7 +105,7 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
     let in_force = opened.engine.plan(&name).ok();
     let applied = opened
         .engine
-        .apply_scene(&checked.plan, &files, "cli")
+        .apply_trained_scene(&checked.plan, &checked.artifacts, &files, "cli")
         .await;
     opened.close().await;
     let scene = answer::Scene::from(applied?);

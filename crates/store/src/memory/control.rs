@@ -21,6 +21,7 @@ pub struct MemoryControl {
 #[derive(Debug, Default)]
 struct Inner {
     scenes: BTreeMap<(SceneNo, u32), (AppliedScene, Files)>,
+    artifacts: BTreeMap<[u8; 32], Bytes>,
     streams: Vec<String>,
     api_keys: BTreeMap<String, ApiKey>,
     audits: Vec<AuditRecord>,
@@ -99,6 +100,18 @@ impl Control for MemoryControl {
             Some((_, files)) => Ok(files.clone()),
             None => Err(Error::no_scene(scene, version)),
         }
+    }
+
+    async fn put_artifacts(&self, artifacts: Vec<([u8; 32], Bytes)>) -> Result<()> {
+        let mut inner = self.inner.lock();
+        for (hash, content) in artifacts {
+            inner.artifacts.entry(hash).or_insert(content);
+        }
+        Ok(())
+    }
+
+    async fn artifact(&self, sha256: [u8; 32]) -> Result<Option<Bytes>> {
+        Ok(self.inner.lock().artifacts.get(&sha256).cloned())
     }
 
     async fn stream(&self, name: &str) -> Result<PartitionId> {

@@ -50,6 +50,26 @@ pub async fn versions(s: &dyn Subject) {
     assert_eq!((second.at, &second.by), (given.at, &given.by));
 }
 
+/// Artifacts come back by their hash, once kept for ever as they were first.
+pub async fn artifacts(s: &dyn Subject) {
+    let control = s.open().await.control;
+    assert_eq!(control.artifact([1; 32]).await.unwrap(), None);
+    let large = Bytes::from(vec![7; 5 << 20]);
+    let both = vec![
+        ([1; 32], Bytes::from_static(b"a")),
+        ([2; 32], large.clone()),
+    ];
+    control.put_artifacts(both).await.unwrap();
+    control
+        .put_artifacts(vec![([1; 32], Bytes::from_static(b"other"))])
+        .await
+        .unwrap();
+    control.put_artifacts(Vec::new()).await.unwrap();
+    let first = control.artifact([1; 32]).await.unwrap();
+    assert_eq!(first, Some(Bytes::from_static(b"a")));
+    assert_eq!(control.artifact([2; 32]).await.unwrap(), Some(large));
+}
+
 /// Files come back as given; a version is announced once marked, and that survives recording it again.
 pub async fn files_and_announcements(s: &dyn Subject) {
     let control = s.open().await.control;

@@ -88,7 +88,7 @@ macro_rules! conformance {
             budgets: checks_both_ways, debits_spill_over_rows, credits, names_and_zeros, never_over_under_concurrency,
                 the_last_unit, refused_changes;
             keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
-            control: versions, files_and_announcements, streams, api_keys, audits, concurrent_versions;
+            control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
             reopen: the_log_lasts, state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
         }
     };

@@ -133,6 +133,8 @@ pub async fn control_lasts(s: &dyn Subject) {
         }
         let first = control.scenes().await.unwrap().remove(0);
         control.mark_announced(first.scene, 1).await.unwrap();
+        let artifact = ([9; 32], Bytes::from_static(b"trained"));
+        control.put_artifacts(vec![artifact]).await.unwrap();
         control.put_api_key(api_key.clone()).await.unwrap();
         control.audit(audit.clone()).await.unwrap();
         let stream = control.stream("model").await.unwrap();
@@ -141,6 +143,8 @@ pub async fn control_lasts(s: &dyn Subject) {
     let control = s.open().await.control;
     assert_eq!(control.scenes().await.unwrap(), scenes);
     assert!(scenes[0].announced);
+    let artifact = control.artifact([9; 32]).await.unwrap();
+    assert_eq!(artifact.as_deref(), Some(&b"trained"[..]));
     let files = control.scene_files(scenes[1].scene, 2).await.unwrap();
     assert_eq!(files, control::scene("fund", 2).files);
     assert_eq!(control.stream("model").await.unwrap(), stream);

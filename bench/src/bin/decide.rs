@@ -102,6 +102,8 @@ fn rule(i: u16, passes_all: bool) -> NamedRule {
         source: String::new(),
         expr,
         version: Some("2026-01".into()),
+        authority: None,
+        effective: None,
     }
 }
 

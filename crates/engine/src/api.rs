@@ -173,6 +173,9 @@ pub struct DecideRequest {
     pub origin: Origin,
     /// Positions of the slate, when fewer than the policy's.
     pub slots: Option<u32>,
+    /// The item that alone is asked for: chosen when it is available, and otherwise nothing is, with what refused it. This
+    /// is how an order that the customer places by herself is checked.
+    pub item: Option<String>,
 }
 
 /// A decision that was made, or made earlier under the same key.

@@ -14,7 +14,7 @@ use crate::rows::{self, DecisionKeyRow};
 use crate::scenes::SceneRuntime;
 use crate::{Inner, intake};
 use bytes::Bytes;
-use luopan_kernel::decide::{Contact, Request, Situation, decide};
+use luopan_kernel::decide::{Contact, Forced, Request, Situation, decide};
 use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin};
 use luopan_kernel::id::{
     CustomerId, DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64,
@@ -30,6 +30,9 @@ use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// Why the one item of a request that names one is imposed.
+const ASKED: &str = "asked for";
+
 /// A request that was looked at.
 struct Prepared {
     scene: Arc<SceneRuntime>,
@@ -40,6 +43,7 @@ struct Prepared {
     body_hash: [u8; 32],
     origin: Origin,
     slots: Option<u32>,
+    item: Option<String>,
     attempt: u32,
 }
 
@@ -136,6 +140,7 @@ impl Inner {
             body_hash: r.body_hash,
             origin: r.origin,
             slots: r.slots,
+            item: r.item.clone(),
             attempt: 0,
             scene,
         })
@@ -427,7 +432,10 @@ impl Inner {
             moment,
             slots: p.slots,
             origin: p.origin,
-            forced: None,
+            forced: p.item.as_ref().map(|item| Forced {
+                item: Some(item.clone()),
+                reason: ASKED.to_owned(),
+            }),
         };
         let situation = Situation {
             customer: &slots,

@@ -45,6 +45,8 @@ fn rule(name: &str, expr: Expr) -> NamedRule {
         source: String::new(),
         expr,
         version: None,
+        authority: None,
+        effective: None,
     }
 }
 

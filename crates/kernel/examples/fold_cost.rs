@@ -127,6 +127,8 @@ fn scene() -> ScenePlan {
                     compare(5 + 15 * (i % 2), BinaryOp::Lt, i64::from(i) * DAY_US),
                 ),
                 version: None,
+                authority: None,
+                effective: None,
             },
         })
         .collect();

@@ -41,6 +41,8 @@ pub fn rule(
                 source: source.trim().to_owned(),
                 expr: typed.expr,
                 version: None,
+                authority: None,
+                effective: None,
             };
             if place == Place::Segment {
                 for error in foreseen(plan, &rule) {

@@ -1,6 +1,6 @@
 //! Units of packs: lengths of time, amounts of money, hours of the day and days. Everything is exact: text in, integers out.
 
-use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
+use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros, SECOND_US};
 
 /// A length of time as `30d`, `12h`, `15m`, `10s` or a sum such as `1d12h`, in microseconds. Units stand once each,
 /// largest first; a day is 24 hours.
@@ -113,6 +113,13 @@ pub fn day(text: &str) -> Result<i64, String> {
     }
     let epoch = jiff::civil::date(1970, 1, 1);
     Ok(i64::from((date - epoch).get_days()))
+}
+
+/// The first instant of the day `text` in the zone; none when either is not right.
+pub fn midnight(text: &str, zone_name: &str) -> Option<Micros> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let start = date.to_zoned(zone(zone_name)?).ok()?;
+    Some(Micros(start.timestamp().as_microsecond()))
 }
 
 /// A time with its offset, `2026-11-23T09:30:00+08:00` or `…Z` (RFC 3339), in UTC microseconds.

@@ -4,6 +4,7 @@
 use crate::incoming::{Fields, owned};
 use crate::problem::{Problem, Result};
 use luopan_engine::api::{DecideRequest, PositionToken, Raw, WAIT_US_MAX};
+use luopan_kernel::catalogue::KEY_BYTES_MAX;
 use luopan_kernel::event::Origin;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -40,6 +41,10 @@ pub struct DecisionBody {
     /// Positions of the slate, 1 or more, when fewer than the policy's; what is more than the policy's is cut to it.
     #[schema(minimum = 1)]
     slots: Option<u32>,
+    /// The one item that is asked for: chosen when it is available, otherwise nothing is, and the answer says what refused it.
+    /// So an order that the customer places by herself is checked.
+    #[schema(min_length = 1, max_length = 128)]
+    item: Option<String>,
     /// The same key gives the first decision again, 1 to 128 bytes.
     idempotency_key: Option<String>,
 }
@@ -102,6 +107,14 @@ impl DecisionBody {
                     .into(),
             ));
         }
+        if let Some(item) = &self.item
+            && (item.is_empty() || item.len() > KEY_BYTES_MAX)
+        {
+            return Err(wrong(format!(
+                "`item` has {} bytes; write the key of one item, 1 to {KEY_BYTES_MAX} bytes, or leave it out",
+                item.len()
+            )));
+        }
         let idempotency_key = match (self.idempotency_key, key) {
             (Some(a), Some(b)) if a != b => {
                 return Err(wrong("the header `Idempotency-Key` and the member `idempotency_key` differ; write one of them".into()));
@@ -136,6 +149,7 @@ impl DecisionBody {
             wait_us,
             origin,
             slots: self.slots,
+            item: self.item,
         })
     }
 }

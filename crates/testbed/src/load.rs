@@ -439,5 +439,6 @@ fn request((key, customer, policy): &(String, String, String), body: u8) -> Deci
         wait_us: 0,
         origin: Origin::Live,
         slots: None,
+        item: None,
     }
 }

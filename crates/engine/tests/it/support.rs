@@ -254,6 +254,7 @@ impl World {
             wait_us: DAY_US,
             origin: Origin::Live,
             slots: None,
+            item: None,
         }
     }
 

@@ -363,12 +363,22 @@ pub(super) fn survey(
     let mut spending = Spending::new(scene, policy, situation, prepared);
     spending.look(&mut gates, &mut budget);
 
+    let eligible = gates.left.count() as u32;
+    // An item that is asked for by name is looked at whatever is better than it.
+    if let Some(item) = request.forced.as_ref().and_then(|f| f.item.as_ref())
+        && (policy.retrieval.is_some() || policy.ranking.is_some())
+    {
+        let row = catalogue.row(item);
+        gates
+            .left
+            .keep(&Rows::from_fn(catalogue.len(), |r| Some(r) == row));
+    }
     let Kept { rows, stages } = narrow(policy, situation, prepared, &gates.left);
     let mut out = Survey {
         rows: Vec::with_capacity(rows.len()),
         scores: Vec::with_capacity(rows.len()),
         stages: Vec::with_capacity(stages.len()),
-        eligible: gates.left.count() as u32,
+        eligible,
         positions,
         refusals: Vec::new(),
         checks: Vec::new(),

@@ -119,4 +119,11 @@ pub struct NamedRule {
     /// Version or effective date cited with a refusal, when the pack gives one.
     #[serde(default)]
     pub version: Option<String>,
+    /// Law, regulation or house rule that it follows, when the pack names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+    /// First day of its validity, `2026-11-23` in the scene's zone, when the pack gives one. The expression itself says from
+    /// when it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::shape::check;
 use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
 use crate::unit;
 use luopan_kernel::plan::{
-    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
+    BinaryOp, BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
     PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
 };
 use luopan_kernel::time::HOUR_US;
@@ -70,6 +70,8 @@ impl<'d> Compiler<'d, '_> {
             source: source.scalar()?.trim().to_owned(),
             expr: typed.expr,
             version: node.get("version").and_then(Node::text).map(str::to_owned),
+            authority: (node.get("authority").and_then(Node::text)).map(str::to_owned),
+            effective: None,
         })
     }
 
@@ -367,6 +369,7 @@ impl<'d> Compiler<'d, '_> {
         scope: &Scope<'_>,
         used: &mut std::collections::BTreeSet<String>,
     ) -> Vec<NamedRule> {
+        let is_exclusion = list == "exclusions";
         let Some(list) = node.get(list) else {
             return Vec::new();
         };
@@ -389,11 +392,39 @@ impl<'d> Compiler<'d, '_> {
                 }
             };
             let compiled = self.rule(name.unwrap_or_default(), rule, scope);
-            if let (Some(rule), Some(_)) = (compiled, name) {
-                out.push(rule);
+            if let (Some(mut compiled), Some(_)) = (compiled, name) {
+                self.date(&mut compiled, rule, is_exclusion);
+                out.push(compiled);
             }
         }
         out
+    }
+
+    /// Lets a rule hold from its effective day on: before it, it neither refuses nor excludes.
+    fn date(&self, rule: &mut NamedRule, node: &Node, is_exclusion: bool) {
+        let Some(day) = node.get("effective").and_then(Node::text) else {
+            return;
+        };
+        rule.effective = Some(day.to_owned());
+        let (Some(begins), Some(now)) = (
+            unit::midnight(day, &self.plan.default_zone),
+            self.plan.slot("env.now"),
+        ) else {
+            return;
+        };
+        let slot = || Box::new(Expr::Slot(now));
+        let begins = || Box::new(Expr::Const(Value::Time(begins)));
+        let own = Box::new(core::mem::replace(
+            &mut rule.expr,
+            Expr::Const(Value::Missing),
+        ));
+        rule.expr = if is_exclusion {
+            let holds = Expr::Binary(BinaryOp::Ge, slot(), begins());
+            Expr::Binary(BinaryOp::And, Box::new(holds), own)
+        } else {
+            let not_yet = Expr::Binary(BinaryOp::Lt, slot(), begins());
+            Expr::Binary(BinaryOp::Or, Box::new(not_yet), own)
+        };
     }
 
     pub(super) fn bounded(&mut self, list: &Node) {

@@ -16,6 +16,16 @@ pub(super) static RULE_SHAPE: Shape = shape(
             "version or effective date, cited with a refusal",
         ),
         may(
+            "authority",
+            &LINE,
+            "law, regulation or house rule that it follows",
+        ),
+        may(
+            "effective",
+            &DAY,
+            "first day of its validity, in the scene's zone; before it nothing is refused by it",
+        ),
+        may(
             "description",
             &PARAGRAPH,
             "what it is for and where it comes from",
@@ -39,6 +49,16 @@ pub(super) static NAMED_RULES: Kind = Kind::List(
                     "version",
                     &LINE,
                     "version or effective date, cited with a refusal",
+                ),
+                may(
+                    "authority",
+                    &LINE,
+                    "law, regulation or house rule that it follows",
+                ),
+                may(
+                    "effective",
+                    &DAY,
+                    "first day of its validity, in the scene's zone; before it nothing is refused by it",
                 ),
                 may(
                     "description",

@@ -192,6 +192,7 @@ impl<'a> Drive<'a> {
             wait_us: 0,
             origin: Origin::Import,
             slots: None,
+            item: None,
         }
     }
 

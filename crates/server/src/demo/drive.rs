@@ -398,6 +398,7 @@ impl Drive {
                     wait_us: 0,
                     origin: Origin::Simulated,
                     slots: None,
+                    item: None,
                 })
                 .collect();
             for (customer, answer) in some.iter().zip(self.engine.decide_many(&requests).await) {

@@ -134,6 +134,8 @@ fn segment(name: &str, expr: Expr) -> SegmentPlan {
             source: String::new(),
             expr,
             version: None,
+            authority: None,
+            effective: None,
         },
     }
 }

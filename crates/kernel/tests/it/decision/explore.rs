@@ -175,6 +175,8 @@ fn thompson_draws_follow_the_posterior() {
                         vec![Value::text(key(0)), Value::text(key(1))],
                     ),
                     version: None,
+                    authority: None,
+                    effective: None,
                 }];
             }
             let x = |i: usize| {

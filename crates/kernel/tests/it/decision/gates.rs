@@ -160,6 +160,8 @@ fn what_a_trace_tells() {
         source: "item.risk >= 2".into(),
         expr,
         version: Some("2026-01-01".into()),
+        authority: None,
+        effective: None,
     }];
     w.policy_mut().exploration = Exploration::EpsilonGreedy { epsilon: 0.5 };
     let d = w.decide(1);

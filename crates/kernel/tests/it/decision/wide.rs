@@ -105,6 +105,8 @@ fn objectives(dice: &mut Dice, has_ranked: bool) -> Objectives {
                     Box::new(Expr::Const(Value::Int(2))),
                 ),
                 version: None,
+                authority: None,
+                effective: None,
             },
             weights: vec![2.0, 0.25],
             floors: vec![None, dice.maybe(0.3, |_| 0.1)],
@@ -404,6 +406,39 @@ proptest! {
         prop_assert_eq!(a.slots, b.slots);
         prop_assert_eq!(a.distribution.available, b.distribution.available);
     }
+}
+
+/// An item that is asked for by name is chosen exactly when it passes every gate, whatever narrowing would keep.
+#[test]
+fn an_item_that_is_asked_for_is_chosen_when_it_is_eligible() {
+    let (mut given, mut refused) = (0, 0);
+    for seed in 0..600 {
+        let mut w = wide(seed);
+        if !matches!(w.policy().scorer, Scorer::Model(_)) || w.catalogue.is_empty() {
+            continue;
+        }
+        let mut gates = w.clone();
+        gates.policy_mut().scorer = Scorer::Expression(Expr::Const(Value::Int(0)));
+        for row in 0..w.catalogue.len() {
+            let item = w.catalogue.key(row).to_owned();
+            let is_eligible = !customer_refused(&w) && item_costs(&gates, row).is_some();
+            w.request.forced = Some(luopan_kernel::decide::Forced {
+                item: Some(item.clone()),
+                reason: "asked for".into(),
+            });
+            let d = w.decide(1);
+            let chosen: Vec<&String> = d.choices.iter().map(|c| &c.item).collect();
+            // A slate of no position can pay for nothing.
+            if is_eligible && d.slots > 0 {
+                assert_eq!(chosen, [&item]);
+                given += 1;
+            } else {
+                assert!(d.null && !d.refusals.is_empty());
+                refused += 1;
+            }
+        }
+    }
+    assert!(given > 300 && refused > 300, "{given} {refused}");
 }
 
 #[test]

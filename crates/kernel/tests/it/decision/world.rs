@@ -209,6 +209,8 @@ fn rules(
                 source: String::new(),
                 expr,
                 version: Some("2026-01".into()),
+                authority: None,
+                effective: None,
             }
         })
         .collect()

@@ -685,24 +685,43 @@ fn any_at_least(chunk: &[f32], cut: f32) -> bool {
     }
 }
 
+/// The bits of eight lanes. Written out, because shifts by a lane's number are not done on several lanes at once.
+const BITS: [u32; NARROW] = [1, 2, 4, 8, 16, 32, 64, 128];
+
 /// A bit for each of at most eight scores, set when it is at or above the cut.
 fn at_least(chunk: &[f32], cut: f32) -> u8 {
     let mut bits = 0;
-    for (lane, score) in chunk.iter().take(NARROW).enumerate() {
-        bits |= u8::from(*score >= cut) << lane;
+    match <&[f32; NARROW]>::try_from(chunk) {
+        Ok(chunk) => {
+            for (score, bit) in chunk.iter().zip(BITS) {
+                bits |= if *score >= cut { bit } else { 0 };
+            }
+        }
+        Err(_) => {
+            for (score, bit) in chunk.iter().zip(BITS) {
+                bits |= if *score >= cut { bit } else { 0 };
+            }
+        }
     }
-    bits
+    bits as u8
 }
 
-/// Puts scores that no cut lets pass in the place of those that a bitmap does not allow; both begin with the first item.
+/// Puts scores that no cut lets pass in the place of those that a bitmap does not allow; both begin with the first item. It is
+/// written in bits, since a branch on what a bitmap holds cannot be foretold.
 fn forbid(scores: &mut [f32], bitmap: &[u64]) {
-    for (scores, word) in scores.chunks_mut(64).zip(bitmap) {
-        for (lane, score) in scores.iter_mut().enumerate() {
-            *score = if word >> lane & 1 == 1 {
-                *score
-            } else {
-                f32::NEG_INFINITY
-            };
+    let (whole, rest) = scores.as_chunks_mut::<NARROW>();
+    for (at, chunk) in whole.iter_mut().enumerate() {
+        let allowed = (bitmap[at * NARROW / 64] >> (at * NARROW % 64)) as u32;
+        for (score, bit) in chunk.iter_mut().zip(BITS) {
+            let kept = if allowed & bit == 0 { 0 } else { u32::MAX };
+            *score =
+                f32::from_bits((score.to_bits() & kept) | (f32::NEG_INFINITY.to_bits() & !kept));
+        }
+    }
+    let start = whole.len() * NARROW;
+    for (at, score) in rest.iter_mut().enumerate() {
+        if !holds(bitmap, start + at) {
+            *score = f32::NEG_INFINITY;
         }
     }
 }

@@ -197,6 +197,12 @@ impl<'a> Items<'a> {
         let count = customers.len() / self.width;
         size("customers", count, 0, u32::MAX as usize)?;
         self.check_eligible(eligible, count)?;
+        // Without items there are no bitmaps that groups could be checked against, and nothing to look up in them.
+        let eligible = if self.is_empty() {
+            Eligible::All
+        } else {
+            eligible
+        };
         let (order, tasks) = tasks(eligible, count);
         let mut matches = Matches {
             top,

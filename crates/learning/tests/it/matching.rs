@@ -172,6 +172,19 @@ fn of_equal_items_the_lowest_rows_are_given() {
 }
 
 #[test]
+fn without_items_or_customers_nothing_is_found() {
+    let groups = Eligible::Groups {
+        of: &[u32::MAX, 0],
+        bitmaps: &[],
+    };
+    for eligible in [Eligible::All, Eligible::Each(&[]), groups] {
+        let best = found(&[1.0; 6], &[], 3, 5, eligible, 2);
+        assert_eq!(best, [Vec::new(), Vec::new()]);
+    }
+    assert!(found(&[], &[1.0; 6], 3, 5, Eligible::All, 2).is_empty());
+}
+
+#[test]
 fn what_cannot_be_matched_is_refused_with_what_was_found() {
     let values = [1.0f32; 12];
     let told = |result: Result<(), Error>| result.expect_err("refused").to_string();

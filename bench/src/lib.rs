@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod folder;
+pub mod peer;
 pub mod process;
 pub mod stored;
 pub mod traffic;

@@ -5,3 +5,4 @@
 //! or a request: it stands on the kernel alone.
 
 pub mod lightgbm;
+pub mod matching;

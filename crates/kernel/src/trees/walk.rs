@@ -6,16 +6,23 @@ use super::{CATEGORICAL, DEFAULT_LEFT, Ensemble, Node, Root, ZERO_IS_MISSING, ZE
 
 /// Descents side by side.
 const LANES: usize = 8;
+// What a step has to look at.
+/// Only whether a value is at or below a threshold: no value is missing.
+const THRESHOLDS: u8 = 0;
+/// That, and where missing values go.
+const MISSING: u8 = 1;
+/// All that a split may ask.
+const ALL: u8 = 2;
 /// Values of rows that are taken through one tree after the other together: 32 KiB of them.
 const VALUES_TOGETHER: usize = 4_096;
 
 impl Ensemble {
     /// Adds the leaves of `row` to `out`, one place an output.
     pub(super) fn add_row(&self, row: &[f64], out: &mut [f64]) {
-        if self.plain && !any_missing(row) {
-            self.add_row_by::<false>(row, out);
-        } else {
-            self.add_row_by::<true>(row, out);
+        match self.looking_at(row) {
+            THRESHOLDS => self.add_row_by::<THRESHOLDS>(row, out),
+            MISSING => self.add_row_by::<MISSING>(row, out),
+            _ => self.add_row_by::<ALL>(row, out),
         }
     }
 
@@ -25,15 +32,26 @@ impl Ensemble {
         let together = (VALUES_TOGETHER / width).max(LANES);
         let blocks = rows.chunks(together * width);
         for (rows, out) in blocks.zip(out.chunks_mut(together * self.outputs)) {
-            if self.plain && !any_missing(rows) {
-                self.add_block::<false>(rows, out);
-            } else {
-                self.add_block::<true>(rows, out);
+            match self.looking_at(rows) {
+                THRESHOLDS => self.add_block::<THRESHOLDS>(rows, out),
+                MISSING => self.add_block::<MISSING>(rows, out),
+                _ => self.add_block::<ALL>(rows, out),
             }
         }
     }
 
-    fn add_row_by<const GENERAL: bool>(&self, row: &[f64], out: &mut [f64]) {
+    /// What steps have to look at for these values.
+    fn looking_at(&self, values: &[f64]) -> u8 {
+        if !self.plain {
+            ALL
+        } else if any_missing(values) {
+            MISSING
+        } else {
+            THRESHOLDS
+        }
+    }
+
+    fn add_row_by<const LOOK: u8>(&self, row: &[f64], out: &mut [f64]) {
         let (groups, rest) = self.roots.as_chunks::<LANES>();
         let mut output = 0;
         let mut add = |value: f64| {
@@ -48,7 +66,7 @@ impl Ensemble {
             let mut at = group.map(|root| root.node);
             for _ in 0..depth {
                 for place in &mut at {
-                    *place = self.step::<GENERAL>(*place, row);
+                    *place = self.step::<LOOK>(*place, row);
                 }
             }
             for place in at {
@@ -56,11 +74,11 @@ impl Ensemble {
             }
         }
         for root in rest {
-            add(self.one::<GENERAL>(*root, row));
+            add(self.one::<LOOK>(*root, row));
         }
     }
 
-    fn add_block<const GENERAL: bool>(&self, rows: &[f64], out: &mut [f64]) {
+    fn add_block<const LOOK: u8>(&self, rows: &[f64], out: &mut [f64]) {
         let width = self.features.len();
         let (outputs, mut output) = (self.outputs, 0);
         for root in &self.roots {
@@ -71,7 +89,7 @@ impl Ensemble {
                     for _ in 0..root.depth {
                         let mut start = 0;
                         for place in &mut at {
-                            *place = self.step::<GENERAL>(*place, &rows[start..]);
+                            *place = self.step::<LOOK>(*place, &rows[start..]);
                             start += width;
                         }
                     }
@@ -80,7 +98,7 @@ impl Ensemble {
                     }
                 } else {
                     for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(outputs)) {
-                        out[output] += self.one::<GENERAL>(*root, row);
+                        out[output] += self.one::<LOOK>(*root, row);
                     }
                 }
             }
@@ -92,22 +110,25 @@ impl Ensemble {
     }
 
     /// The leaf of one row in one tree.
-    fn one<const GENERAL: bool>(&self, root: Root, row: &[f64]) -> f64 {
+    fn one<const LOOK: u8>(&self, root: Root, row: &[f64]) -> f64 {
         let mut at = root.node;
         for _ in 0..root.depth {
-            at = self.step::<GENERAL>(at, row);
+            at = self.step::<LOOK>(at, row);
         }
         self.values[at as usize]
     }
 
     #[inline(always)]
-    fn step<const GENERAL: bool>(&self, at: u32, row: &[f64]) -> u32 {
+    fn step<const LOOK: u8>(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.nodes[at as usize];
         let value = row[usize::from(node.feature)];
-        let holds = if GENERAL {
-            self.holds(node, value)
-        } else {
-            value <= node.threshold
+        let holds = match LOOK {
+            THRESHOLDS => value <= node.threshold,
+            MISSING => {
+                let by_default = node.flags & DEFAULT_LEFT != 0;
+                (value <= node.threshold) | (value.is_nan() & by_default)
+            }
+            _ => self.holds(node, value),
         };
         node.first.wrapping_add(u32::from(!holds))
     }

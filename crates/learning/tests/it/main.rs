@@ -1,3 +1,4 @@
 //! What `luopan-learning` promises, as one test binary.
 
 mod lightgbm;
+mod matching;

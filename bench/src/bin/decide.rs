@@ -3,10 +3,10 @@
 //! and the bandit alone beside Vowpal Wabbit's own program. Products, customers and models are drawn from a seed. This
 //! measurement must never decide twice for the same customer in a row, which would measure the cache.
 
-use luopan_bench::{Fault, Measurement, Reference, ending, write};
+use luopan_bench::{Fault, Measurement, Reference, ending, peer, write};
 use luopan_kernel::artifact::{Artifact, Artifacts};
 use luopan_kernel::catalogue::{Catalogue, CatalogueRule};
-use luopan_kernel::decide::{Prepared, Request, Situation, decide};
+use luopan_kernel::decide::{Prepared, Request, Situation, bandit, decide};
 use luopan_kernel::event::Origin;
 use luopan_kernel::factors::{Factors, ItemFactors};
 use luopan_kernel::id::{DecisionId, IdentifierId};
@@ -18,6 +18,7 @@ use luopan_kernel::slots::{CustomerSlots, ItemSlots};
 use luopan_kernel::time::{DAY_US, Micros, Moment};
 use luopan_kernel::trees::{Child, Ensemble, Parts, Split, Test, Transform, Tree};
 use luopan_kernel::value::{Value, ValueType};
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Fault> {
     let mut out = decisions()?;
     out.extend(rules());
+    let whole = out.first().map_or(f64::NAN, |m| m.figure);
+    out.extend(bandit_alone(whole)?);
     let path = write("decide", &out)?;
     for m in &out {
         println!("{}: {:.2} {}", m.name, m.figure, m.unit);
@@ -448,6 +451,79 @@ fn decisions() -> Result<Vec<Measurement>, Fault> {
         None,
     ));
     Ok(out)
+}
+
+/// The bandit alone, from the features of 50 candidates to one drawn by SquareCB, beside Vowpal Wabbit over the same features.
+fn bandit_alone(whole_us: f64) -> Result<Vec<Measurement>, Fault> {
+    const SETS: usize = 4_000;
+    const ROUNDS: usize = 5;
+    let mut random = Random::new(50);
+    let scene = scene(&mut random);
+    let plan = &scene.models[0];
+    let state = learned(&mut random, plan);
+    let belief = state
+        .posterior(plan, None)
+        .ok_or("the model learned nothing")?;
+    let length = KEPT as usize * BANDIT;
+    let x: Vec<f64> = (0..SETS * length).map(|_| random.normal()).collect();
+    let explore = Exploration::SquareCb { gamma: 100.0 };
+    let own: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            for (i, set) in x.chunks_exact(length).enumerate() {
+                black_box(bandit(&explore, plan.kind, belief, set, i as u64));
+            }
+            SETS as f64 / start.elapsed().as_secs_f64()
+        })
+        .collect();
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("decisions.txt");
+    let mut text = String::new();
+    for (i, set) in x.chunks_exact(length).enumerate() {
+        for (a, features) in set.chunks_exact(BANDIT).enumerate() {
+            if a == i % KEPT as usize {
+                write!(text, "0:{}:0.02 ", -random.uniform())?;
+            }
+            text.push_str("|f");
+            for (k, v) in features.iter().enumerate() {
+                write!(text, " {k}:{v}")?;
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    std::fs::write(&file, text)?;
+    let python = peer::python("decide", &["vowpalwabbit==9.11.9"])?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/peers/decide.py");
+    let said = peer::run(
+        std::process::Command::new(python)
+            .arg(script)
+            .arg(&file)
+            .arg(ROUNDS.to_string()),
+    )?;
+    let theirs: Vec<f64> = (said.split_whitespace())
+        .map(|t| Ok::<f64, Fault>(SETS as f64 / t.parse::<f64>()?))
+        .collect::<Result<_, _>>()?;
+    if theirs.len() != ROUNDS {
+        return Err(format!("the peer said: {said}").into());
+    }
+    let best = |of: &[f64]| of.iter().copied().fold(0.0, f64::max);
+    let peer = "vowpalwabbit 9.11.9, cb_explore_adf --squarecb, from its binary cache, best of 5";
+    Ok(vec![
+        measured(
+            "bandit alone, 50 actions of 32 features, best of 5".into(),
+            best(&own),
+            "decisions/s",
+            Some((peer, best(&theirs))),
+        ),
+        measured(
+            "the whole decision at size, at its median".into(),
+            1e6 / whole_us,
+            "decisions/s",
+            Some((peer, best(&theirs))),
+        ),
+    ])
 }
 
 /// 500 rules over 18,000 products: microseconds a customer.

@@ -25,6 +25,7 @@ pub mod rule;
 pub mod segment;
 pub mod slots;
 pub mod time;
+pub mod trading;
 pub mod value;
 
 /// The number of the kernel's meaning. It is recorded with every decision and raised whenever the same inputs would

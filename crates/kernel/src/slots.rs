@@ -305,9 +305,12 @@ fn requested<'a>(
 
 /// The value of an environment slot.
 fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> Value<'static> {
-    let known = |calendar: u16| {
-        (calendars.get(usize::from(calendar)))
-            .filter(|c| (c.from_day..=c.to_day).contains(&moment.day()))
+    let calendar = |number: u16| calendars.get(usize::from(number));
+    // A calendar whose exchange has a clock, with the day by it.
+    let exchange = |number: u16| {
+        let calendar = calendar(number)?;
+        let exchange = calendar.exchange.as_ref()?;
+        Some((calendar, exchange, exchange.local(moment.now).0))
     };
     match tag {
         EnvironmentTag::Hour => Value::Int(moment.minute_of_day() / 60),
@@ -317,15 +320,24 @@ fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> V
         EnvironmentTag::DayOfMonth => Value::Int(moment.civil().2),
         EnvironmentTag::Month => Value::Int(moment.civil().1),
         EnvironmentTag::Now => Value::Time(moment.now),
-        EnvironmentTag::IsTradingDay(c) => known(c).map_or(Value::Missing, |c| {
-            Value::Bool(c.days.binary_search(&moment.day()).is_ok())
-        }),
-        EnvironmentTag::DaysToNextTradingDay(c) => known(c)
-            .and_then(|c| {
-                let next = c.days.partition_point(|d| *d <= moment.day());
-                c.days.get(next).filter(|d| **d <= c.to_day)
-            })
+        EnvironmentTag::IsTradingDay(c) => calendar(c)
+            .and_then(|c| c.is_trading_day(moment.day()))
+            .map_or(Value::Missing, Value::Bool),
+        EnvironmentTag::DaysToNextTradingDay(c) => calendar(c)
+            .and_then(|c| c.next_trading_day(moment.day()))
             .map_or(Value::Missing, |d| Value::Int(d - moment.day())),
+        EnvironmentTag::TradingPhase(c) => calendar(c)
+            .and_then(|c| c.phase(moment.now))
+            .map_or(Value::Missing, |phase| Value::text(phase.word())),
+        EnvironmentTag::EveOfHoliday(c) => exchange(c)
+            .and_then(|(c, _, day)| c.is_eve_of_holiday(day))
+            .map_or(Value::Missing, Value::Bool),
+        EnvironmentTag::DaysClosedAhead(c) => exchange(c)
+            .and_then(|(c, _, day)| c.closed_ahead(day))
+            .map_or(Value::Missing, Value::Int),
+        EnvironmentTag::OrderDay(c) => exchange(c)
+            .and_then(|(c, exchange, _)| Some(exchange.start_of(c.order_day(moment.now)?)))
+            .map_or(Value::Missing, Value::Time),
     }
 }
 

@@ -19,7 +19,7 @@ pub use policy::{
 pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
 pub use schema::{EventSchema, Field};
-pub use slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource};
+pub use slot::{Calendar, EnvironmentTag, Exchange, SlotId, SlotPlan, SlotSource};
 pub use tag::{Aggregate, Measure, TagPlan, Window};
 
 /// Newest format of a scene plan.

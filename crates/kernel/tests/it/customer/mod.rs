@@ -7,4 +7,5 @@ mod profile;
 mod rule;
 mod segment;
 mod slots;
+mod trading;
 mod world;

@@ -3,7 +3,7 @@
 
 use crate::compile;
 use crate::fault::{Code, Fault, nearest, shown};
-use crate::load::Loaded;
+use crate::load::{Loaded, is_days_file};
 use crate::mapping::Mapping;
 use crate::node::{At, Data, Key, Node, parse};
 use crate::shape::{Reporter, check};
@@ -99,7 +99,9 @@ impl Draft {
             mut faults,
         } = pack.into();
         files.sort();
-        let mut unread = faults.iter().any(|f| !is_mapping(&f.file));
+        let mut unread = faults
+            .iter()
+            .any(|f| !is_mapping(&f.file) && !is_days_file(&f.file));
         let whole = |path: &str, code, found: String, write: &str| Fault {
             file: path.to_owned(),
             line: 1,
@@ -129,7 +131,12 @@ impl Draft {
                     &format!("divide it; at most {FILE_BYTES_MAX} are read"),
                 ));
                 roots.push(None);
-                unread |= !is_mapping(path);
+                unread |= !is_mapping(path) && !is_days_file(path);
+                continue;
+            }
+            if is_days_file(path) {
+                // Read by the calendar that names it.
+                roots.push(None);
                 continue;
             }
             let before = faults.len();

@@ -3,9 +3,10 @@
 
 use super::ty::Ty;
 use luopan_kernel::plan::{
-    Aggregate, EventSchema, Expr, Field, Function, ScenePlan, SlotId, SlotSource,
+    Aggregate, EnvironmentTag, EventSchema, Expr, Field, Function, ScenePlan, SlotId, SlotSource,
 };
 use luopan_kernel::rule::visit_slots;
+use luopan_kernel::trading::Phase;
 use luopan_kernel::value::{Value, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -311,6 +312,9 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
                 .attributes
                 .get(usize::from(*a))?,
         ),
+        SlotSource::Environment(EnvironmentTag::TradingPhase(_)) => {
+            Some(Phase::ALL.iter().map(|p| p.word().to_owned()).collect())
+        }
         // Imports add items, and the texts of a request are told by the pack alone.
         SlotSource::ItemKey(_) | SlotSource::Environment(_) | SlotSource::Request => None,
     }

@@ -4,6 +4,7 @@
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
 
+mod calendars;
 mod catalogue;
 mod events;
 mod learning;
@@ -11,10 +12,10 @@ mod policy;
 mod tags;
 mod value;
 
+pub use calendars::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub use catalogue::{ATTRIBUTES_MAX, CATALOGUES_MAX};
 pub use learning::{MODELS_MAX, REWARDS_MAX};
 pub use policy::{BUDGETS_MAX, POLICIES_MAX, POLICY_PARTS_MAX, SLOTS_MAX};
-pub use tags::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub(crate) use value::scalar;
 
 use crate::cel::{self, Place, RequestTexts, Scope, Ty, Typed};
@@ -267,6 +268,10 @@ impl<'d> Compiler<'d, '_> {
         if vague("calendars") {
             scope.presume("env.trading_day_");
             scope.presume("env.days_to_trading_day_");
+            scope.presume("env.eve_of_holiday_");
+            scope.presume("env.days_closed_ahead_");
+            scope.presume("env.trading_phase_");
+            scope.presume("env.order_day_");
         }
         let known = match place {
             Place::Item(c) => self

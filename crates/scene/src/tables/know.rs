@@ -170,11 +170,16 @@ pub(super) static CATALOGUE: Kind = Kind::Object(&shape(
 
 pub(super) static CALENDAR: Kind = Kind::Object(&shape(
     "calendar",
-    "Days on which a market trades: `days`, or `weekdays` less `closed` and more `open`.",
+    "Days on which a market trades: `days`, `days_file`, or `weekdays` less `closed` and more `open`.",
     &[
         must("from", &DAY, "first day the calendar knows"),
         must("to", &DAY, "last day the calendar knows"),
         may("days", &DAYS, "all trading days"),
+        may(
+            "days_file",
+            &LINE,
+            "file of the pack with all trading days, one a line: a `.txt` in a folder `calendars`",
+        ),
         may(
             "weekdays",
             &Kind::List(&Kind::Integer(1, 7), 1),
@@ -182,6 +187,21 @@ pub(super) static CALENDAR: Kind = Kind::Object(&shape(
         ),
         may("closed", &DAYS, "such days that do not trade"),
         may("open", &DAYS, "other days that do"),
+        may(
+            "utc_offset",
+            &Kind::Text(10),
+            "the exchange's clock, such as \"+08:00\": fixed, for a market that never moves its clocks",
+        ),
+        may(
+            "cutoff",
+            &CLOCK,
+            "order line by the exchange's clock: an order before it counts for the day",
+        ),
+        may(
+            "sessions",
+            &Kind::List(&Kind::Text(11), 1),
+            "trading sessions by the exchange's clock, such as \"09:30-11:30\"",
+        ),
         may("source", &LINE, "where the days come from"),
     ],
 ));

@@ -52,7 +52,7 @@ static PACK_SHAPE: Shape = shape(
         may(
             "calendars",
             &Kind::Map(&CALENDAR),
-            "trading days, read as `env.trading_day_NAME` and `env.days_to_trading_day_NAME`",
+            "trading days, read as `env.trading_day_NAME` and the like",
         ),
         may(
             "catalogues",

@@ -185,6 +185,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             rows: 1,
         }],
         dedup_horizon_us: DAY_US,
+        orders: vec![],
     }
 }
 
@@ -293,7 +294,10 @@ fn main() {
             .collect();
         values.push(Value::Int(4));
         values.resize(scene.slots.len(), Value::Missing);
-        let customer = CustomerSlots { values };
+        let customer = CustomerSlots {
+            values,
+            ..CustomerSlots::default()
+        };
         let situation = Situation {
             customer: &customer,
             catalogue: &catalogue,

@@ -159,6 +159,7 @@ fn scene() -> ScenePlan {
         rewards: vec![],
         budgets: vec![],
         dedup_horizon_us: 7 * DAY_US,
+        orders: vec![],
     }
 }
 

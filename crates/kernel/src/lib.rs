@@ -8,6 +8,7 @@
 //! hash map: time and seed are arguments. Transcendental functions come from `libm`, so every target computes the same bits.
 
 pub mod assign;
+pub mod book;
 pub mod catalogue;
 pub mod codec;
 pub mod decide;

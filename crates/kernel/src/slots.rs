@@ -4,8 +4,12 @@
 //! Reading never changes a profile and never guesses: what is outside a calendar, absent from the request or of another type
 //! than declared is missing.
 
+use crate::book::view::{Reading, not_held};
+use crate::book::{Book, positions, summary};
+use crate::catalogue::Catalogue;
 use crate::fold::Unit;
 use crate::plan::model::FeaturePlan;
+use crate::plan::orders::HeldTag;
 use crate::plan::policy::{PolicyPlan, Scorer};
 use crate::plan::rule::Expr;
 use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource};
@@ -113,11 +117,63 @@ fn feature_slots(feature: &FeaturePlan, out: &mut Vec<SlotId>) {
     }
 }
 
-/// The values of a customer's slots at one moment, by slot number. Slots of items are missing.
-#[derive(Debug, Clone, PartialEq)]
+/// The values of a customer's slots at one moment, by slot number. Slots of items are missing; slots of customer and item
+/// together show here what they show of an item that the customer has nothing to do with.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CustomerSlots<'a> {
     /// By slot number.
     pub values: Vec<Value<'a>>,
+    /// What differs for the items that the customer holds or has ordered.
+    pub held: HeldItems,
+}
+
+/// The values of slots of customer and item together, for the few items that the customer holds, held or has ordered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeldItems {
+    /// Slots, ascending.
+    slots: Vec<SlotId>,
+    /// Ascending by key; values in the order of `slots`.
+    rows: Vec<(String, Vec<Value<'static>>)>,
+}
+
+impl HeldItems {
+    /// These slots of these items. Every row has a value for each slot.
+    pub fn new(slots: Vec<SlotId>, rows: Vec<(String, Vec<Value<'static>>)>) -> Self {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        order.sort_by_key(|i| slots[*i]);
+        let sorted = |values: Vec<Value<'static>>| {
+            (order.iter())
+                .map(|i| values.get(*i).cloned().unwrap_or_default())
+                .collect()
+        };
+        let mut rows: Vec<_> = (rows.into_iter())
+            .map(|(key, v)| (key, sorted(v)))
+            .collect();
+        rows.sort_by(|(a, _): &(String, Vec<_>), (b, _)| a.cmp(b));
+        Self {
+            slots: order.iter().map(|i| slots[*i]).collect(),
+            rows,
+        }
+    }
+
+    /// Keys of the items, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The slots, ascending.
+    pub fn slots(&self) -> &[SlotId] {
+        &self.slots
+    }
+
+    /// The value of slot `id` for the item `key`; none when the customer has nothing to do with it.
+    pub fn get(&self, key: &str, id: SlotId) -> Option<&Value<'static>> {
+        let row = (self.rows)
+            .binary_search_by(|(k, _)| k.as_str().cmp(key))
+            .ok()?;
+        let slot = self.slots.binary_search(&id).ok()?;
+        self.rows[row].1.get(slot)
+    }
 }
 
 impl<'a> CustomerSlots<'a> {
@@ -150,6 +206,7 @@ impl<'a> CustomerSlots<'a> {
             &sorted
         };
         let mut values = vec![Value::Missing; scene.slots.len()];
+        let mut books = vec![None; scene.orders.len()];
         for id in set.iter() {
             let place = usize::from(id.0);
             let slot = &scene.slots[place];
@@ -165,10 +222,72 @@ impl<'a> CustomerSlots<'a> {
                 SlotSource::Environment(tag) => environment(tag, &scene.calendars, moment),
                 SlotSource::Request => requested(&slot.name, slot.kind, request),
                 SlotSource::Item(..) | SlotSource::ItemKey(_) => Value::Missing,
+                SlotSource::Book(o, tag) => match scene.orders.get(usize::from(o)) {
+                    Some(orders) => (books[usize::from(o)])
+                        .get_or_insert_with(|| {
+                            summary(&books_of(profiles, orders.id), orders.minor_digits)
+                        })
+                        .read(tag, moment.now),
+                    None => Value::Missing,
+                },
+                SlotSource::Held(_, tag) => not_held(tag),
             };
         }
-        Self { values }
+        Self {
+            values,
+            held: HeldItems::default(),
+        }
     }
+
+    /// Reads the slots of customer and item together, as far as they are in `set`, for every item of the numbered catalogue
+    /// that the customer holds, held or has ordered. An item that is no longer in `catalogue` is no candidate and is
+    /// passed over; it stays held.
+    pub fn hold(
+        &mut self,
+        scene: &ScenePlan,
+        set: &SlotSet,
+        number: u16,
+        catalogue: &Catalogue,
+        profiles: &[&Profile],
+        moment: Moment,
+    ) {
+        let Some(place) = scene.orders.iter().position(|o| o.catalogue == number) else {
+            return;
+        };
+        let orders = &scene.orders[place];
+        let wanted: Vec<(SlotId, HeldTag)> = (set.iter())
+            .filter_map(|id| match scene.slots.get(usize::from(id.0))?.source {
+                SlotSource::Held(o, tag) if usize::from(o) == place => Some((id, tag)),
+                _ => None,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let mut order = profiles.to_vec();
+        order.sort_by_key(|p| p.identifier);
+        let books = books_of(&order, orders.id);
+        let reading = Reading {
+            orders,
+            calendar: (orders.calendar).and_then(|c| scene.calendars.get(usize::from(c))),
+            now: moment.now,
+        };
+        let rows = (positions(&books).iter())
+            .filter_map(|(key, position)| {
+                let item = catalogue.values(catalogue.row(key)?);
+                let values = wanted
+                    .iter()
+                    .map(|(_, tag)| reading.read(*tag, position, item));
+                Some(((*key).to_owned(), values.collect()))
+            })
+            .collect();
+        self.held = HeldItems::new(wanted.into_iter().map(|(id, _)| id).collect(), rows);
+    }
+}
+
+/// The books of the orders `id` in `profiles`.
+fn books_of<'a>(profiles: &[&'a Profile], id: u64) -> Vec<&'a Book> {
+    profiles.iter().filter_map(|p| p.book(id)).collect()
 }
 
 impl Lookup for CustomerSlots<'_> {
@@ -351,14 +470,18 @@ pub struct ItemSlots {
 /// Whom an expression asks: the customer (environment and request with it), the product, both, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Asked {
-    /// A slot of customer, environment or request.
+    /// A slot of customer, environment or request, or of customer and item together: but for the few items held, such a
+    /// slot is the customer's.
     pub customer: bool,
     /// A slot of the item.
     pub product: bool,
+    /// A slot of customer and item together.
+    pub pair: bool,
 }
 
 const OF_CUSTOMER: u32 = u32::MAX;
 const KEY: u32 = u32::MAX - 1;
+const PAIR: u32 = u32::MAX - 2;
 
 impl ItemSlots {
     /// The item slots of catalogue number `catalogue`.
@@ -368,6 +491,12 @@ impl ItemSlots {
                 .map(|s| match s.source {
                     SlotSource::Item(c, a) if c == catalogue => u32::from(a),
                     SlotSource::ItemKey(c) if c == catalogue => KEY,
+                    SlotSource::Held(o, _)
+                        if (scene.orders.get(usize::from(o)))
+                            .is_some_and(|o| o.catalogue == catalogue) =>
+                    {
+                        PAIR
+                    }
                     _ => OF_CUSTOMER,
                 })
                 .collect(),
@@ -382,7 +511,7 @@ impl ItemSlots {
         item: &'v [Value<'v>],
     ) -> Option<&'v Value<'v>> {
         match self.attribute.get(usize::from(id.0)) {
-            None | Some(&OF_CUSTOMER) => None,
+            None | Some(&(OF_CUSTOMER | PAIR)) => None,
             Some(&KEY) => Some(key),
             Some(attribute) => Some(item.get(*attribute as usize).unwrap_or(&MISSING)),
         }
@@ -392,16 +521,23 @@ impl ItemSlots {
     pub fn asked(&self, expr: &Expr) -> Asked {
         let mut out = Asked::default();
         visit_slots(expr, &mut |id| {
-            if self.contains(id) {
+            let is_pair = self.is_pair(id);
+            if self.contains(id) && !is_pair {
                 out.product = true;
             } else {
                 out.customer = true;
             }
+            out.pair |= is_pair;
         });
         out
     }
 
-    /// True when slot `id` tells of the item.
+    /// True when slot `id` tells of customer and item together.
+    pub fn is_pair(&self, id: SlotId) -> bool {
+        self.attribute.get(usize::from(id.0)) == Some(&PAIR)
+    }
+
+    /// True when slot `id` tells of the item, alone or together with the customer.
     pub fn contains(&self, id: SlotId) -> bool {
         (self.attribute.get(usize::from(id.0))).is_some_and(|a| *a != OF_CUSTOMER)
     }
@@ -424,7 +560,13 @@ impl Lookup for ItemLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
         match self.slots.of_item(id, self.key, self.item) {
             Some(value) => value,
-            None => self.customer.slot(id),
+            None => match self.key {
+                Value::Text(key) if self.slots.is_pair(id) => {
+                    let held = self.customer.held.get(key, id);
+                    held.unwrap_or_else(|| self.customer.slot(id))
+                }
+                _ => self.customer.slot(id),
+            },
         }
     }
 }

@@ -22,8 +22,8 @@ mod survey;
 mod trace;
 
 pub use decision::{
-    BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, Refusal,
-    RowSet, RuleCount, Share,
+    BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, HeldRead,
+    Refusal, RowSet, RuleCount, Share,
 };
 pub use gates::considered;
 pub use prepared::Prepared;
@@ -79,6 +79,7 @@ pub fn decide(
         debits: Vec::new(),
         trace: Vec::new(),
         slots_read: reads.customer(situation.customer),
+        held_read: reads.held(&situation.customer.held),
     };
     if !refusing.is_empty() {
         let count = |r: &gates::Refuser<'_>| RuleCount {

@@ -54,6 +54,7 @@ impl Costs {
     fn new(expr: &Expr, slots: &ItemSlots, catalogue: &Catalogue) -> Self {
         let asks = slots.asked(expr);
         match (asks.customer, asks.product) {
+            _ if asks.pair => Self::Mixed,
             (_, false) => Self::Customer,
             (true, true) => Self::Mixed,
             (false, true) => {

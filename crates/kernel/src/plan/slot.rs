@@ -1,5 +1,6 @@
 //! Slots: the numbered values that rules, models and traces read. Where a slot's value comes from is declared here.
 
+use super::orders::{BookTag, HeldTag};
 use crate::value::ValueType;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,10 @@ pub enum SlotSource {
     Item(u16, u16),
     /// The key (text) of the candidate item of the numbered catalogue: `item.key`. For the null action, its name.
     ItemKey(u16),
+    /// The customer's books under the numbered orders.
+    Book(u16, BookTag),
+    /// The customer's position in the candidate item, under the numbered orders.
+    Held(u16, HeldTag),
 }
 
 /// A slot.

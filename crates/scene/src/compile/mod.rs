@@ -140,6 +140,7 @@ pub(crate) fn scene<'r>(
             rewards: Vec::new(),
             budgets: Vec::new(),
             dedup_horizon_us: DEDUP_HORIZON_DEFAULT_US,
+            orders: vec![],
         },
         report,
         sections,

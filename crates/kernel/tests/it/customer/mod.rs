@@ -1,5 +1,6 @@
 //! Folding, profiles, slots, rules and segments, against an oracle that keeps every event and recomputes from nothing.
 
+mod book;
 mod dedup;
 mod fold;
 mod oracle;

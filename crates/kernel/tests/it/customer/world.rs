@@ -300,6 +300,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         rewards: vec![],
         budgets: vec![],
         dedup_horizon_us: 86_400_000_000,
+        orders: vec![],
     }
 }
 

@@ -394,7 +394,7 @@ impl Inner {
         } else {
             self.state.spent(&budgets).await?
         };
-        let slots = CustomerSlots::read_only(
+        let mut slots = CustomerSlots::read_only(
             plan,
             &p.scene.policy_slots[p.policy],
             &refs,
@@ -410,6 +410,8 @@ impl Inner {
                 "the catalogue is not loaded yet; try again".into(),
             ));
         };
+        let set = &p.scene.policy_slots[p.policy];
+        slots.hold(plan, set, policy.catalogue, catalogue, &refs, moment);
         let model = self.policy_model(&p.scene, policy);
         let learned: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
         let id = DecisionId(self.env.fresh_id());

@@ -113,6 +113,15 @@ pub enum End {
     Paid,
 }
 
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderState {
+    /// It is open.
+    Open(Stage),
+    /// It ended.
+    Ended(End),
+}
+
 /// An order that ended, as far as it is remembered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
@@ -279,6 +288,15 @@ impl Book {
         match open {
             Some(open) => open.decision,
             None => self.ended_of(order)?.decision,
+        }
+    }
+
+    /// Where the order of this id hash stands, while it is remembered.
+    pub fn state_of(&self, order: u128) -> Option<OrderState> {
+        let open = self.open.iter().find(|o| o.order == order);
+        match open {
+            Some(open) => Some(OrderState::Open(open.stage)),
+            None => Some(OrderState::Ended(self.ended_of(order)?.end)),
         }
     }
 

@@ -62,6 +62,11 @@ impl Layout {
         }
     }
 
+    /// True when profiles of both hold the same: a profile need not be folded anew to go from one to the other.
+    pub fn holds_the_same(&self, other: &Self) -> bool {
+        self.ids == other.ids && self.books == other.books
+    }
+
     /// Number of tags.
     pub fn len(&self) -> usize {
         self.ids.len()

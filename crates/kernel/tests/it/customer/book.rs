@@ -131,6 +131,11 @@ fn redeem(hours: i64, order: &str, item: &'static str, shares: f64) -> Act {
     act(OrderStep::Submitted, hours, order, &rest)
 }
 
+/// A confirmation, for other tests.
+pub(crate) fn confirmed(hours: i64, order: &str, amount: i64, shares: f64) -> Act {
+    bought(hours, order, amount, shares)
+}
+
 fn redeemed(hours: i64, order: &str, amount: i64, shares: f64) -> Act {
     bought(hours, order, amount, shares)
 }
@@ -789,7 +794,8 @@ proptest! {
             })
     ) {
         let plan = world();
-        let acts = |trades: &[(usize, (bool, i64, u32, i64, u8))], linked: bool| -> Vec<Act> {
+        type Trade = (usize, (bool, i64, u32, i64, u8));
+        let acts = |trades: &[Trade], linked: bool| -> Vec<Act> {
             (0i64..).zip(trades).map(|(hour, (i, (is_buy, amount, shares, fee, who)))| {
                 let rest = [
                     ("item", text("a")),

@@ -36,7 +36,7 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 13] = [
+const NAMED: [&str; 14] = [
     "customer",
     "events",
     "tags",
@@ -44,6 +44,7 @@ const NAMED: [&str; 13] = [
     "request",
     "calendars",
     "catalogues",
+    "orders",
     "segments",
     "rules",
     "rewards",

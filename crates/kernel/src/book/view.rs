@@ -38,6 +38,9 @@ pub struct Position<'b> {
     pub open: Vec<&'b OpenOrder>,
 }
 
+/// Stages of a holding, in the order of its life.
+pub const STAGES: [&str; 5] = ["before", "ordered", "held", "redeeming", "after"];
+
 impl Position<'_> {
     /// Shares held, in quanta.
     pub fn shares(&self) -> i128 {

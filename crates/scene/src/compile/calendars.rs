@@ -149,6 +149,25 @@ impl Compiler<'_, '_> {
         out
     }
 
+    /// A clock's fixed offset from UTC, in seconds.
+    pub(super) fn fixed_offset(&mut self, node: &Node) -> Option<i32> {
+        let text = node.scalar().unwrap_or_default();
+        let found = match utc_offset(text) {
+            Some(seconds) => return Some(seconds),
+            None if unit::zone(text).is_some() => {
+                format!("`{text}` is a time zone, which may move its clocks")
+            }
+            None => format!("`{}` is not an offset from utc", shown(text)),
+        };
+        self.report.at(
+            node.at,
+            Code::UnknownUnit,
+            found,
+            "write the fixed offset of the exchange, such as \"+08:00\"; a market with daylight saving time cannot be told of yet",
+        );
+        None
+    }
+
     /// The exchange's clock, if the calendar tells of one.
     fn exchange(&mut self, key: &Key, node: &Node) -> Option<Exchange> {
         let cutoff = node.get("cutoff");
@@ -169,24 +188,7 @@ impl Compiler<'_, '_> {
             }
             return None;
         };
-        let text = offset.scalar().unwrap_or_default();
-        let utc_offset_s = match utc_offset(text) {
-            Some(seconds) => seconds,
-            None => {
-                let found = if unit::zone(text).is_some() {
-                    format!("`{text}` is a time zone, which may move its clocks")
-                } else {
-                    format!("`{}` is not an offset from utc", shown(text))
-                };
-                self.report.at(
-                    offset.at,
-                    Code::UnknownUnit,
-                    found,
-                    "write the fixed offset of the exchange, such as \"+08:00\"; a market with daylight saving time cannot be told of yet",
-                );
-                return None;
-            }
-        };
+        let utc_offset_s = self.fixed_offset(offset)?;
         let mut spans: Vec<(u16, u16)> = Vec::new();
         for part in sessions.map_or(&[][..], Node::elements) {
             let text = part.scalar().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, derived
-//! tags, catalogues, segments, rewards, models, budgets, policies.
+//! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, orders,
+//! derived tags, catalogues, segments, rewards, models, budgets, policies.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
@@ -8,6 +8,7 @@ mod calendars;
 mod catalogue;
 mod events;
 mod learning;
+mod orders;
 mod policy;
 mod tags;
 mod value;
@@ -159,6 +160,7 @@ pub(crate) fn scene<'r>(
     compiler.tags();
     compiler.environment();
     compiler.request();
+    compiler.orders();
     compiler.derived();
     compiler.catalogues();
     compiler.segments();
@@ -265,6 +267,10 @@ impl<'d> Compiler<'d, '_> {
         }
         if vague("request") {
             scope.presume("request.");
+        }
+        if vague("orders") {
+            scope.presume("book.");
+            scope.presume("held.");
         }
         if vague("calendars") {
             scope.presume("env.trading_day_");

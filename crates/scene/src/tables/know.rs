@@ -189,7 +189,7 @@ pub(super) static CALENDAR: Kind = Kind::Object(&shape(
         may("open", &DAYS, "other days that do"),
         may(
             "utc_offset",
-            &Kind::Text(10),
+            &LINE,
             "the exchange's clock, such as \"+08:00\": fixed, for a market that never moves its clocks",
         ),
         may(
@@ -203,5 +203,88 @@ pub(super) static CALENDAR: Kind = Kind::Object(&shape(
             "trading sessions by the exchange's clock, such as \"09:30-11:30\"",
         ),
         may("source", &LINE, "where the days come from"),
+    ],
+));
+
+pub(super) static ORDER_STEP: Kind = Kind::Object(&shape(
+    "order step",
+    "The type of event that tells of a step of an order, and which of its fields hold what.",
+    &[
+        must("event", &NAME, "type of event"),
+        must("order", &NAME, "text field: the order's id"),
+        may("item", &NAME, "text field: key of the item"),
+        may(
+            "side",
+            &NAME,
+            "text field of `buy` and `redeem`; without it every order is a purchase",
+        ),
+        may(
+            "amount",
+            &NAME,
+            "money field: what a purchase pays, fee included; what a redemption gives, fee taken off",
+        ),
+        may("shares", &NAME, "number field: shares bought or redeemed"),
+        may(
+            "fee",
+            &NAME,
+            "money field: the fee within or off the amount",
+        ),
+        may("nav", &NAME, "number field: net asset value a share"),
+        may(
+            "decision",
+            &NAME,
+            "text field: id of the decision that the order answers",
+        ),
+    ],
+));
+
+pub(super) static ORDERS: Kind = Kind::Object(&shape(
+    "orders",
+    "How orders for the items of a catalogue live, and how what is held is valued.",
+    &[
+        must(
+            "submitted",
+            &ORDER_STEP,
+            "the customer placed it; with `item` and `amount`",
+        ),
+        may("accepted", &ORDER_STEP, "the seller took it"),
+        must(
+            "confirmed",
+            &ORDER_STEP,
+            "shares and money moved; with `shares`, or `nav` to reckon them",
+        ),
+        may("failed", &ORDER_STEP, "it was refused"),
+        may("cancelled", &ORDER_STEP, "the customer took it back"),
+        may(
+            "paid",
+            &ORDER_STEP,
+            "the money of a redemption arrived; without it redemptions end when they are confirmed",
+        ),
+        may(
+            "calendar",
+            &NAME,
+            "calendar with an order line: the days that orders count for and holding times are counted in",
+        ),
+        may(
+            "utc_offset",
+            &LINE,
+            "without a calendar: the fixed clock whose days holding times are counted in, such as \"+08:00\"; utc when left out",
+        ),
+        may(
+            "nav",
+            &NAME,
+            "attribute (number) of the items: net asset value of today",
+        ),
+        may(
+            "redemption_fees",
+            &NAME,
+            "attribute (text) of the items: fees by days held, \"7d 1.5%, 30d 1%, 180d 0.5%\"",
+        ),
+        may(
+            "fee_ladder",
+            &LINE,
+            "fees by days held of items that have none of their own; none when left out",
+        ),
+        may("description", &PARAGRAPH, "whose orders they are"),
     ],
 ));

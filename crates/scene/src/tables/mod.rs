@@ -12,7 +12,7 @@ pub(crate) use mapping::MAPPING;
 use crate::shape::{EXPRESSION_BYTES_MAX, Kind, Shape};
 use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
-use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, TAG};
+use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
 
 static PACK_SHAPE: Shape = shape(
@@ -58,6 +58,11 @@ static PACK_SHAPE: Shape = shape(
             "catalogues",
             &Kind::Map(&CATALOGUE),
             "items, their attributes read as `item.NAME`",
+        ),
+        may(
+            "orders",
+            &Kind::Map(&ORDERS),
+            "by catalogue: the life of orders for its items; read as `book.CATALOGUE.NAME` and `held.NAME`",
         ),
         may(
             "segments",

@@ -7,6 +7,7 @@ mod changes;
 mod faults;
 mod mappings;
 mod meaning;
+mod orders;
 mod packs;
 mod support;
 mod types;

@@ -326,7 +326,10 @@ pub(crate) fn decide(request: Decide) -> Result<Decision, Refusal> {
     }
     let model = request.model.as_deref().map(stored_model).transpose()?;
     let situation = Situation {
-        customer: &CustomerSlots { values },
+        customer: &CustomerSlots {
+            values,
+            ..CustomerSlots::default()
+        },
         catalogue: &catalogue,
         prepared: None,
         contacts: &request.contacts,

@@ -256,6 +256,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         budgets: vec![],
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
+        orders: vec![],
     }
 }
 
@@ -330,7 +331,10 @@ fn customers(random: &mut Random, slots: usize, number: usize) -> Vec<CustomerSl
                 (0..TAGS).map(|_| Value::Number(random.normal())).collect();
             values[0] = Value::Int(5);
             values.resize(slots, Value::Missing);
-            CustomerSlots { values }
+            CustomerSlots {
+                values,
+                ..CustomerSlots::default()
+            }
         })
         .collect()
 }

@@ -86,7 +86,12 @@ impl Inner {
         let moment = self.moment(&scene, &profiles, self.env.now());
         let slots = CustomerSlots::read(&scene.plan, &profiles, moment, &[]);
         let tags = (scene.plan.slots.iter().zip(&slots.values))
-            .filter(|(s, _)| matches!(s.source, SlotSource::Tag(_) | SlotSource::Derived(_)))
+            .filter(|(s, _)| {
+                matches!(
+                    s.source,
+                    SlotSource::Tag(_) | SlotSource::Derived(_) | SlotSource::Book(..)
+                )
+            })
             .map(|(s, v)| (s.name.clone(), v.clone().into_owned()))
             .collect();
         let home = found.iter().find(|r| r.profile.identifier == canonical);

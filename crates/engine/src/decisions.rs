@@ -399,7 +399,7 @@ impl Inner {
         } else {
             self.state.spent(&budgets).await?
         };
-        let slots = CustomerSlots::read_only(
+        let mut slots = CustomerSlots::read_only(
             plan,
             &p.scene.policy_slots[p.policy],
             &refs,
@@ -415,6 +415,8 @@ impl Inner {
                 "the catalogue is not loaded yet; try again".into(),
             ));
         };
+        let set = &p.scene.policy_slots[p.policy];
+        slots.hold(plan, set, policy.catalogue, catalogue, &refs, moment);
         let model = self.policy_model(&p.scene, policy);
         let learned: Option<Arc<ModelState>> = model.as_ref().map(|m| m.snapshot());
         let objectives: Vec<(String, Arc<ModelState>)> =

@@ -375,6 +375,11 @@ fn refuse_what_grows_too_large(plan: &ScenePlan) -> Result<()> {
     let mut tags: Vec<(usize, &str)> = (plan.tags.iter())
         .map(|t| (t.bytes_max(), t.name.as_str()))
         .collect();
+    tags.extend(plan.orders.iter().map(|o| {
+        let catalogue = plan.catalogues.get(usize::from(o.catalogue));
+        let name = catalogue.map_or("orders", |c| c.name.as_str());
+        (luopan_kernel::book::BOOK_BYTES_MAX, name)
+    }));
     let all: usize = tags.iter().map(|(bytes, _)| bytes).sum();
     if all > PROFILE_BYTES_MAX {
         tags.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
@@ -385,7 +390,7 @@ fn refuse_what_grows_too_large(plan: &ScenePlan) -> Result<()> {
             code: "profile_too_large",
             kind: RefusalKind::Invalid,
             message: format!(
-                "the tags of scene `{}` can take {all} bytes for one customer, the limit is {PROFILE_BYTES_MAX}; the largest are {}: keep fewer tiles, or fewer texts and distinct counts in windows",
+                "the tags and orders of scene `{}` can take {all} bytes for one customer, the limit is {PROFILE_BYTES_MAX}; the largest are {}: keep fewer tiles, or fewer texts and distinct counts in windows",
                 plan.name,
                 most.join(", ")
             ),

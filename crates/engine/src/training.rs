@@ -50,7 +50,7 @@ pub(crate) fn learned_features(
         Some(c) => {
             // The item as it was when it was chosen, whatever the catalogue says now.
             for (name, value) in &c.reads {
-                if let Some(id) = newest.plan.slot(name) {
+                if let Some(id) = newest.plan.slot_for(name, policy.catalogue) {
                     values[usize::from(id.0)] = value.clone();
                 }
             }
@@ -81,7 +81,10 @@ pub(crate) fn learned_features(
             _ => {}
         }
     }
-    let customer = CustomerSlots { values };
+    let customer = CustomerSlots {
+        values,
+        ..CustomerSlots::default()
+    };
     let lookup = ItemLookup {
         customer: &customer,
         slots: &slots,

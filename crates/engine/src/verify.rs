@@ -268,9 +268,7 @@ async fn switch(
     };
     running.scenes.insert(scene, new.clone());
     let Some(old) = old else { return Ok(()) };
-    let ids =
-        |s: &crate::scenes::SceneRuntime| s.plan.tags.iter().map(|t| t.id).collect::<Vec<_>>();
-    if ids(&old) != ids(&new) {
+    if !old.fold.layout().holds_the_same(new.fold.layout()) {
         let mut alone = Running::default();
         alone.scenes.insert(scene, new.clone());
         let mut folded = fold_log(inner, partition, at, &alone).await?;

@@ -192,6 +192,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         }],
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
+        orders: vec![],
     }
 }
 
@@ -300,7 +301,10 @@ fn main() {
             .collect();
         values.push(Value::Int(4));
         values.resize(scene.slots.len(), Value::Missing);
-        let customer = CustomerSlots { values };
+        let customer = CustomerSlots {
+            values,
+            ..CustomerSlots::default()
+        };
         let prepared = Prepared::new(
             &scene,
             &scene.policies[0],

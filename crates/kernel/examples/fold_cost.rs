@@ -162,6 +162,7 @@ fn scene() -> ScenePlan {
         budgets: vec![],
         artifacts: vec![],
         dedup_horizon_us: 7 * DAY_US,
+        orders: vec![],
     }
 }
 

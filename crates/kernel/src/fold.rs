@@ -8,6 +8,7 @@
 //! `occurred_at` and `received_at` (a fast clock cannot reach into tiles to come). `first` and `last` order events by
 //! `occurred_at` as the sender says.
 
+use crate::book::BookPlan;
 use crate::event::Event;
 use crate::plan::ScenePlan;
 use crate::plan::rule::Expr;
@@ -24,6 +25,7 @@ use crate::value::{NUMBER_MAX, Value, ValueType, to_quanta};
 pub struct FoldPlan {
     layout: Layout,
     events: Vec<EventFold>,
+    books: Vec<BookPlan>,
     /// Sliding windows by length of tile: which cells lose tiles when that tile ends.
     clocks: Vec<Clock>,
 }
@@ -119,8 +121,11 @@ impl FoldPlan {
             .collect();
         events.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
-            layout: Layout::new(&scene.tags),
+            layout: Layout::with_books(&scene.tags, &scene.orders),
             events,
+            books: (scene.orders.iter())
+                .map(|orders| BookPlan::new(scene, orders))
+                .collect(),
             clocks,
         }
     }
@@ -251,6 +256,9 @@ fn sound(value: &Value<'_>, kind: ValueType) -> bool {
 /// type that the plan does not know, or that no tag reads, moves log time alone.
 pub fn fold(plan: &FoldPlan, profile: &mut Profile, event: &Event<'_>) {
     advance(plan, profile, event.received_at);
+    for book in plan.books.iter().filter(|b| b.reads(&event.kind)) {
+        book.fold(profile.book_mut(book.id), event);
+    }
     let Ok(found) = (plan.events).binary_search_by(|e| e.name.as_str().cmp(&event.kind)) else {
         return;
     };

@@ -9,6 +9,7 @@
 
 pub mod artifact;
 pub mod assign;
+pub mod book;
 pub mod catalogue;
 pub mod codec;
 pub mod decide;
@@ -27,6 +28,7 @@ pub mod rule;
 pub mod segment;
 pub mod slots;
 pub mod time;
+pub mod trading;
 pub mod trees;
 pub mod value;
 

@@ -2,12 +2,13 @@
 //! that it can be read without this program, and it must never hold a foreign id.
 
 use crate::artifact::Artifacts;
+use crate::book::view::not_held;
 use crate::catalogue::Catalogue;
 use crate::decide::{Contact, Decision, Request, Situation, decide};
 use crate::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use crate::learn::ModelState;
-use crate::plan::ScenePlan;
-use crate::slots::CustomerSlots;
+use crate::plan::{ScenePlan, SlotSource};
+use crate::slots::{CustomerSlots, HeldItems};
 use crate::time::Micros;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
@@ -284,14 +285,9 @@ pub fn recompute(
             });
         }
     }
-    let mut values = vec![Value::Missing; scene.slots.len()];
-    for (name, value) in &record.decision.slots_read {
-        if let Some(id) = scene.slot(name) {
-            values[usize::from(id.0)] = value.clone();
-        }
-    }
+    let customer = seen(record, scene, policy.catalogue);
     let situation = Situation {
-        customer: &CustomerSlots { values },
+        customer: &customer,
         catalogue,
         prepared: None,
         contacts: &record.contacts,
@@ -306,6 +302,37 @@ pub fn recompute(
         Some(reason) => decision.withheld(reason),
         None => decision,
     })
+}
+
+/// The slots that the decision saw, from its record.
+fn seen(record: &DecisionRecord, scene: &ScenePlan, catalogue: u16) -> CustomerSlots<'static> {
+    let mut values: Vec<Value<'static>> = (scene.slots.iter())
+        .map(|slot| match slot.source {
+            SlotSource::Held(_, tag) => not_held(tag),
+            _ => Value::Missing,
+        })
+        .collect();
+    for (name, value) in &record.decision.slots_read {
+        if let Some(id) = scene.slot(name) {
+            values[usize::from(id.0)] = value.clone();
+        }
+    }
+    let held = &record.decision.held_read;
+    let read = held.first().map_or(&[][..], |h| h.reads.as_slice());
+    let slots = (read.iter()).filter_map(|(name, _)| scene.slot_for(name, catalogue));
+    let rows = (held.iter())
+        .map(|h| {
+            let known = h
+                .reads
+                .iter()
+                .filter(|(n, _)| scene.slot_for(n, catalogue).is_some());
+            (h.item.clone(), known.map(|(_, v)| v.clone()).collect())
+        })
+        .collect();
+    CustomerSlots {
+        values,
+        held: HeldItems::new(slots.collect(), rows),
+    }
 }
 
 /// Compares the recorded decision with `recomputed`, field by field and to the bit, at most [`DIFFERENCES_MAX`] of them.

@@ -6,6 +6,7 @@
 
 use crate::id::hash64;
 use crate::plan::ScenePlan;
+use crate::plan::orders::BookTag;
 use crate::plan::rule::{BinaryOp, Expr, Function};
 use crate::plan::slot::{SlotId, SlotSource};
 use crate::plan::tag::{Aggregate, Window};
@@ -40,6 +41,19 @@ pub enum Error {
         segment: String,
         /// Slot name.
         slot: String,
+    },
+    /// A slot that moves with the clock, whose change is not foreseen.
+    #[error(
+        "segment `{segment}` reads `{slot}`, which changes with every moment; declare a tag with `aggregate: recency` over \
+         the confirmed orders and compare that with a constant, or ask a policy (`{instead}` holds the time itself)"
+    )]
+    Moving {
+        /// Segment.
+        segment: String,
+        /// Slot name.
+        slot: String,
+        /// The slot that stands still.
+        instead: &'static str,
     },
     /// A slot that does not exist.
     #[error("segment `{segment}` reads slot number {slot}, which the scene does not have")]
@@ -284,11 +298,23 @@ impl Walk<'_> {
                 }
                 return;
             }
+            // Orders are events like any other: what is folded from them changes with them alone.
+            SlotSource::Book(_, tag) if !tag.moves_with_time() => return,
+            SlotSource::Book(_, tag) => Error::Moving {
+                segment: self.segment.to_owned(),
+                slot: slot.name.clone(),
+                instead: if tag == BookTag::SinceFirstBuy {
+                    BookTag::FirstBuyAt.word()
+                } else {
+                    BookTag::LastBuyAt.word()
+                },
+            },
             SlotSource::Environment(_)
             | SlotSource::Request
             | SlotSource::Item(..)
             | SlotSource::ItemKey(_)
-            | SlotSource::Stage(_) => Error::NotOfCustomer {
+            | SlotSource::Stage(_)
+            | SlotSource::Held(..) => Error::NotOfCustomer {
                 segment: self.segment.to_owned(),
                 slot: slot.name.clone(),
             },

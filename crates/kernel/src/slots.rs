@@ -4,8 +4,12 @@
 //! Reading never changes a profile and never guesses: what is outside a calendar, absent from the request or of another type
 //! than declared is missing.
 
+use crate::book::view::{Reading, not_held};
+use crate::book::{Book, positions, summary};
+use crate::catalogue::Catalogue;
 use crate::fold::Unit;
 use crate::plan::model::FeaturePlan;
+use crate::plan::orders::HeldTag;
 use crate::plan::policy::{ObjectiveValue, PolicyPlan, RankingInput, Scorer};
 use crate::plan::rule::Expr;
 use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource, Stage};
@@ -139,11 +143,63 @@ fn feature_slots(feature: &FeaturePlan, out: &mut Vec<SlotId>) {
     }
 }
 
-/// The values of a customer's slots at one moment, by slot number. Slots of items are missing.
-#[derive(Debug, Clone, PartialEq)]
+/// The values of a customer's slots at one moment, by slot number. Slots of items are missing; slots of customer and item
+/// together show here what they show of an item that the customer has nothing to do with.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CustomerSlots<'a> {
     /// By slot number.
     pub values: Vec<Value<'a>>,
+    /// What differs for the items that the customer holds or has ordered.
+    pub held: HeldItems,
+}
+
+/// The values of slots of customer and item together, for the few items that the customer holds, held or has ordered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeldItems {
+    /// Slots, ascending.
+    slots: Vec<SlotId>,
+    /// Ascending by key; values in the order of `slots`.
+    rows: Vec<(String, Vec<Value<'static>>)>,
+}
+
+impl HeldItems {
+    /// These slots of these items. Every row has a value for each slot.
+    pub fn new(slots: Vec<SlotId>, rows: Vec<(String, Vec<Value<'static>>)>) -> Self {
+        let mut order: Vec<usize> = (0..slots.len()).collect();
+        order.sort_by_key(|i| slots[*i]);
+        let sorted = |values: Vec<Value<'static>>| {
+            (order.iter())
+                .map(|i| values.get(*i).cloned().unwrap_or_default())
+                .collect()
+        };
+        let mut rows: Vec<_> = (rows.into_iter())
+            .map(|(key, v)| (key, sorted(v)))
+            .collect();
+        rows.sort_by(|(a, _): &(String, Vec<_>), (b, _)| a.cmp(b));
+        Self {
+            slots: order.iter().map(|i| slots[*i]).collect(),
+            rows,
+        }
+    }
+
+    /// Keys of the items, ascending.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The slots, ascending.
+    pub fn slots(&self) -> &[SlotId] {
+        &self.slots
+    }
+
+    /// The value of slot `id` for the item `key`; none when the customer has nothing to do with it.
+    pub fn get(&self, key: &str, id: SlotId) -> Option<&Value<'static>> {
+        let row = (self.rows)
+            .binary_search_by(|(k, _)| k.as_str().cmp(key))
+            .ok()?;
+        let slot = self.slots.binary_search(&id).ok()?;
+        self.rows[row].1.get(slot)
+    }
 }
 
 impl<'a> CustomerSlots<'a> {
@@ -176,6 +232,7 @@ impl<'a> CustomerSlots<'a> {
             &sorted
         };
         let mut values = vec![Value::Missing; scene.slots.len()];
+        let mut books = vec![None; scene.orders.len()];
         for id in set.iter() {
             let place = usize::from(id.0);
             let slot = &scene.slots[place];
@@ -193,10 +250,72 @@ impl<'a> CustomerSlots<'a> {
                 SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_) => {
                     Value::Missing
                 }
+                SlotSource::Book(o, tag) => match scene.orders.get(usize::from(o)) {
+                    Some(orders) => (books[usize::from(o)])
+                        .get_or_insert_with(|| {
+                            summary(&books_of(profiles, orders.id), orders.minor_digits)
+                        })
+                        .read(tag, moment.now),
+                    None => Value::Missing,
+                },
+                SlotSource::Held(_, tag) => not_held(tag),
             };
         }
-        Self { values }
+        Self {
+            values,
+            held: HeldItems::default(),
+        }
     }
+
+    /// Reads the slots of customer and item together, as far as they are in `set`, for every item of the numbered catalogue
+    /// that the customer holds, held or has ordered. An item that is no longer in `catalogue` is no candidate and is
+    /// passed over; it stays held.
+    pub fn hold(
+        &mut self,
+        scene: &ScenePlan,
+        set: &SlotSet,
+        number: u16,
+        catalogue: &Catalogue,
+        profiles: &[&Profile],
+        moment: Moment,
+    ) {
+        let Some(place) = scene.orders.iter().position(|o| o.catalogue == number) else {
+            return;
+        };
+        let orders = &scene.orders[place];
+        let wanted: Vec<(SlotId, HeldTag)> = (set.iter())
+            .filter_map(|id| match scene.slots.get(usize::from(id.0))?.source {
+                SlotSource::Held(o, tag) if usize::from(o) == place => Some((id, tag)),
+                _ => None,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let mut order = profiles.to_vec();
+        order.sort_by_key(|p| p.identifier);
+        let books = books_of(&order, orders.id);
+        let reading = Reading {
+            orders,
+            calendar: (orders.calendar).and_then(|c| scene.calendars.get(usize::from(c))),
+            now: moment.now,
+        };
+        let rows = (positions(&books).iter())
+            .filter_map(|(key, position)| {
+                let item = catalogue.values(catalogue.row(key)?);
+                let values = wanted
+                    .iter()
+                    .map(|(_, tag)| reading.read(*tag, position, item));
+                Some(((*key).to_owned(), values.collect()))
+            })
+            .collect();
+        self.held = HeldItems::new(wanted.into_iter().map(|(id, _)| id).collect(), rows);
+    }
+}
+
+/// The books of the orders `id` in `profiles`.
+fn books_of<'a>(profiles: &[&'a Profile], id: u64) -> Vec<&'a Book> {
+    profiles.iter().filter_map(|p| p.book(id)).collect()
 }
 
 impl Lookup for CustomerSlots<'_> {
@@ -333,9 +452,12 @@ fn requested<'a>(
 
 /// The value of an environment slot.
 fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> Value<'static> {
-    let known = |calendar: u16| {
-        (calendars.get(usize::from(calendar)))
-            .filter(|c| (c.from_day..=c.to_day).contains(&moment.day()))
+    let calendar = |number: u16| calendars.get(usize::from(number));
+    // A calendar whose exchange has a clock, with the day by it.
+    let exchange = |number: u16| {
+        let calendar = calendar(number)?;
+        let exchange = calendar.exchange.as_ref()?;
+        Some((calendar, exchange, exchange.local(moment.now).0))
     };
     match tag {
         EnvironmentTag::Hour => Value::Int(moment.minute_of_day() / 60),
@@ -345,15 +467,24 @@ fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> V
         EnvironmentTag::DayOfMonth => Value::Int(moment.civil().2),
         EnvironmentTag::Month => Value::Int(moment.civil().1),
         EnvironmentTag::Now => Value::Time(moment.now),
-        EnvironmentTag::IsTradingDay(c) => known(c).map_or(Value::Missing, |c| {
-            Value::Bool(c.days.binary_search(&moment.day()).is_ok())
-        }),
-        EnvironmentTag::DaysToNextTradingDay(c) => known(c)
-            .and_then(|c| {
-                let next = c.days.partition_point(|d| *d <= moment.day());
-                c.days.get(next).filter(|d| **d <= c.to_day)
-            })
+        EnvironmentTag::IsTradingDay(c) => calendar(c)
+            .and_then(|c| c.is_trading_day(moment.day()))
+            .map_or(Value::Missing, Value::Bool),
+        EnvironmentTag::DaysToNextTradingDay(c) => calendar(c)
+            .and_then(|c| c.next_trading_day(moment.day()))
             .map_or(Value::Missing, |d| Value::Int(d - moment.day())),
+        EnvironmentTag::TradingPhase(c) => calendar(c)
+            .and_then(|c| c.phase(moment.now))
+            .map_or(Value::Missing, |phase| Value::text(phase.word())),
+        EnvironmentTag::EveOfHoliday(c) => exchange(c)
+            .and_then(|(c, _, day)| c.is_eve_of_holiday(day))
+            .map_or(Value::Missing, Value::Bool),
+        EnvironmentTag::DaysClosedAhead(c) => exchange(c)
+            .and_then(|(c, _, day)| c.closed_ahead(day))
+            .map_or(Value::Missing, Value::Int),
+        EnvironmentTag::OrderDay(c) => exchange(c)
+            .and_then(|(c, exchange, _)| Some(exchange.start_of(c.order_day(moment.now)?)))
+            .map_or(Value::Missing, Value::Time),
     }
 }
 
@@ -367,16 +498,20 @@ pub struct ItemSlots {
 /// Whom an expression asks: the customer (environment and request with it), the product, both, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Asked {
-    /// A slot of customer, environment or request.
+    /// A slot of customer, environment or request, or of customer and item together: but for the few items held, such a
+    /// slot is the customer's.
     pub customer: bool,
     /// A slot of the item.
     pub product: bool,
+    /// A slot of customer and item together.
+    pub pair: bool,
 }
 
 const OF_CUSTOMER: u32 = u32::MAX;
 const KEY: u32 = u32::MAX - 1;
 const RETRIEVED: u32 = u32::MAX - 2;
 const RANKED: u32 = u32::MAX - 3;
+const PAIR: u32 = u32::MAX - 4;
 
 /// What the stages of scoring gave a candidate so far: retrieved, ranked.
 pub type Stages = [Value<'static>; 2];
@@ -394,6 +529,12 @@ impl ItemSlots {
                     SlotSource::ItemKey(c) if c == catalogue => KEY,
                     SlotSource::Stage(Stage::Retrieved) => RETRIEVED,
                     SlotSource::Stage(Stage::Ranked) => RANKED,
+                    SlotSource::Held(o, _)
+                        if (scene.orders.get(usize::from(o)))
+                            .is_some_and(|o| o.catalogue == catalogue) =>
+                    {
+                        PAIR
+                    }
                     _ => OF_CUSTOMER,
                 })
                 .collect(),
@@ -409,7 +550,7 @@ impl ItemSlots {
         stages: &'v Stages,
     ) -> Option<&'v Value<'v>> {
         match self.attribute.get(usize::from(id.0)) {
-            None | Some(&OF_CUSTOMER) => None,
+            None | Some(&(OF_CUSTOMER | PAIR)) => None,
             Some(&KEY) => Some(key),
             Some(&RETRIEVED) => Some(&stages[0]),
             Some(&RANKED) => Some(&stages[1]),
@@ -421,16 +562,23 @@ impl ItemSlots {
     pub fn asked(&self, expr: &Expr) -> Asked {
         let mut out = Asked::default();
         visit_slots(expr, &mut |id| {
-            if self.contains(id) {
+            let is_pair = self.is_pair(id);
+            if self.contains(id) && !is_pair {
                 out.product = true;
             } else {
                 out.customer = true;
             }
+            out.pair |= is_pair;
         });
         out
     }
 
-    /// True when slot `id` tells of the item.
+    /// True when slot `id` tells of customer and item together.
+    pub fn is_pair(&self, id: SlotId) -> bool {
+        self.attribute.get(usize::from(id.0)) == Some(&PAIR)
+    }
+
+    /// True when slot `id` tells of the item, alone or together with the customer.
     pub fn contains(&self, id: SlotId) -> bool {
         (self.attribute.get(usize::from(id.0))).is_some_and(|a| *a != OF_CUSTOMER)
     }
@@ -455,7 +603,13 @@ impl Lookup for ItemLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
         match (self.slots).of_item(id, self.key, self.item, self.stages) {
             Some(value) => value,
-            None => self.customer.slot(id),
+            None => match self.key {
+                Value::Text(key) if self.slots.is_pair(id) => {
+                    let held = self.customer.held.get(key, id);
+                    held.unwrap_or_else(|| self.customer.slot(id))
+                }
+                _ => self.customer.slot(id),
+            },
         }
     }
 }

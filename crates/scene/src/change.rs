@@ -5,8 +5,8 @@
 
 use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::plan::{
-    Aggregate, CataloguePlan, EventSchema, FeaturePlan, Field, ModelPlan, PolicyPlan, RewardPlan,
-    ScenePlan, Scorer, SlotId, SlotSource, TagPlan,
+    Aggregate, CataloguePlan, EventSchema, FeaturePlan, Field, Join, ModelPlan, PolicyPlan,
+    RewardPlan, ScenePlan, Scorer, SlotId, SlotSource, TagPlan,
 };
 use luopan_kernel::value::{Value, ValueType};
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub enum Kind {
     Calendar,
     /// A catalogue.
     Catalogue,
+    /// Orders of a catalogue.
+    Orders,
     /// A segment.
     Segment,
     /// A reward.
@@ -58,6 +60,7 @@ impl Kind {
             Self::Request => "request field",
             Self::Calendar => "calendar",
             Self::Catalogue => "catalogue",
+            Self::Orders => "orders of",
             Self::Segment => "segment",
             Self::Reward => "reward",
             Self::Model => "model",
@@ -370,6 +373,13 @@ impl Out<'_> {
             "requests are read so from here on".to_owned()
         });
         self.by_definition(Kind::Calendar, calendars, differ);
+        self.by_definition(Kind::Orders, orders, |keys| {
+            if keys.iter().any(|k| k == "`id`") {
+                "books are folded anew from the log".to_owned()
+            } else {
+                "what is held is valued so from here on".to_owned()
+            }
+        });
     }
 
     fn catalogues(&mut self) {
@@ -633,6 +643,29 @@ fn calendars(plan: &ScenePlan) -> Definitions {
         .collect()
 }
 
+fn orders(plan: &ScenePlan) -> Definitions {
+    (plan.orders.iter())
+        .map(|o| {
+            let attributes = (plan.catalogues.get(usize::from(o.catalogue)))
+                .map_or(&[][..], |c| c.attributes.as_slice());
+            let attribute = |i: Option<u16>| {
+                i.and_then(|i| attributes.get(usize::from(i)))
+                    .map(|f| &f.name)
+            };
+            let calendar = o.calendar.and_then(|c| plan.calendars.get(usize::from(c)));
+            let definition = json!({
+                "id": o.id,
+                "nav": attribute(o.nav),
+                "redemption_fees": attribute(o.fee_attribute),
+                "fee_ladder": o.fees,
+                "calendar": calendar.map(|c| &c.name),
+            });
+            let name = catalogue_name(plan, o.catalogue).unwrap_or_default();
+            (name.to_owned(), definition)
+        })
+        .collect()
+}
+
 fn budgets(plan: &ScenePlan) -> Definitions {
     (plan.budgets.iter())
         .map(|b| (b.name.clone(), named(plan, b)))
@@ -653,8 +686,10 @@ fn reward(plan: &ScenePlan, reward: &RewardPlan) -> Json {
     };
     let mut out = by_name(serde_json::to_value(reward).unwrap_or_default(), &field);
     out["event"] = json!(event.map(|e| &e.name));
-    if let luopan_kernel::plan::Join::Decision(i) = reward.join {
-        out["join"] = json!({ "decision": field(i) });
+    match reward.join {
+        Join::Decision(i) => out["join"] = json!({ "decision": field(i) }),
+        Join::Order(i) => out["join"] = json!({ "order": field(i) }),
+        Join::Customer => {}
     }
     out
 }
@@ -710,6 +745,9 @@ fn inputs(plan: &ScenePlan, model: &ModelPlan) -> BTreeMap<String, Json> {
                     luopan_kernel::rule::visit_slots(expr, &mut |s| open.push(s));
                 }
                 json!(expr.map(|e| named(plan, e)))
+            }
+            SlotSource::Book(o, _) | SlotSource::Held(o, _) => {
+                json!(plan.orders.get(usize::from(*o)).map(|o| o.id))
             }
             _ => json!(slot.kind.word()),
         };

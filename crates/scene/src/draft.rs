@@ -3,7 +3,7 @@
 
 use crate::compile::{self, DecodeArtifact};
 use crate::fault::{Code, Fault, nearest, shown};
-use crate::load::Loaded;
+use crate::load::{Loaded, is_days_file};
 use crate::mapping::Mapping;
 use crate::node::{At, Data, Key, Node, parse};
 use crate::shape::{Reporter, check};
@@ -41,7 +41,7 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 14] = [
+const NAMED: [&str; 15] = [
     "customer",
     "events",
     "tags",
@@ -49,6 +49,7 @@ const NAMED: [&str; 14] = [
     "request",
     "calendars",
     "catalogues",
+    "orders",
     "segments",
     "rules",
     "rewards",
@@ -106,7 +107,9 @@ impl Draft {
             mut faults,
         } = pack.into();
         files.sort();
-        let mut unread = faults.iter().any(|f| !is_mapping(&f.file));
+        let mut unread = faults
+            .iter()
+            .any(|f| !is_mapping(&f.file) && !is_days_file(&f.file));
         let whole = |path: &str, code, found: String, write: &str| Fault {
             file: path.to_owned(),
             line: 1,
@@ -136,7 +139,12 @@ impl Draft {
                     &format!("divide it; at most {FILE_BYTES_MAX} are read"),
                 ));
                 roots.push(None);
-                unread |= !is_mapping(path);
+                unread |= !is_mapping(path) && !is_days_file(path);
+                continue;
+            }
+            if is_days_file(path) {
+                // Read by the calendar that names it.
+                roots.push(None);
                 continue;
             }
             let before = faults.len();

@@ -27,7 +27,7 @@ pub use change::{Change, Kind, What, changes};
 pub use compile::{DEDUP_HORIZON_DEFAULT_US, DecodeArtifact};
 pub use draft::{Checked, Draft};
 pub use fault::{Code, Fault, nearest};
-pub use load::{Error as LoadError, Loaded, load_folder};
+pub use load::{Error as LoadError, Loaded, is_pack_file, load_folder};
 pub use mapping::{MappedRow, Mapping, RowFault};
 pub use rule::{Place, rule};
 pub use words::{Language, words, words_of_event};

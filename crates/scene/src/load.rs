@@ -59,7 +59,17 @@ impl From<Vec<(String, String)>> for Loaded {
     }
 }
 
-/// Reads the `.yaml` and `.yml` files of a pack. A path to one file is a pack of that file. Hidden files and folders are
+/// True for a file that belongs to a pack: `.yaml`, `.yml`, and files of days.
+pub fn is_pack_file(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml") || is_days_file(path)
+}
+
+/// True for a file of a calendar's days: a `.txt` in a folder `calendars`.
+pub(crate) fn is_days_file(path: &str) -> bool {
+    path.ends_with(".txt") && path.rsplit('/').nth(1) == Some("calendars")
+}
+
+/// Reads the files of a pack: `.yaml`, `.yml`, and `.txt` in folders called `calendars`. A path to one file is a pack of that file. Hidden files and folders are
 /// passed over.
 ///
 /// # Errors
@@ -108,7 +118,7 @@ pub fn load_folder(path: &Path) -> Result<Loaded, Error> {
             }
             let inner = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(io(&entry.path()))?;
-            let is_pack_file = name.ends_with(".yaml") || name.ends_with(".yml");
+            let is_of_pack = is_pack_file(&inner);
             if kind.is_dir() {
                 folders.push((entry.path(), format!("{inner}/"), depth + 1));
                 continue;
@@ -121,7 +131,7 @@ pub fn load_folder(path: &Path) -> Result<Loaded, Error> {
                     "a symbolic link to a folder, which is not followed".to_owned(),
                     "put the folder itself there",
                 );
-            } else if is_pack_file {
+            } else if is_of_pack {
                 if out.files.len() + out.faults.len() >= FILES_MAX {
                     return Err(too_many());
                 }

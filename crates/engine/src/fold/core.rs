@@ -4,6 +4,7 @@
 use crate::limits::{LAPSED_MAX, LAPSED_US, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
+use luopan_kernel::book::{OrderState, order_hash};
 use luopan_kernel::event::{DECISION_TYPE, Entry, Event, OUTCOME_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::fold::{advance, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
@@ -219,12 +220,69 @@ fn on_event(
     // What came due before this entry is settled before it: the same, whether its timer fired in time or not.
     let now = row.profile.last_log_time.max(event.received_at);
     come_due(scene, row, effects, now);
+    let orders = joined_orders(scene, &row.profile, event);
     fold(&scene.fold, &mut row.profile, event);
     match event.kind.as_ref() {
         DECISION_TYPE => on_decision(scene, row, effects, event),
         RECEIPT_TYPE => on_receipt(row, effects, event),
         OUTCOME_TYPE => on_forwarded(scene, row, effects, event),
-        kind => on_outcome(scene, row, effects, event, kind),
+        kind => on_outcome(scene, row, effects, event, kind, &orders),
+    }
+}
+
+/// The orders that rewards join this event by, and where each stood in the books before the event.
+fn joined_orders(scene: &SceneRuntime, profile: &Profile, event: &Event<'_>) -> Vec<JoinedOrder> {
+    let mut out: Vec<JoinedOrder> = Vec::new();
+    for reward in &scene.plan.rewards {
+        let Join::Order(field) = reward.join else {
+            continue;
+        };
+        let schema = scene.plan.events.get(usize::from(reward.event));
+        let name = schema
+            .filter(|s| s.name == event.kind)
+            .and_then(|s| s.fields.get(usize::from(field)));
+        let Some(Value::Text(id)) = name.map(|f| event.property(&f.name)) else {
+            continue;
+        };
+        if out.iter().all(|o| o.field != field) {
+            let order = order_hash(id);
+            out.push(JoinedOrder {
+                field,
+                order,
+                before: profile.books().map(|(_, b)| b.state_of(order)).collect(),
+            });
+        }
+    }
+    out
+}
+
+/// See [`joined_orders`].
+struct JoinedOrder {
+    field: u16,
+    order: u128,
+    before: Vec<Option<OrderState>>,
+}
+
+impl JoinedOrder {
+    /// The decision that the order answers; none when no book knows one, or when the event told of a step of the order
+    /// that moved it nowhere.
+    fn decision(
+        &self,
+        scene: &SceneRuntime,
+        profile: &Profile,
+        event: usize,
+    ) -> Option<DecisionId> {
+        let is_step = (scene.plan.orders.iter())
+            .flat_map(|o| &o.events)
+            .any(|e| usize::from(e.event) == event);
+        let now: Vec<_> = profile
+            .books()
+            .map(|(_, b)| b.state_of(self.order))
+            .collect();
+        if is_step && now == self.before {
+            return None;
+        }
+        profile.books().find_map(|(_, b)| b.decision_of(self.order))
     }
 }
 
@@ -436,6 +494,7 @@ fn on_outcome(
     effects: &mut Effects,
     event: &Event<'_>,
     kind: &str,
+    orders: &[JoinedOrder],
 ) {
     let Ok(at) = scene
         .plan
@@ -465,6 +524,13 @@ fn on_outcome(
         };
         let decision = match reward.join {
             Join::Customer => None,
+            Join::Order(field) => {
+                let joined = orders.iter().find(|o| o.field == field);
+                match joined.and_then(|o| o.decision(scene, &row.profile, at)) {
+                    Some(decision) => Some(decision),
+                    None => continue,
+                }
+            }
             Join::Decision(field) => match fields.slot(SlotId(field)) {
                 Value::Text(t) => match t.parse::<DecisionId>() {
                     Ok(id) => Some(id),

@@ -1,4 +1,4 @@
-//! Rebuilding a partition's rows of one scene when its tags or segments change: profiles are folded anew from the log
+//! Rebuilding a partition's rows of one scene when its tags, orders or segments change: profiles are folded anew from the log
 //! under the new plan, what decisions still wait for is carried over, and everything is swapped in by the commit of the
 //! very entry that applied the scene.
 
@@ -29,7 +29,7 @@ pub(crate) async fn rebuild(
     at: Micros,
 ) -> luopan_store::Result<Finished> {
     let mut stored = stored_rows(inner, partition, new.no).await?;
-    if tag_ids(old) != tag_ids(new) && !stored.is_empty() {
+    if !old.fold.layout().holds_the_same(new.fold.layout()) && !stored.is_empty() {
         let mut running = Running::default();
         running.scenes.insert(new.no, new.clone());
         let mut folded = fold_log(inner, partition, until, &running).await?;
@@ -88,10 +88,6 @@ fn joined(
     } else {
         Default::default()
     }
-}
-
-fn tag_ids(scene: &SceneRuntime) -> Vec<u64> {
-    scene.plan.tags.iter().map(|t| t.id).collect()
 }
 
 async fn stored_rows(

@@ -184,6 +184,20 @@ impl Mask {
         }
     }
 
+    fn set(&mut self, row: usize, truth: Truth) {
+        let (word, bit) = (row / WORD, 1u64 << (row % WORD));
+        for (rows, is_in) in [
+            (&mut self.yes, truth == Truth::True),
+            (&mut self.unknown, truth == Truth::Unknown),
+        ] {
+            if is_in {
+                rows.words[word] |= bit;
+            } else {
+                rows.words[word] &= !bit;
+            }
+        }
+    }
+
     fn not(&mut self) {
         for (yes, unknown) in self.yes.words.iter_mut().zip(&self.unknown.words) {
             *yes = !(*yes | *unknown);
@@ -341,12 +355,20 @@ enum Known<'p> {
 
 /// A rule, made ready for one catalogue snapshot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CatalogueRule(Part);
+pub struct CatalogueRule {
+    part: Part,
+    /// The rule itself, where it reads slots of customer and item together: the parts tell of items that the customer has
+    /// nothing to do with, and the few others are looked at one by one.
+    of_pairs: Option<Expr>,
+}
 
 impl CatalogueRule {
     /// Takes `expr` apart over the items of `catalogue`.
     pub fn new(expr: &Expr, slots: &ItemSlots, catalogue: &Catalogue) -> Self {
-        Self(split(expr, slots, catalogue))
+        Self {
+            part: split(expr, slots, catalogue),
+            of_pairs: slots.asked(expr).pair.then(|| expr.clone()),
+        }
     }
 
     /// The rule's truth for every row and this customer.
@@ -361,11 +383,17 @@ impl CatalogueRule {
             slots,
             catalogue,
         };
-        match asked.known(&self.0) {
+        let mut mask = match asked.known(&self.part) {
             Known::Same(truth) => Mask::of(truth, catalogue.len()),
             Known::Held(mask) => mask.clone(),
             Known::Made(mask) => mask,
+        };
+        if let Some(expr) = &self.of_pairs {
+            for row in customer.held.keys().filter_map(|key| catalogue.row(key)) {
+                mask.set(row, asked.of_row(expr, row));
+            }
         }
+        mask
     }
 
     /// True when some of it must be looked at row by row.
@@ -378,7 +406,7 @@ impl CatalogueRule {
                 Part::Customer(_) | Part::Products(_) | Part::Meeting { .. } => false,
             }
         }
-        mixed(&self.0)
+        mixed(&self.part)
     }
 }
 
@@ -479,18 +507,23 @@ impl Question<'_> {
             Part::And(a, b) => self.joined(a, b, Truth::True, Truth::False, Mask::and),
             Part::Or(a, b) => self.joined(a, b, Truth::False, Truth::True, Mask::or),
             Part::Mixed(expr) => Known::Made(Mask::each(self.catalogue.len(), |row| {
-                truth(
-                    expr,
-                    &ItemLookup {
-                        customer: self.customer,
-                        slots: self.slots,
-                        key: self.catalogue.key_value(row),
-                        item: self.catalogue.values(row),
-                        stages: NO_STAGES,
-                    },
-                )
+                self.of_row(expr, row)
             })),
         }
+    }
+
+    /// The truth of a rule for the item in `row`.
+    fn of_row(&self, expr: &Expr, row: usize) -> Truth {
+        truth(
+            expr,
+            &ItemLookup {
+                customer: self.customer,
+                slots: self.slots,
+                key: self.catalogue.key_value(row),
+                item: self.catalogue.values(row),
+                stages: NO_STAGES,
+            },
+        )
     }
 
     /// Joins two parts; a side that is `neutral` leaves the other, one that is `final` decides alone.

@@ -306,6 +306,19 @@ pub struct Decision {
     pub trace: Vec<Candidate>,
     /// Slots of customer, environment and request that the policy reads, in slot order.
     pub slots_read: Vec<(String, Value<'static>)>,
+    /// Slots of customer and item together that the policy reads, for each item of the catalogue that the customer holds,
+    /// held or has ordered, ascending by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_read: Vec<HeldRead>,
+}
+
+/// What the slots of a customer and one item together held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldRead {
+    /// Key of the item.
+    pub item: String,
+    /// Names and values, in slot order.
+    pub reads: Vec<(String, Value<'static>)>,
 }
 
 impl Decision {

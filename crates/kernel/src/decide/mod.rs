@@ -23,8 +23,8 @@ mod survey;
 mod trace;
 
 pub use decision::{
-    BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, Refusal,
-    RowSet, RuleCount, Share,
+    BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, HeldRead,
+    Refusal, RowSet, RuleCount, Share,
 };
 pub use explore::bandit;
 pub use gates::considered;
@@ -82,6 +82,7 @@ pub fn decide(
         debits: Vec::new(),
         trace: Vec::new(),
         slots_read: reads.customer(situation.customer),
+        held_read: reads.held(&situation.customer.held),
     };
     if !refusing.is_empty() {
         let count = |r: &gates::Refuser<'_>| RuleCount {

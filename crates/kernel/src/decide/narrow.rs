@@ -53,7 +53,13 @@ pub(super) fn narrow(
         }
     };
     if let (Some(ranking), Some(ranker)) = (&policy.ranking, &prepared.ranker) {
-        rank(ranking.keep as usize, ranker, situation, &mut kept);
+        rank(
+            ranking.keep as usize,
+            ranker,
+            situation,
+            prepared,
+            &mut kept,
+        );
     }
     kept
 }
@@ -70,11 +76,17 @@ fn unscored(rows: impl Iterator<Item = usize>) -> Kept {
     }
 }
 
-fn rank(keep: usize, ranker: &Ranker, situation: &Situation<'_>, kept: &mut Kept) {
+fn rank(
+    keep: usize,
+    ranker: &Ranker,
+    situation: &Situation<'_>,
+    prepared: &Prepared,
+    kept: &mut Kept,
+) {
     let Some(ensemble) = ranker.ensemble() else {
         return;
     };
-    let inputs = ranker.rows(situation.customer, &kept.rows, &kept.stages);
+    let inputs = ranker.rows(situation, &prepared.item_slots, &kept.rows, &kept.stages);
     let mut ranked = vec![0.0; kept.rows.len()];
     ensemble.predict_many(&inputs, &mut ranked);
     for (stages, score) in kept.stages.iter_mut().zip(&ranked) {

@@ -1,6 +1,8 @@
 //! What a policy asks of a catalogue snapshot, made ready once for all decisions on that snapshot.
 
+use super::candidates::Candidates;
 use super::narrow::input;
+use super::situation::Situation;
 use super::survey::cost;
 use crate::artifact::{Artifact, Artifacts};
 use crate::catalogue::{Catalogue, CatalogueRule};
@@ -10,8 +12,8 @@ use crate::plan::ScenePlan;
 use crate::plan::policy::{PolicyPlan, Ranking, RankingInput, Retrieval};
 use crate::plan::rule::{Expr, NamedRule};
 use crate::plan::slot::{SlotSource, Stage};
-use crate::rule::{Lookup, eval};
-use crate::slots::{AloneLookup, ItemSlots, Stages};
+use crate::rule::eval;
+use crate::slots::{AloneLookup, ItemSlots, NO_STAGES, Stages};
 use crate::trees::Ensemble;
 use std::sync::Arc;
 
@@ -87,6 +89,8 @@ pub(super) struct Ranker {
     values: Vec<f64>,
     /// Places of what earlier stages gave, each with the stage's number.
     stages: Vec<(usize, usize)>,
+    /// Inputs of customer and item together, with their places.
+    pairs: Vec<(usize, RankingInput)>,
 }
 
 impl Ranker {
@@ -112,6 +116,7 @@ impl Ranker {
             item: Vec::new(),
             values: Vec::new(),
             stages: Vec::new(),
+            pairs: Vec::new(),
         };
         let mut of_item = Vec::new();
         for (place, input) in ranking.inputs.iter().enumerate() {
@@ -119,6 +124,7 @@ impl Ranker {
             match scene.slots.get(usize::from(slot.0)).map(|s| &s.source) {
                 Some(SlotSource::Stage(Stage::Retrieved)) => out.stages.push((place, 0)),
                 Some(SlotSource::Stage(Stage::Ranked)) => out.stages.push((place, 1)),
+                Some(SlotSource::Held(..)) => out.pairs.push((place, input.clone())),
                 _ if item_slots.contains(*slot) => {
                     out.item.push(place);
                     of_item.push(input);
@@ -147,15 +153,16 @@ impl Ranker {
     }
 
     /// The trees' inputs for these rows, one after another.
-    pub(super) fn rows<L: Lookup + ?Sized>(
+    pub(super) fn rows(
         &self,
-        customer: &L,
+        situation: &Situation<'_>,
+        item_slots: &ItemSlots,
         rows: &[u32],
         stages: &[Stages],
     ) -> Vec<f64> {
         let mut of_customer = vec![f64::NAN; self.width];
         for (place, of) in &self.customer {
-            of_customer[*place] = input(of, customer);
+            of_customer[*place] = input(of, situation.customer);
         }
         let mut out = Vec::with_capacity(rows.len() * self.width);
         for (i, row) in rows.iter().enumerate() {
@@ -167,6 +174,10 @@ impl Ranker {
                 .unwrap_or(&[]);
             for (place, value) in self.item.iter().zip(values) {
                 out[start + place] = *value;
+            }
+            for (place, of) in &self.pairs {
+                let lookup = Candidates::of_row(situation, item_slots, *row, NO_STAGES);
+                out[start + place] = input(of, &lookup);
             }
             for (place, stage) in &self.stages {
                 out[start + place] = (stages.get(i))
@@ -223,6 +234,7 @@ impl Costs {
     fn new(expr: &Expr, slots: &ItemSlots, catalogue: &Catalogue) -> Self {
         let asks = slots.asked(expr);
         match (asks.customer, asks.product) {
+            _ if asks.pair => Self::Mixed,
             (_, false) => Self::Customer,
             (true, true) => Self::Mixed,
             (false, true) => {

@@ -1,10 +1,11 @@
 //! Which slots a policy reads, and what they held: enough to make the decision again and to learn from it.
 
+use super::decision::HeldRead;
 use crate::plan::ScenePlan;
 use crate::plan::policy::PolicyPlan;
 use crate::plan::slot::SlotId;
 use crate::rule::Lookup;
-use crate::slots::{ItemSlots, SlotSet};
+use crate::slots::{HeldItems, ItemSlots, SlotSet};
 use crate::value::Value;
 
 /// The slots that a policy reads, ascending.
@@ -12,7 +13,7 @@ pub(super) struct Reads<'a> {
     scene: &'a ScenePlan,
     /// Of customer, environment and request.
     customer: Vec<SlotId>,
-    /// Of the item.
+    /// Of the item, alone or together with the customer.
     item: Vec<SlotId>,
 }
 
@@ -37,6 +38,25 @@ impl<'a> Reads<'a> {
     /// Names and values of the item's slots.
     pub(super) fn item<L: Lookup + ?Sized>(&self, lookup: &L) -> Vec<(String, Value<'static>)> {
         self.named(&self.item, lookup)
+    }
+
+    /// The slots of customer and item together, of the items for which they differ.
+    pub(super) fn held(&self, held: &HeldItems) -> Vec<HeldRead> {
+        let read: Vec<SlotId> = (held.slots().iter().copied())
+            .filter(|id| self.item.contains(id))
+            .collect();
+        let name = |id: SlotId| self.scene.slots[usize::from(id.0)].name.clone();
+        let of = |key: &str| {
+            let value = |id: &SlotId| (name(*id), held.get(key, *id).cloned().unwrap_or_default());
+            HeldRead {
+                item: key.to_owned(),
+                reads: read.iter().map(value).collect(),
+            }
+        };
+        if read.is_empty() {
+            return Vec::new();
+        }
+        held.keys().map(of).collect()
     }
 
     fn named<L: Lookup + ?Sized>(

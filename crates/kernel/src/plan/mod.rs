@@ -2,6 +2,7 @@
 //! they are serialised as canonical JSON with a format number, hashed, stored for ever and named by that hash.
 
 pub mod model;
+pub mod orders;
 pub mod policy;
 pub mod reward;
 pub mod rule;
@@ -12,6 +13,7 @@ pub mod tag;
 use serde::{Deserialize, Serialize};
 
 pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
+pub use orders::{BookTag, FeeStep, HeldTag, OrderEvent, OrderStep, OrdersPlan};
 pub use policy::{
     BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, NullAction,
     Objective, ObjectiveGroup, ObjectiveValue, Objectives, PolicyPlan, PricePlan, QuietHours,
@@ -20,7 +22,7 @@ pub use policy::{
 pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
 pub use schema::{EventSchema, Field};
-pub use slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource, Stage};
+pub use slot::{Calendar, EnvironmentTag, Exchange, SlotId, SlotPlan, SlotSource, Stage};
 pub use tag::{Aggregate, Measure, TagPlan, Window};
 
 /// Newest format of a scene plan.
@@ -127,6 +129,9 @@ pub struct ScenePlan {
     /// How long an event id is remembered for deduplication, in microseconds of log time. Live events that happened
     /// longer ago go to quarantine.
     pub dedup_horizon_us: i64,
+    /// Orders, at most one a catalogue and [`orders::ORDERS_MAX`] in all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrdersPlan>,
 }
 
 /// Why plan bytes were refused.
@@ -192,6 +197,19 @@ impl ScenePlan {
         self.slots
             .iter()
             .position(|s| s.name == name)
+            .map(|i| SlotId(i as u16))
+    }
+
+    /// The slot `name` as a policy over the numbered catalogue reads it: slots of items bear the same names in several.
+    pub fn slot_for(&self, name: &str, catalogue: u16) -> Option<SlotId> {
+        let is_its = |source: &SlotSource| match source {
+            SlotSource::Item(c, _) | SlotSource::ItemKey(c) => *c == catalogue,
+            SlotSource::Held(o, _) => (self.orders.get(usize::from(*o)))
+                .is_some_and(|orders| orders.catalogue == catalogue),
+            _ => true,
+        };
+        (self.slots.iter())
+            .position(|s| s.name == name && is_its(&s.source))
             .map(|i| SlotId(i as u16))
     }
 }

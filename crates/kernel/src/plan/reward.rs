@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub enum Join {
     /// The event's text field of this index holds the decision id.
     Decision(u16),
+    /// The event's text field of this index holds the id of an order, which knows the decision that it answers since it
+    /// was submitted. Where the event tells of a step of that order, it counts when it moved the order on, and only then: a
+    /// confirmation that is told twice is one conversion.
+    Order(u16),
     /// All pending decisions of the same customer and reward that are within the window.
     Customer,
 }

@@ -1,5 +1,6 @@
 //! Slots: the numbered values that rules, models and traces read. Where a slot's value comes from is declared here.
 
+use super::orders::{BookTag, HeldTag};
 use crate::value::ValueType;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,20 @@ pub struct Calendar {
     pub to_day: i64,
     /// Trading days, strictly ascending.
     pub days: Vec<i64>,
+    /// The exchange's clock, when it is declared: the days above are then days of this clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
+}
+
+/// The clock of an exchange: when within a day it trades, and until when an order counts for the day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Offset from UTC in seconds, east positive. It is fixed: a market that moves its clocks cannot be told so.
+    pub utc_offset_s: i32,
+    /// The order line, a minute of the exchange's day: an order before it counts for the day.
+    pub cutoff_minute: Option<u16>,
+    /// Trading sessions as minutes of the day, from inclusive, to exclusive; ascending and apart.
+    pub sessions: Vec<(u16, u16)>,
 }
 
 /// What an environment slot tells, in the customer's local time.
@@ -43,6 +58,15 @@ pub enum EnvironmentTag {
     IsTradingDay(u16),
     /// Days from the local day to the next trading day after it (1 when tomorrow trades).
     DaysToNextTradingDay(u16),
+    /// Where within the exchange's day the moment lies, the word of [`crate::trading::Phase`]. This and what follows go by
+    /// the clock of the exchange, not by the customer's.
+    TradingPhase(u16),
+    /// The exchange's day is the eve of a holiday.
+    EveOfHoliday(u16),
+    /// Days strictly between the exchange's day and the next trading day.
+    DaysClosedAhead(u16),
+    /// The beginning of the trading day for which an order of this moment counts, a time.
+    OrderDay(u16),
 }
 
 /// Where a slot's value comes from.
@@ -64,6 +88,10 @@ pub enum SlotSource {
     /// What an earlier stage of scoring gave the candidate, a number. Missing for the null action, and in a policy without
     /// that stage.
     Stage(Stage),
+    /// The customer's books under the numbered orders.
+    Book(u16, BookTag),
+    /// The customer's position in the candidate item, under the numbered orders.
+    Held(u16, HeldTag),
 }
 
 /// A stage of scoring whose result later stages read.

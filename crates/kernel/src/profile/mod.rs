@@ -14,15 +14,18 @@ pub use seen::{Admission, DEDUP_KEPT, Seen, Spilled};
 pub use state::{Contribution, Distinct, Ewma, Kind, Scalar, Stamped, State};
 pub use sum::Sum;
 
+use crate::book::Book;
 use crate::codec::{Reader, Result, Writer};
 use crate::id::IdentifierId;
+use crate::plan::orders::{ORDERS_MAX, OrdersPlan};
 use crate::plan::tag::{TagPlan, Window};
 use crate::plan::{SEGMENTS_MAX, TAGS_MAX};
 use crate::time::Micros;
 use std::sync::Arc;
 
-/// Newest format of a stored profile.
-pub const PROFILE_FORMAT: u8 = 1;
+/// Newest format of a stored profile. Format 2 adds books; a profile without any is written as format 1.
+pub const PROFILE_FORMAT: u8 = 2;
+const WITHOUT_BOOKS: u8 = 1;
 
 /// How a plan lays its tags out in a profile: their ids in order, and what kind of cell each has.
 #[derive(Debug, Clone)]
@@ -32,11 +35,20 @@ pub struct Layout {
     cells: Vec<(Kind, bool)>,
     /// Places in order of id, for finding the cells of another layout.
     by_id: Vec<u16>,
+    /// Ids of books, ascending.
+    books: Vec<u64>,
 }
 
 impl Layout {
-    /// The layout of these tags.
+    /// The layout of these tags, without books.
     pub fn new(tags: &[TagPlan]) -> Self {
+        Self::with_books(tags, &[])
+    }
+
+    /// The layout of these tags and the books of these orders.
+    pub fn with_books(tags: &[TagPlan], orders: &[OrdersPlan]) -> Self {
+        let mut books: Vec<u64> = orders.iter().map(|o| o.id).collect();
+        books.sort_unstable();
         let mut by_id: Vec<u16> = (0..tags.len() as u16).collect();
         by_id.sort_by_key(|i| tags[usize::from(*i)].id);
         Self {
@@ -46,7 +58,13 @@ impl Layout {
                 .map(|t| (Kind::of(&t.aggregate), t.window != Window::Lifetime))
                 .collect(),
             by_id,
+            books,
         }
+    }
+
+    /// True when profiles of both hold the same: a profile need not be folded anew to go from one to the other.
+    pub fn holds_the_same(&self, other: &Self) -> bool {
+        self.ids == other.ids && self.books == other.books
     }
 
     /// Number of tags.
@@ -95,6 +113,8 @@ pub struct Profile {
     pub seen: Seen,
     ids: Arc<[u64]>,
     cells: Vec<Held>,
+    /// Books that hold anything, ascending by the id of their orders.
+    books: Vec<(u64, Book)>,
 }
 
 impl Profile {
@@ -110,7 +130,31 @@ impl Profile {
             seen: Seen::default(),
             ids: Arc::clone(&layout.ids),
             cells: vec![Held::Nothing; layout.len()],
+            books: Vec::new(),
         }
+    }
+
+    /// The book of the orders `id`; none while no event told of an order.
+    pub fn book(&self, id: u64) -> Option<&Book> {
+        let place = self.books.binary_search_by_key(&id, |(id, _)| *id);
+        place.ok().map(|i| &self.books[i].1)
+    }
+
+    /// All books, with the ids of their orders.
+    pub fn books(&self) -> impl Iterator<Item = (u64, &Book)> {
+        self.books.iter().map(|(id, book)| (*id, book))
+    }
+
+    /// The book of the orders `id`, made when there is none. Whoever asks writes into it.
+    pub(crate) fn book_mut(&mut self, id: u64) -> &mut Book {
+        let place = match self.books.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(place) => place,
+            Err(place) => {
+                self.books.insert(place, (id, Book::default()));
+                place
+            }
+        };
+        &mut self.books[place].1
     }
 
     /// The cell of the tag `id` which stands at `place` in its plan; none when this profile has no such tag.
@@ -133,8 +177,11 @@ impl Profile {
     /// Lays the profile out for another plan: tags whose definition did not change keep what they hold, new ones start
     /// empty, gone ones are dropped. True when anything moved.
     pub fn adapt(&mut self, layout: &Layout) -> bool {
+        let books = self.books.len();
+        (self.books).retain(|(id, _)| layout.books.binary_search(id).is_ok());
+        let dropped = self.books.len() < books;
         if Arc::ptr_eq(&self.ids, &layout.ids) {
-            return false;
+            return dropped;
         }
         let moved = self.ids != layout.ids;
         if moved {
@@ -158,7 +205,7 @@ impl Profile {
                 *held = Held::Nothing;
             }
         }
-        moved
+        moved || dropped
     }
 
     /// The stored form.
@@ -171,7 +218,11 @@ impl Profile {
     /// Appends the stored form to `bytes`, whose allocation is kept.
     pub fn encode_over(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut w = Writer::over(bytes);
-        w.u8(PROFILE_FORMAT);
+        w.u8(if self.books.is_empty() {
+            WITHOUT_BOOKS
+        } else {
+            PROFILE_FORMAT
+        });
         w.raw(&self.identifier.0);
         w.uint(u64::from(self.semantics));
         let base = self.last_log_time;
@@ -199,6 +250,13 @@ impl Profile {
             held.write(&mut w, base);
         }
         self.seen.write(&mut w, base);
+        if !self.books.is_empty() {
+            w.uint(self.books.len() as u64);
+            for (id, book) in &self.books {
+                w.raw(&id.to_le_bytes());
+                book.write(&mut w, base);
+            }
+        }
         w.into_bytes()
     }
 
@@ -222,7 +280,7 @@ impl Profile {
 
     fn read(bytes: &[u8], layout: Option<&Layout>) -> Result<Self> {
         let mut r = Reader::new(bytes);
-        r.format("profile", PROFILE_FORMAT)?;
+        let format = r.format("profile", PROFILE_FORMAT)?;
         let identifier = IdentifierId(r.array()?);
         let semantics =
             u32::try_from(r.uint()?).map_err(|_| r.malformed("a 32-bit semantics number"))?;
@@ -257,6 +315,11 @@ impl Profile {
             return Err(r.malformed("cells of the kinds that their tags have"));
         }
         let seen = Seen::read(&mut r, base)?;
+        let books = if format == WITHOUT_BOOKS {
+            Vec::new()
+        } else {
+            read_books(&mut r, base)?
+        };
         r.done()?;
         Ok(Self {
             identifier,
@@ -268,8 +331,25 @@ impl Profile {
             seen,
             ids,
             cells,
+            books,
         })
     }
+}
+
+fn read_books(r: &mut Reader<'_>, base: Micros) -> Result<Vec<(u64, Book)>> {
+    let n = r.count(17)?;
+    if n == 0 || n > ORDERS_MAX {
+        return Err(r.malformed("1 to 4 books"));
+    }
+    let mut books: Vec<(u64, Book)> = Vec::with_capacity(n);
+    for _ in 0..n {
+        let id = u64::from_le_bytes(r.array()?);
+        if books.last().is_some_and(|(last, _)| *last >= id) {
+            return Err(r.malformed("books in ascending order"));
+        }
+        books.push((id, Book::read(r, base)?));
+    }
+    Ok(books)
 }
 
 fn read_members(r: &mut Reader<'_>) -> Result<Members> {

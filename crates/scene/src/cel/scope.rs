@@ -2,10 +2,13 @@
 //! name that exists may not be read.
 
 use super::ty::Ty;
+use luopan_kernel::book::view::STAGES;
 use luopan_kernel::plan::{
-    Aggregate, EventSchema, Expr, Field, Function, ScenePlan, SlotId, SlotSource,
+    Aggregate, EnvironmentTag, EventSchema, Expr, Field, Function, HeldTag, ScenePlan, SlotId,
+    SlotSource,
 };
 use luopan_kernel::rule::visit_slots;
+use luopan_kernel::trading::Phase;
 use luopan_kernel::value::{Value, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,6 +120,18 @@ impl<'a> Scope<'a> {
                 (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
                     Some("the item is read in suitability, exclusions, scores and costs only")
                 }
+                (SlotSource::Held(o, _), Place::Item(here))
+                    if (plan.orders.get(usize::from(*o))).is_some_and(|o| o.catalogue == here) =>
+                {
+                    None
+                }
+                (SlotSource::Held(..), Place::Item(_)) => continue,
+                (SlotSource::Held(..), _) => Some(
+                    "what is held of an item is read where the item is: in suitability, exclusions, scores and costs",
+                ),
+                (SlotSource::Book(_, tag), Place::Segment) if tag.moves_with_time() => Some(
+                    "it changes with every moment: declare a tag with `aggregate: recency` over the confirmed orders and compare that",
+                ),
                 (_, Place::Segment) if !is_customers_own(plan, id) => Some(
                     "a segment is kept up to date by events and time alone, so it reads tags only",
                 ),
@@ -290,6 +305,10 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
         | SlotSource::Request
         | SlotSource::ItemKey(_)
         | SlotSource::Stage(_) => Ty::of(slot.kind, None),
+        SlotSource::Book(o, _) | SlotSource::Held(o, _) => {
+            let orders = plan.orders.get(usize::from(*o));
+            Ty::of(slot.kind, orders.map(|o| o.currency.as_str()))
+        }
         SlotSource::Item(c, a) => plan
             .catalogues
             .get(usize::from(*c))
@@ -327,6 +346,11 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
                 .attributes
                 .get(usize::from(*a))?,
         ),
+        SlotSource::Environment(EnvironmentTag::TradingPhase(_)) => {
+            Some(Phase::ALL.iter().map(|p| p.word().to_owned()).collect())
+        }
+        SlotSource::Held(_, HeldTag::Stage) => Some(STAGES.map(str::to_owned).into()),
+        SlotSource::Book(..) | SlotSource::Held(..) => None,
         // Imports add items, and the texts of a request are told by the pack alone.
         SlotSource::ItemKey(_)
         | SlotSource::Environment(_)
@@ -337,8 +361,10 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
 
 /// True when the slot depends on events and time alone, not on the environment, a request or an item.
 fn is_customers_own(plan: &ScenePlan, id: SlotId) -> bool {
-    every_source(plan, id, &mut |s| {
-        matches!(s, SlotSource::Tag(_) | SlotSource::Derived(_))
+    every_source(plan, id, &mut |s| match s {
+        SlotSource::Tag(_) | SlotSource::Derived(_) => true,
+        SlotSource::Book(_, tag) => !tag.moves_with_time(),
+        _ => false,
     })
 }
 

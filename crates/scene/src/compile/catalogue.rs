@@ -127,6 +127,7 @@ impl Compiler<'_, '_> {
                 items,
             });
         }
+        self.orders_of_items();
         self.stages();
         self.settle_scopes();
     }

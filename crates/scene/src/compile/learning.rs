@@ -45,20 +45,39 @@ impl Compiler<'_, '_> {
             .get("value")
             .and_then(|n| self.expression(n, &scope, Want::Figure));
         let join_node = node.get("join");
-        let join = match join_node.map(|n| n.get("decision")) {
-            None => None,
-            Some(None) => Some(Join::Customer),
-            Some(Some(n)) => {
+        let through = |key: &str| join_node.and_then(|n| n.get(key));
+        let by_order = through("order");
+        if let Some(n) = by_order
+            && self.section("orders").is_empty()
+            && !self.sections.is_vague("orders")
+        {
+            self.report.at(
+                n.at,
+                Code::Conflict,
+                "the scene has no orders that would know their decisions",
+                "declare them under `orders`, or write `{decision: FIELD}`",
+            );
+        }
+        let join = match (join_node, through("decision").or(by_order)) {
+            (None, _) => None,
+            (Some(_), None) => Some(Join::Customer),
+            (Some(_), Some(n)) => {
                 let field = event.and_then(|e| self.field_index(e, n));
                 if let (Some(event), Some(i)) = (event, field) {
                     let f = &self.plan.events[usize::from(event)].fields[usize::from(i)];
                     if f.kind != ValueType::Text {
                         let found = format!("`{}` is {}", f.name, f.kind.word());
-                        self.report
-                            .at(n.at, Code::WrongType, found, "a decision's id is text");
+                        let write = match by_order {
+                            Some(_) => "an order's id is text",
+                            None => "a decision's id is text",
+                        };
+                        self.report.at(n.at, Code::WrongType, found, write);
                     }
                 }
-                field.map(Join::Decision)
+                match by_order {
+                    Some(_) => field.map(Join::Order),
+                    None => field.map(Join::Decision),
+                }
             }
         };
         let window_us = node.get("window").and_then(duration);
@@ -419,7 +438,12 @@ impl Compiler<'_, '_> {
         }
         let of_item = matches!(
             self.plan.slots.get(usize::from(slot.0)).map(|s| &s.source),
-            Some(SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_))
+            Some(
+                SlotSource::Item(..)
+                    | SlotSource::ItemKey(_)
+                    | SlotSource::Stage(_)
+                    | SlotSource::Held(..)
+            )
         );
         if of_item && scope == ModelScope::PerItem {
             self.report.at(
@@ -467,7 +491,11 @@ impl Compiler<'_, '_> {
                 .catalogues
                 .get(usize::from(c))
                 .map(|c| c.items.iter().map(|i| i.key.clone()).collect()),
-            SlotSource::Derived(_) | SlotSource::Environment(_) | SlotSource::Stage(_) => None,
+            SlotSource::Derived(_)
+            | SlotSource::Environment(_)
+            | SlotSource::Stage(_)
+            | SlotSource::Book(..)
+            | SlotSource::Held(..) => None,
         }
         .unwrap_or_default()
     }

@@ -1,21 +1,23 @@
-//! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, derived
-//! tags, catalogues, segments, rewards, models, budgets, artifacts, policies.
+//! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, orders,
+//! derived tags, catalogues, segments, rewards, models, budgets, artifacts, policies.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
 
+mod calendars;
 mod catalogue;
 mod events;
 mod learning;
+mod orders;
 mod policy;
 mod scoring;
 mod tags;
 mod value;
 
+pub use calendars::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub use catalogue::{ATTRIBUTES_MAX, CATALOGUES_MAX};
 pub use learning::{MODELS_MAX, REWARDS_MAX};
 pub use policy::{BUDGETS_MAX, POLICIES_MAX, POLICY_PARTS_MAX, SLOTS_MAX};
-pub use tags::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub(crate) use value::scalar;
 
 use crate::cel::{self, Place, RequestTexts, Scope, Ty, Typed};
@@ -157,6 +159,7 @@ pub(crate) fn scene<'r>(
             budgets: Vec::new(),
             artifacts: Vec::new(),
             dedup_horizon_us: DEDUP_HORIZON_DEFAULT_US,
+            orders: vec![],
         },
         report,
         sections,
@@ -177,6 +180,7 @@ pub(crate) fn scene<'r>(
     compiler.tags();
     compiler.environment();
     compiler.request();
+    compiler.orders();
     compiler.derived();
     compiler.catalogues();
     compiler.segments();
@@ -290,9 +294,17 @@ impl<'d> Compiler<'d, '_> {
         if vague("request") {
             scope.presume("request.");
         }
+        if vague("orders") {
+            scope.presume("book.");
+            scope.presume("held.");
+        }
         if vague("calendars") {
             scope.presume("env.trading_day_");
             scope.presume("env.days_to_trading_day_");
+            scope.presume("env.eve_of_holiday_");
+            scope.presume("env.days_closed_ahead_");
+            scope.presume("env.trading_phase_");
+            scope.presume("env.order_day_");
         }
         let known = match place {
             Place::Item(c) | Place::Scored(c) => self

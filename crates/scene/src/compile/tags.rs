@@ -1,5 +1,6 @@
 //! Tags, environment, request fields and derived tags: everything that is a slot before there is an item.
 
+use super::calendars::CALENDARS_MAX;
 use super::{Compiler, Want, duration, scalar, value_type};
 use crate::cel::{Place, Ty, names_in};
 use crate::change::by_name;
@@ -10,17 +11,12 @@ use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::id::hash64;
 use luopan_kernel::plan::tag::TILES_MAX;
 use luopan_kernel::plan::{
-    Aggregate, Calendar, EnvironmentTag, Expr, Field, Measure, SlotId, SlotPlan, SlotSource,
-    TAGS_MAX, TagPlan, Window,
+    Aggregate, EnvironmentTag, Expr, Field, Measure, SlotId, SlotPlan, SlotSource, TAGS_MAX,
+    TagPlan, Window,
 };
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
 use luopan_kernel::value::{Value, ValueType};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Most calendars of a scene.
-pub const CALENDARS_MAX: usize = 64;
-/// Longest span of a calendar, in days.
-pub const CALENDAR_DAYS_MAX: i64 = 366 * 100;
+use std::collections::BTreeMap;
 
 /// Lengths of tiles that a window is cut into when the pack does not say, shortest first.
 const TILES: [i64; 14] = [
@@ -519,6 +515,7 @@ impl<'d> Compiler<'d, '_> {
                 break;
             }
             let number = i as u16;
+            let exchange = node.get("utc_offset").is_some();
             if let Some(calendar) = self.calendar(key, node) {
                 self.plan.calendars.push(calendar);
             }
@@ -532,6 +529,37 @@ impl<'d> Compiler<'d, '_> {
                 ValueType::Integer,
                 EnvironmentTag::DaysToNextTradingDay(number),
             ));
+            let by_clock = [
+                (
+                    "eve_of_holiday",
+                    ValueType::Boolean,
+                    EnvironmentTag::EveOfHoliday(number),
+                    exchange,
+                ),
+                (
+                    "days_closed_ahead",
+                    ValueType::Integer,
+                    EnvironmentTag::DaysClosedAhead(number),
+                    exchange,
+                ),
+                (
+                    "trading_phase",
+                    ValueType::Text,
+                    EnvironmentTag::TradingPhase(number),
+                    node.get("sessions").is_some(),
+                ),
+                (
+                    "order_day",
+                    ValueType::Time,
+                    EnvironmentTag::OrderDay(number),
+                    node.get("cutoff").is_some(),
+                ),
+            ];
+            for (name, kind, tag, is_told) in by_clock {
+                if is_told {
+                    slots.push((format!("{name}_{}", key.text), kind, tag));
+                }
+            }
         }
         for (name, kind, tag) in slots {
             self.plan.slots.push(SlotPlan {
@@ -540,76 +568,6 @@ impl<'d> Compiler<'d, '_> {
                 source: SlotSource::Environment(tag),
             });
         }
-    }
-
-    fn calendar(&mut self, key: &Key, node: &Node) -> Option<Calendar> {
-        let day = |n: &Node| unit::day(n.scalar()?).ok();
-        let list = |name: &str| -> Vec<(i64, &Node)> {
-            node.get(name)
-                .map_or(&[][..], Node::elements)
-                .iter()
-                .filter_map(|n| Some((day(n)?, n)))
-                .collect()
-        };
-        let (from_day, to_day) = (day(node.get("from")?)?, day(node.get("to")?)?);
-        if to_day < from_day || to_day - from_day > CALENDAR_DAYS_MAX {
-            self.report.at(
-                key.at,
-                Code::OutOfRange,
-                format!("a calendar of {} days", to_day - from_day + 1),
-                format!("`to` comes after `from`, at most {CALENDAR_DAYS_MAX} days later"),
-            );
-            return None;
-        }
-        for name in ["days", "closed", "open"] {
-            for (d, n) in list(name) {
-                if d < from_day || d > to_day {
-                    self.report.at(
-                        n.at,
-                        Code::OutOfRange,
-                        format!(
-                            "{} lies outside the calendar",
-                            n.scalar().unwrap_or_default()
-                        ),
-                        "move it within `from` and `to`, or widen them",
-                    );
-                }
-            }
-        }
-        let weekdays: Vec<i64> = node
-            .get("weekdays")
-            .map_or(&[][..], Node::elements)
-            .iter()
-            .filter_map(Node::integer)
-            .collect();
-        if node.get("days").is_some() == node.get("weekdays").is_some() {
-            self.report.at(
-                key.at,
-                Code::Conflict,
-                format!(
-                    "the calendar `{}` has {} of `days` and `weekdays`",
-                    key.text,
-                    if weekdays.is_empty() { "none" } else { "both" }
-                ),
-                "write `days: [...]`, or `weekdays: [1, 2, 3, 4, 5]` with `closed` and `open`",
-            );
-            return None;
-        }
-        let mut days: BTreeSet<i64> = list("days").into_iter().map(|(d, _)| d).collect();
-        // 1970-01-01 was a Thursday, ISO weekday 4.
-        days.extend(
-            (from_day..=to_day).filter(|d| weekdays.contains(&((d + 3).rem_euclid(7) + 1))),
-        );
-        for (d, _) in list("closed") {
-            days.remove(&d);
-        }
-        days.extend(list("open").into_iter().map(|(d, _)| d));
-        Some(Calendar {
-            name: key.text.clone(),
-            from_day,
-            to_day,
-            days: days.into_iter().collect(),
-        })
     }
 
     pub(super) fn request(&mut self) {

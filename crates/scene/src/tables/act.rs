@@ -94,17 +94,28 @@ pub(super) static REWARD: Kind = Kind::Object(&shape(
                     "customer",
                     "all pending decisions of the customer within the window",
                 )]),
-                &Kind::Object(&shape(
-                    "join",
-                    "How an outcome finds its decision.",
-                    &[must(
-                        "decision",
-                        &NAME,
-                        "text field that holds the decision's id",
-                    )],
-                )),
+                &Kind::Tagged(&[
+                    &shape(
+                        "join",
+                        "How an outcome finds its decision.",
+                        &[must(
+                            "decision",
+                            &NAME,
+                            "text field that holds the decision's id",
+                        )],
+                    ),
+                    &shape(
+                        "join by order",
+                        "How an outcome finds its decision through an order.",
+                        &[must(
+                            "order",
+                            &NAME,
+                            "text field that holds the order's id; the order knows its decision since it was submitted",
+                        )],
+                    ),
+                ]),
             ]),
-            "`customer`, or `{decision: FIELD}`",
+            "`customer`, `{decision: FIELD}` or `{order: FIELD}`",
         ),
         must(
             "value",

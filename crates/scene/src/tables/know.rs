@@ -170,11 +170,16 @@ pub(super) static CATALOGUE: Kind = Kind::Object(&shape(
 
 pub(super) static CALENDAR: Kind = Kind::Object(&shape(
     "calendar",
-    "Days on which a market trades: `days`, or `weekdays` less `closed` and more `open`.",
+    "Days on which a market trades: `days`, `days_file`, or `weekdays` less `closed` and more `open`.",
     &[
         must("from", &DAY, "first day the calendar knows"),
         must("to", &DAY, "last day the calendar knows"),
         may("days", &DAYS, "all trading days"),
+        may(
+            "days_file",
+            &LINE,
+            "file of the pack with all trading days, one a line: a `.txt` in a folder `calendars`",
+        ),
         may(
             "weekdays",
             &Kind::List(&Kind::Integer(1, 7), 1),
@@ -182,6 +187,104 @@ pub(super) static CALENDAR: Kind = Kind::Object(&shape(
         ),
         may("closed", &DAYS, "such days that do not trade"),
         may("open", &DAYS, "other days that do"),
+        may(
+            "utc_offset",
+            &LINE,
+            "the exchange's clock, such as \"+08:00\": fixed, for a market that never moves its clocks",
+        ),
+        may(
+            "cutoff",
+            &CLOCK,
+            "order line by the exchange's clock: an order before it counts for the day",
+        ),
+        may(
+            "sessions",
+            &Kind::List(&Kind::Text(11), 1),
+            "trading sessions by the exchange's clock, such as \"09:30-11:30\"",
+        ),
         may("source", &LINE, "where the days come from"),
+    ],
+));
+
+pub(super) static ORDER_STEP: Kind = Kind::Object(&shape(
+    "order step",
+    "The type of event that tells of a step of an order, and which of its fields hold what.",
+    &[
+        must("event", &NAME, "type of event"),
+        must("order", &NAME, "text field: the order's id"),
+        may("item", &NAME, "text field: key of the item"),
+        may(
+            "side",
+            &NAME,
+            "text field of `buy` and `redeem`; without it every order is a purchase",
+        ),
+        may(
+            "amount",
+            &NAME,
+            "money field: what a purchase pays, fee included; what a redemption gives, fee taken off",
+        ),
+        may("shares", &NAME, "number field: shares bought or redeemed"),
+        may(
+            "fee",
+            &NAME,
+            "money field: the fee within or off the amount",
+        ),
+        may("nav", &NAME, "number field: net asset value a share"),
+        may(
+            "decision",
+            &NAME,
+            "text field: id of the decision that the order answers",
+        ),
+    ],
+));
+
+pub(super) static ORDERS: Kind = Kind::Object(&shape(
+    "orders",
+    "How orders for the items of a catalogue live, and how what is held is valued.",
+    &[
+        must(
+            "submitted",
+            &ORDER_STEP,
+            "the customer placed it; with `item` and `amount`",
+        ),
+        may("accepted", &ORDER_STEP, "the seller took it"),
+        must(
+            "confirmed",
+            &ORDER_STEP,
+            "shares and money moved; with `shares`, or `nav` to reckon them",
+        ),
+        may("failed", &ORDER_STEP, "it was refused"),
+        may("cancelled", &ORDER_STEP, "the customer took it back"),
+        may(
+            "paid",
+            &ORDER_STEP,
+            "the money of a redemption arrived; without it redemptions end when they are confirmed",
+        ),
+        may(
+            "calendar",
+            &NAME,
+            "calendar with an order line: the days that orders count for and holding times are counted in",
+        ),
+        may(
+            "utc_offset",
+            &LINE,
+            "without a calendar: the fixed clock whose days holding times are counted in, such as \"+08:00\"; utc when left out",
+        ),
+        may(
+            "nav",
+            &NAME,
+            "attribute (number) of the items: net asset value of today",
+        ),
+        may(
+            "redemption_fees",
+            &NAME,
+            "attribute (text) of the items: fees by days held, \"7d 1.5%, 30d 1%, 180d 0.5%\"",
+        ),
+        may(
+            "fee_ladder",
+            &LINE,
+            "fees by days held of items that have none of their own; none when left out",
+        ),
+        may("description", &PARAGRAPH, "whose orders they are"),
     ],
 ));

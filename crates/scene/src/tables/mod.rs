@@ -13,7 +13,7 @@ pub(crate) use mapping::MAPPING;
 use crate::shape::{EXPRESSION_BYTES_MAX, Kind, Shape};
 use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
-use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, TAG};
+use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
 use score::ARTIFACT;
 
@@ -54,12 +54,17 @@ static PACK_SHAPE: Shape = shape(
         may(
             "calendars",
             &Kind::Map(&CALENDAR),
-            "trading days, read as `env.trading_day_NAME` and `env.days_to_trading_day_NAME`",
+            "trading days, read as `env.trading_day_NAME` and the like",
         ),
         may(
             "catalogues",
             &Kind::Map(&CATALOGUE),
             "items, their attributes read as `item.NAME`",
+        ),
+        may(
+            "orders",
+            &Kind::Map(&ORDERS),
+            "by catalogue: the life of orders for its items; read as `book.CATALOGUE.NAME` and `held.NAME`",
         ),
         may(
             "segments",

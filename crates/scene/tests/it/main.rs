@@ -2,10 +2,12 @@
 //! interpreter, words, and any text at all.
 
 mod anything;
+mod calendars;
 mod changes;
 mod faults;
 mod mappings;
 mod meaning;
+mod orders;
 mod packs;
 mod scoring;
 mod support;

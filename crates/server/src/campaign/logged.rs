@@ -154,7 +154,7 @@ impl<'p> Reckoning<'p> {
             .filter(|(_, schema)| schema.name == event)
             .find_map(|(reward, schema)| match reward.join {
                 Join::Decision(field) => Some(schema.fields.get(usize::from(field))?.name.as_str()),
-                Join::Customer => None,
+                Join::Customer | Join::Order(_) => None,
             })
     }
 

@@ -75,10 +75,7 @@ fn gather(folder: &'static Dir<'static>, root: &str, files: &mut Vec<(String, St
             .unwrap_or(file.path())
             .to_string_lossy()
             .replace('\\', "/");
-        if let (true, Some(text)) = (
-            path.ends_with(".yaml") || path.ends_with(".yml"),
-            file.contents_utf8(),
-        ) {
+        if let (true, Some(text)) = (luopan_scene::is_pack_file(&path), file.contents_utf8()) {
             files.push((path, text.to_owned()));
         }
     }

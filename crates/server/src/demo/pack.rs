@@ -31,7 +31,7 @@ fn gather(folder: &'static Dir<'static>, files: &mut Files) {
 pub(crate) fn load() -> Result<(Checked, Files)> {
     let mut files = Files::new();
     gather(&FOLDER, &mut files);
-    files.retain(|(path, _)| path.ends_with(".yaml") || path.ends_with(".yml"));
+    files.retain(|(path, _)| luopan_scene::is_pack_file(path));
     files.sort();
     let texts: Vec<(String, String)> = (files.iter())
         .map(|(path, content)| (path.clone(), String::from_utf8_lossy(content).into_owned()))

@@ -60,8 +60,42 @@ fn the_golden_profile_of_format_1_is_read() {
     let plan = FoldPlan::new(&every_tag());
     assert_eq!(Profile::decode(golden).unwrap(), sample);
     assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
-    // While format 1 is the newest, it is also what is written.
+    // A profile without books is still written so.
     assert_eq!(sample.encode(), golden);
+}
+
+/// The sample with a book that holds something of everything.
+fn sample_with_book() -> (Profile, FoldPlan) {
+    let mut scene = every_tag();
+    super::book::add_orders(&mut scene);
+    let plan = FoldPlan::new(&scene);
+    let mut profile = Profile::decode_for(&sample().encode(), plan.layout()).unwrap();
+    for act in super::book::story() {
+        fold(&plan, &mut profile, &act.event());
+    }
+    (profile, plan)
+}
+
+#[test]
+fn the_golden_profile_of_format_2_is_read() {
+    let golden = include_bytes!("../../golden/profile-2.bin");
+    let (sample, plan) = sample_with_book();
+    assert_eq!(Profile::decode(golden).unwrap(), sample);
+    assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
+    // While format 2 is the newest, it is also what is written of a profile with books.
+    assert_eq!(sample.encode(), golden);
+}
+
+#[test]
+fn a_book_whose_orders_are_declared_no_more_is_dropped() {
+    let (sample, _) = sample_with_book();
+    let plan = FoldPlan::new(&every_tag());
+    let bare = Profile::decode_for(&sample.encode(), plan.layout()).unwrap();
+    assert_eq!(bare.books().count(), 0);
+    assert_eq!(bare.encode()[0], 1);
+    let mut adapted = sample;
+    assert!(adapted.adapt(plan.layout()));
+    assert_eq!(adapted, bare);
 }
 
 /// Writes the golden file of a format that has none yet; never over one that is released.
@@ -75,21 +109,27 @@ fn write_the_golden_profile() {
     );
     let mut file =
         std::fs::File::create_new(path).expect("the golden file of a format is written once");
-    std::io::Write::write_all(&mut file, &sample().encode()).unwrap();
+    std::io::Write::write_all(&mut file, &sample_with_book().0.encode()).unwrap();
 }
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let mut bytes = sample().encode();
-    bytes[0] = 2;
+    bytes[0] = 3;
     assert_eq!(
         Profile::decode(&bytes).unwrap_err(),
         codec::Error::Newer {
             what: "profile",
-            found: 2,
-            known: 1
+            found: 3,
+            known: 2
         }
     );
+    // Format 2 without a book in it is not written, and not taken.
+    bytes[0] = 2;
+    assert!(matches!(
+        Profile::decode(&bytes).unwrap_err(),
+        codec::Error::Short { .. } | codec::Error::Malformed { .. }
+    ));
 }
 
 proptest! {
@@ -111,15 +151,22 @@ proptest! {
     fn a_damaged_profile_is_refused_or_read_and_folded_without_panic(
         place in 0usize..20_000, value: u8, acts in acts(3, 1)
     ) {
-        let plan = FoldPlan::new(&every_tag());
-        let mut bytes = include_bytes!("../../golden/profile-1.bin").to_vec();
-        let place = place % bytes.len();
+        let (_, plan) = sample_with_book();
+        let mut bytes = include_bytes!("../../golden/profile-2.bin").to_vec();
+        // Half of the damage within the book, which stands at the end.
+        let place = match place % 2 {
+            0 => place % bytes.len(),
+            _ => bytes.len() - 1 - place % (bytes.len() / 4).min(1_500),
+        };
         bytes[place] = value;
         if let Ok(mut profile) = Profile::decode_for(&bytes, plan.layout()) {
             let again = profile.encode();
             prop_assert_eq!(Profile::decode(&again).unwrap(), profile.clone());
-            for act in &acts {
+            for act in acts.iter().chain(&super::book::story()) {
                 fold(&plan, &mut profile, &act.event());
+            }
+            for (_, book) in profile.books() {
+                let _ = luopan_kernel::book::summary(&[book, book], 2);
             }
             let _ = luopan_kernel::slots::CustomerSlots::read(
                 &every_tag(), &[&profile], super::fold::moment(0), &[],

@@ -323,3 +323,37 @@ fn a_customer_never_seen_is_in_what_its_defaults_allow() {
     let empty = Profile::new(identifier(1), FoldPlan::new(&scene).layout(), Micros(5));
     assert_eq!(set.evaluate(&scene, &[&empty], Micros(5)), found);
 }
+
+#[test]
+fn books_are_read_by_segments_but_for_what_moves_with_the_clock() {
+    let mut scene = with_segments(&[]);
+    super::book::add_orders(&mut scene);
+    let first = scene.slots.len() as u16;
+    for tag in [BookTag::Holdings, BookTag::SinceLastBuy] {
+        scene.slots.push(SlotPlan {
+            name: format!("book.funds.{}", tag.word()),
+            kind: tag.kind(),
+            source: SlotSource::Book(0, tag),
+        });
+    }
+    let above = |id: u16| binary(BinaryOp::Gt, slot(id), constant(Value::Int(0)));
+    scene.segments = vec![segment("holders", above(first))];
+    let set = SegmentSet::new(&scene).unwrap();
+    let plan = FoldPlan::new(&scene);
+    let story = super::book::story();
+    let holder = super::fold_of(&plan, &story);
+    let found = set.evaluate(&scene, &[&holder], holder.last_log_time);
+    assert_eq!((found.members.indexes, found.next_flip_at), (vec![0], None));
+    let nobody = super::fold_of(&plan, &story[..2]);
+    let found = set.evaluate(&scene, &[&nobody], nobody.last_log_time);
+    assert_eq!(found.members.indexes, Vec::<u16>::new());
+    scene.segments.push(segment("lately", above(first + 1)));
+    assert_eq!(
+        SegmentSet::faults(&scene),
+        [Error::Moving {
+            segment: "lately".to_owned(),
+            slot: "book.funds.since_last_buy".to_owned(),
+            instead: "last_buy_at",
+        }]
+    );
+}

@@ -29,6 +29,7 @@ fn with_slots(slots: Vec<SlotPlan>, derived: Vec<Expr>) -> ScenePlan {
         from_day: 10,
         to_day: 20,
         days: vec![10, 11, 14, 15, 18],
+        exchange: None,
     }];
     scene
 }

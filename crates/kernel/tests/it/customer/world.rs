@@ -301,6 +301,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         budgets: vec![],
         artifacts: vec![],
         dedup_horizon_us: 86_400_000_000,
+        orders: vec![],
     }
 }
 

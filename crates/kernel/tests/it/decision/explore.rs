@@ -164,6 +164,7 @@ fn thompson_draws_follow_the_posterior() {
                     Value::Missing,
                     Value::Missing,
                 ],
+                ..CustomerSlots::default()
             };
             // Only items 0 and 1 stay: with 40 the others score so low that they never win.
             if items > 2 {

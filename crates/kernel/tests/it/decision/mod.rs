@@ -7,6 +7,7 @@ mod gates;
 mod laws;
 mod learn;
 mod masks;
+mod pairs;
 mod record;
 mod slate;
 mod wide;

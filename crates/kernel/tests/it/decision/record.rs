@@ -72,7 +72,7 @@ pub(crate) fn record(w: &World, seed: u64) -> DecisionRecord {
     }
 }
 
-fn again(
+pub(crate) fn again(
     w: &World,
     r: &DecisionRecord,
 ) -> Result<Vec<luopan_kernel::record::Difference>, Unrepeatable> {

@@ -427,6 +427,7 @@ pub(crate) fn world(seed: u64) -> World {
         budgets,
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
+        orders: vec![],
     };
     let catalogue = Catalogue::new(&scene.catalogues[0], 5, []).unwrap();
     let contacts = (0..dice.below(5))
@@ -439,6 +440,7 @@ pub(crate) fn world(seed: u64) -> World {
             .map(|id| value(&mut dice, id))
             .chain((6..10).map(|_| Value::Missing))
             .collect(),
+        ..CustomerSlots::default()
     };
     let mut out = World {
         catalogue,

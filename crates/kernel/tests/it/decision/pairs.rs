@@ -116,6 +116,8 @@ fn holder(seed: u64) -> World {
         source: String::new(),
         expr,
         version: None,
+        authority: None,
+        effective: None,
     };
     let (a, b) = (mixed_condition(&mut dice), mixed_condition(&mut dice));
     let policy = w.policy_mut();
@@ -138,6 +140,7 @@ fn holder(seed: u64) -> World {
                 constant(Value::Int(3)),
                 constant(Value::Int(0)),
             ),
+            price: None,
         }];
     }
     w
@@ -160,6 +163,7 @@ proptest! {
                     slots: &slots,
                     key: w.catalogue.key_value(row),
                     item: w.catalogue.values(row),
+                stages: luopan_kernel::slots::NO_STAGES,
                 };
                 prop_assert_eq!(mask.truth(row), truth(&expr, &lookup), "row {} of {:?}", row, expr);
             }
@@ -280,6 +284,7 @@ fn a_position_is_read_beside_its_item() {
             slots: &items,
             key: catalogue.key_value(row),
             item: catalogue.values(row),
+            stages: luopan_kernel::slots::NO_STAGES,
         };
         use luopan_kernel::rule::Lookup;
         (first..first + HeldTag::ALL.len() as u16)

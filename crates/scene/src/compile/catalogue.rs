@@ -125,6 +125,8 @@ impl Compiler<'_, '_> {
                 name: key.text.clone(),
                 attributes,
                 items,
+                measures: None,
+                key_digits: None,
             });
         }
         self.settle_scopes();

@@ -239,6 +239,11 @@ impl Catalogue {
         self.rows.binary_search_by(|r| key_of(r).cmp(key)).ok()
     }
 
+    /// The first row whose key is behind `key`.
+    pub fn first_behind(&self, key: &str) -> usize {
+        self.rows.partition_point(|r| key_of(r) <= key)
+    }
+
     /// The item `key`, candidate or withdrawn.
     pub fn find(&self, key: &str) -> Option<Found<'_>> {
         if let Some(row) = self.row(key) {

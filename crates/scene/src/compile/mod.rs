@@ -7,6 +7,7 @@
 mod catalogue;
 mod events;
 mod learning;
+mod measures;
 mod policy;
 mod tags;
 mod value;

@@ -439,7 +439,18 @@ impl Inner {
             if !caught_up && waiting > 0 && (strangers || full) {
                 let mut token = crate::api::PositionToken::default();
                 token.include(ENVIRONMENT, self.progress.head(ENVIRONMENT));
-                self.wait_for(&token, WAIT_US_MAX).await?;
+                if let Err(e) = self.wait_for(&token, WAIT_US_MAX).await {
+                    if e.kind != RefusalKind::Timeout {
+                        return Err(e);
+                    }
+                    return Err(Refusal {
+                        code: "fold_lag",
+                        kind: RefusalKind::Busy,
+                        message: format!(
+                            "{waiting} entries about products are not yet folded, and what is asked depends on them; try again in a moment"
+                        ),
+                    });
+                }
                 caught_up = true;
                 continue;
             }

@@ -451,6 +451,7 @@ async fn a_million_items() {
             match world.engine.change_products("shop", "funds", &chunk).await {
                 Ok(receipt) => break receipt,
                 Err(e) => {
+                    // The fold is behind, and the answer depends on it.
                     assert_eq!(e.code, "fold_lag", "{e}");
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 }

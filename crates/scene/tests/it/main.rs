@@ -2,6 +2,7 @@
 //! interpreter, words, and any text at all.
 
 mod anything;
+mod catalogue;
 mod changes;
 mod faults;
 mod mappings;

@@ -1,9 +1,9 @@
 //! The engine itself: opening with recovery, starting and stopping its tasks, and the facade.
 
 use crate::api::{
-    CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, Outcome,
-    PositionToken, Quarantined, Raw, Refusal, RefusalKind, Result, RuleCount, SceneInfo,
-    SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
+    CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, ItemPage,
+    ItemView, Outcome, PositionToken, ProductInput, Quarantined, Raw, Refusal, RefusalKind, Result,
+    RuleCount, SceneInfo, SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) stream_signal: crate::signal::Signal,
     pub(crate) last_log_time: AtomicI64,
     pub(crate) applying: futures::lock::Mutex<()>,
+    pub(crate) environment_intake: futures::lock::Mutex<()>,
     pub(crate) linking: futures::lock::Mutex<()>,
     decisions_in_flight: AtomicUsize,
     running: AtomicUsize,
@@ -270,6 +271,7 @@ impl Engine {
             stream_signal: crate::signal::Signal::default(),
             last_log_time: AtomicI64::new(i64::MIN),
             applying: futures::lock::Mutex::new(()),
+            environment_intake: futures::lock::Mutex::new(()),
             linking: futures::lock::Mutex::new(()),
             decisions_in_flight: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
@@ -295,6 +297,7 @@ impl Engine {
         for scene in inner.scenes.all() {
             inner.start_learners(&scene).await?;
         }
+        crate::environment::fold::bring_up_to_date(&inner).await?;
         inner.reload_catalogues().await?;
         Ok(Arc::new(Self { inner }))
     }
@@ -411,6 +414,42 @@ impl Engine {
         items: &[(String, Vec<(String, Raw<'static>)>)],
     ) -> Result<IngestReceipt> {
         self.inner.import_items(scene, catalogue, items).await
+    }
+
+    /// Takes what is said of products: whole items, changes, withdrawals, NAVs, announcements. What does not fit, and what is
+    /// said of an item that is not there, is quarantined with the reason.
+    ///
+    /// # Errors
+    /// As [`Engine::import_items`].
+    pub async fn change_products(
+        &self,
+        scene: &str,
+        catalogue: &str,
+        inputs: &[ProductInput],
+    ) -> Result<IngestReceipt> {
+        self.inner.change_products(scene, catalogue, inputs).await
+    }
+
+    /// Items of a catalogue as decisions see them now, withdrawn ones among them, ascending by key, behind `after`.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_catalogue`.
+    pub fn items(
+        &self,
+        scene: &str,
+        catalogue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ItemPage> {
+        self.inner.items(scene, catalogue, after, limit)
+    }
+
+    /// One item of a catalogue, candidate or withdrawn.
+    ///
+    /// # Errors
+    /// As [`Engine::items`], and `unknown_item`.
+    pub fn item(&self, scene: &str, catalogue: &str, key: &str) -> Result<ItemView> {
+        self.inner.item(scene, catalogue, key)
     }
 
     /// Waits until State reflects these positions.
@@ -714,6 +753,9 @@ impl Inner {
             samples: get(&c.samples),
             timers_fired: get(&c.timers),
             fold_lag: self.fold_lag(),
+            catalogue_snapshots: get(&c.catalogue_snapshots),
+            catalogue_rows: get(&c.catalogue_rows),
+            catalogues_past: self.catalogues.past_read(),
             outbox: self.outbox.len(),
             failing: {
                 let mut failing = self.progress.failures();

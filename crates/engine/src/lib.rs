@@ -12,6 +12,7 @@ mod customers;
 mod decisions;
 mod engine;
 mod env;
+mod environment;
 mod explain;
 mod fold;
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod import;
 mod key;
 mod openapi;
 mod output;
+mod product;
 mod profile;
 mod quarantine;
 mod scene;
@@ -87,6 +88,9 @@ enum Command {
     /// List segments and count rules
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// List and show the items of a catalogue
+    #[command(subcommand)]
+    Product(product::Product),
     /// List quarantined inputs and try them again
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
@@ -109,6 +113,12 @@ impl Command {
             Self::Explain(_) => instead("GET /v1/decisions/ID/explain"),
             Self::Segment(segment::Segment::List { .. }) => instead("GET /v1/segments?scene=SCENE"),
             Self::Segment(segment::Segment::Count { .. }) => instead("POST /v1/segments/count"),
+            Self::Product(product::Product::List { .. }) => {
+                instead("GET /v1/scenes/SCENE/catalogues/CATALOGUE/items")
+            }
+            Self::Product(product::Product::Show { .. }) => {
+                instead("GET /v1/scenes/SCENE/catalogues/CATALOGUE/items/KEY")
+            }
             Self::Quarantine(quarantine::Quarantine::List { .. }) => instead("GET /v1/quarantine"),
             Self::Quarantine(quarantine::Quarantine::Retry { .. }) => {
                 instead("POST /v1/quarantine/retry")
@@ -140,6 +150,7 @@ impl Command {
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
+            Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
             Self::Openapi => Ok(openapi::run()),

@@ -13,6 +13,7 @@ use crate::identity::IdentityMap;
 use crate::ids::IdCache;
 use crate::learner::Models;
 use crate::progress::Progress;
+use crate::proof::Evidence;
 use crate::relay::Outbox;
 use crate::scenes::Scenes;
 use crate::timers::Timers;
@@ -24,6 +25,7 @@ use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::{Expr, ScenePlan};
 use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::time::Micros;
 use luopan_store::{Appended, Control, EventLog, Keys, State, Stores};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -375,6 +377,34 @@ impl Engine {
         by: &str,
     ) -> Result<SceneInfo> {
         self.inner.apply_scene(plan, artifacts, files, by).await
+    }
+
+    /// Hands the evidence of a period to `see`: every decision and every submitted order of `from..to`.
+    ///
+    /// # Errors
+    /// An unknown scene, a store that failed, or what `see` refused.
+    pub async fn evidence(
+        &self,
+        scene: &str,
+        from: Micros,
+        to: Micros,
+        see: &mut (dyn FnMut(Evidence) -> Result<()> + Send),
+    ) -> Result<()> {
+        self.inner.evidence(scene, from, to, see).await
+    }
+
+    /// The plan of any recorded version of a scene.
+    ///
+    /// # Errors
+    /// An unknown scene or version.
+    pub fn plan_of_version(&self, scene: &str, version: u32) -> Result<Arc<ScenePlan>> {
+        let newest = self.inner.scenes.newest(scene)?;
+        let found = self.inner.scenes.version(newest.no, version);
+        found.map(|s| s.plan.clone()).ok_or_else(|| Refusal {
+            code: "unknown_scene",
+            kind: RefusalKind::NotFound,
+            message: format!("scene `{scene}` has no version {version}"),
+        })
     }
 
     /// Newest version of every scene.

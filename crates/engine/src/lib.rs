@@ -23,6 +23,7 @@ mod intake;
 mod learner;
 pub mod limits;
 mod progress;
+pub mod proof;
 mod quarantine;
 mod relay;
 mod row;

@@ -11,6 +11,7 @@ mod openapi;
 mod output;
 mod product;
 mod profile;
+mod proof;
 mod quarantine;
 mod scene;
 mod segment;
@@ -94,6 +95,8 @@ enum Command {
     /// List quarantined inputs and try them again
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Write why every decision and order of a period was allowed, or verify such a file
+    Proof(proof::Proof),
     /// Replay the log from nothing and compare with what is stored
     Verify,
     /// Print the description of the HTTP API
@@ -130,6 +133,7 @@ impl Command {
                 needs_stopped("imports no files")
             ),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
+            Self::Proof(_) => needs_stopped("writes no proofs"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
             Self::Serve(_) => "a second server needs a folder of its own".to_owned(),
             Self::Demo(_) | Self::Campaign(_) => {
@@ -153,6 +157,7 @@ impl Command {
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
+            Self::Proof(c) => proof::run(common, c).await,
             Self::Openapi => Ok(openapi::run()),
             Self::Key(c) => key::run(common, c).await,
         }

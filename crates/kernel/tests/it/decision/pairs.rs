@@ -219,6 +219,8 @@ fn shop(scene: &mut ScenePlan) -> Catalogue {
             item("growth", Value::Missing, Value::text("forever 1%")),
             item("other", Value::Number(2.0), Value::Missing),
         ],
+        measures: None,
+        key_digits: None,
     }];
     Catalogue::new(&scene.catalogues[0], 1, []).unwrap()
 }

@@ -221,6 +221,8 @@ pub struct Words {
     pub origin: Option<String>,
     /// Positions of the slate.
     pub slots: Option<u32>,
+    /// The one item that is asked for.
+    pub item: Option<String>,
     /// Idempotency key.
     pub key: Option<String>,
 }
@@ -249,6 +251,7 @@ impl Words {
             context: Context(context),
             origin: self.origin,
             slots: self.slots,
+            item: self.item,
             idempotency_key: self.key,
             ..DecisionBody::default()
         })

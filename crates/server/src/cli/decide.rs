@@ -28,6 +28,9 @@ pub(super) struct Decide {
     /// Positions of the slate, 1 or more, when fewer than the policy's; what is more is cut to the policy's
     #[arg(long)]
     slots: Option<u32>,
+    /// The one item that is asked for: chosen when it is available, otherwise nothing is
+    #[arg(long)]
+    item: Option<String>,
     /// Idempotency key: the same key gives the first decision again
     #[arg(long)]
     key: Option<String>,
@@ -40,6 +43,7 @@ pub(super) async fn run(common: &Common, decide: Decide) -> Result<Said> {
         context: decide.context,
         origin: Some(decide.origin),
         slots: decide.slots,
+        item: decide.item,
         key: decide.key,
     };
     let request = words.body()?.request(decide.scene.clone(), None)?;

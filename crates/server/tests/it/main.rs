@@ -12,3 +12,4 @@ mod health;
 mod pages;
 mod products;
 mod server;
+mod trained;

@@ -316,7 +316,7 @@ impl Person {
             let u = c.uniform() * PACE_MAX;
             // The rest of the rate is at most this, so most draws are refused cheaply.
             let moment = self.local(t);
-            let of_day = 0.15 + 2.4 * self.hour_fit(moment);
+            let of_day = 0.06 + 2.55 * self.hour_fit(moment);
             if u >= of_day * 5.0 {
                 continue;
             }

@@ -18,5 +18,6 @@ pub mod limits;
 pub mod metrics;
 pub mod problem;
 pub mod question;
+mod simulate;
 pub mod time;
 mod trained;

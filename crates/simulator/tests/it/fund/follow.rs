@@ -70,6 +70,9 @@ pub(super) struct Counts {
     pub(super) refused: BTreeMap<Refusal, u64>,
 }
 
+/// First day, last day, to purchases, to redemptions.
+type Closure = (i64, i64, bool, bool);
+
 /// Everything known, from what was said.
 pub(super) struct Book<'w> {
     pub(super) world: &'w World,
@@ -77,8 +80,8 @@ pub(super) struct Book<'w> {
     pub(super) known: Vec<Known>,
     /// By product: (from when, rating).
     ratings: Vec<Vec<(Micros, u8)>>,
-    /// By product: (told at, from, to, buying, redeeming).
-    closed: Vec<Vec<(Micros, i64, i64, bool, bool)>>,
+    /// By product: (from, to, buying, redeeming).
+    closed: Vec<Vec<Closure>>,
     /// By product and day: (told at, price).
     prices: BTreeMap<(u32, i64), (Micros, i64)>,
     /// Products that end, with the day.
@@ -111,7 +114,7 @@ impl<'w> Book<'w> {
                     redeeming,
                     from,
                     to,
-                } => book.closed[p].push((event.at, from, to, buying, redeeming)),
+                } => book.closed[p].push((from, to, buying, redeeming)),
                 ProductChange::Nav { day, nav_e4 } => {
                     assert!(nav_e4 > 0);
                     let before = book.prices.insert((event.product, day), (event.at, nav_e4));
@@ -137,7 +140,7 @@ impl<'w> Book<'w> {
     pub(super) fn is_closed(&self, product: u32, day: i64, side: Side) -> bool {
         self.closed[product as usize]
             .iter()
-            .any(|(_, from, to, buying, redeeming)| {
+            .any(|(from, to, buying, redeeming)| {
                 (*from..=*to).contains(&day)
                     && if side == Side::Buy {
                         *buying

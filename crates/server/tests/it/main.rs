@@ -11,3 +11,4 @@ mod files;
 mod health;
 mod pages;
 mod server;
+mod simulate;

@@ -103,7 +103,8 @@ pub(crate) struct Market {
     lately: Vec<[f64; 3]>,
     /// Return over 20 trading days by kind.
     by_kind: Vec<[f32; Kind::ALL.len()]>,
-    /// Days of a crash.
+    /// Days of a crash, for the truth alone.
+    #[cfg_attr(not(feature = "truth"), allow(dead_code))]
     pub(crate) crashes: Vec<i64>,
 }
 

@@ -167,6 +167,27 @@ pub(crate) fn owned(raw: Raw<'_>) -> Raw<'static> {
     }
 }
 
+/// The same event, borrowing nothing.
+pub(crate) fn kept(event: Incoming<'_>) -> Incoming<'static> {
+    let text = |t: Cow<'_, str>| Cow::Owned(t.into_owned());
+    let fields = |fields: Vec<(Cow<'_, str>, Raw<'_>)>| {
+        let kept = fields
+            .into_iter()
+            .map(|(name, value)| (text(name), owned(value)));
+        kept.collect()
+    };
+    Incoming {
+        id: text(event.id),
+        customer: text(event.customer),
+        kind: text(event.kind),
+        occurred_at: event.occurred_at,
+        properties: fields(event.properties),
+        context: fields(event.context),
+        corrects: event.corrects.map(text),
+        raw: text(event.raw),
+    }
+}
+
 /// The first `bytes` of a text at most, cut between characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {

@@ -19,5 +19,6 @@ pub mod metrics;
 pub mod problem;
 pub mod proof;
 pub mod question;
+mod simulate;
 pub mod time;
 mod trained;

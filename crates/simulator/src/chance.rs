@@ -16,6 +16,16 @@ pub(crate) enum Purpose {
     Habit = 3,
     /// How a customer answers.
     Answer = 4,
+    /// Returns of the market, and what happens to products.
+    Market = 5,
+    /// What a product of the wealth platform is like.
+    Product = 6,
+    /// Who a customer of the wealth platform is.
+    Person = 7,
+    /// One session of such a customer.
+    Session = 8,
+    /// One offer made to such a customer.
+    Offer = 9,
 }
 
 /// The stream of `seed` for `purpose` and number `of`.
@@ -24,6 +34,16 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, of: u64) -> Random {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&of.to_le_bytes());
     bytes[16] = purpose as u8;
+    Random::new(hash64(&bytes))
+}
+
+/// The stream of `seed` for `purpose`, of which there are many of the number `of`: nothing need be kept between two of them.
+pub(crate) fn stream_at(seed: u64, purpose: Purpose, of: u64, turn: u64) -> Random {
+    let mut bytes = [0u8; 25];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&of.to_le_bytes());
+    bytes[16..24].copy_from_slice(&turn.to_le_bytes());
+    bytes[24] = purpose as u8;
     Random::new(hash64(&bytes))
 }
 

@@ -11,10 +11,10 @@ use luopan_kernel::value::Value;
 pub(crate) const ASSESSMENT_US: i64 = 365 * DAY_US;
 
 /// Income bands from low to high.
-const INCOME_BANDS: [&str; 5] = ["A", "B", "C", "D", "E"];
+pub(crate) const INCOME_BANDS: [&str; 5] = ["A", "B", "C", "D", "E"];
 
 /// Zones that the population lives in, with their offset from UTC in hours (none of them has summer time).
-const ZONES: [(&str, f64, f64); 4] = [
+pub(crate) const ZONES: [(&str, f64, f64); 4] = [
     ("Asia/Shanghai", 8.0, 0.90),
     ("Asia/Urumqi", 6.0, 0.04),
     ("Asia/Hong_Kong", 8.0, 0.04),

@@ -14,6 +14,7 @@ pub mod catalogue;
 mod chance;
 mod customer;
 mod event;
+pub mod fund;
 mod habit;
 mod hidden;
 mod population;

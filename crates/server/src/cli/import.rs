@@ -25,8 +25,11 @@ pub(super) struct Import {
     #[arg(long, value_enum)]
     into: What,
     /// Mapping: the name of one of the scene's, or a file
-    #[arg(long, value_name = "MAPPING")]
-    mapping: String,
+    #[arg(long, value_name = "MAPPING", required_unless_present = "as_sent")]
+    mapping: Option<String>,
+    /// No mapping: each line is an event as `POST /v1/events` takes it, of whatever type
+    #[arg(long, conflicts_with = "mapping")]
+    as_sent: bool,
     /// Files: CSV, lines of JSON or Parquet, also gzipped
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -173,8 +176,23 @@ async fn load(
     total: &mut Loaded,
     files: &mut Vec<serde_json::Value>,
 ) -> Result<()> {
-    let mapping = find(opened, &import.scene, &import.mapping).await?;
-    if !import.into.fits(&mapping.target) {
+    let mapping = match &import.mapping {
+        Some(name) => Some(find(opened, &import.scene, name).await?),
+        None => {
+            opened.engine.plan(&import.scene)?;
+            None
+        }
+    };
+    if mapping.is_none() && import.into != What::Events {
+        return Err(Problem::new(
+            "command_line",
+            format!(
+                "--as-sent reads events, not {}; write --into events, or name a mapping",
+                import.into.word()
+            ),
+        ));
+    }
+    if let Some(mapping) = mapping.as_ref().filter(|m| !import.into.fits(&m.target)) {
         let makes = word(&mapping.target);
         let instead = match &mapping.target {
             Target::Campaign { .. } => "replay it with `luopan campaign replay`".to_owned(),
@@ -184,23 +202,29 @@ async fn load(
             "command_line",
             format!(
                 "mapping `{}` makes {makes} of rows, not {}; {instead}, or name another mapping",
-                import.mapping,
+                import.mapping.as_deref().unwrap_or_default(),
                 import.into.word()
             ),
         ));
     }
     opened.engine.start().await?;
-    let into = Into {
-        engine: &opened.engine,
-        scene: &import.scene,
-        mapping: &mapping,
-    };
     for path in &import.files {
         let passed = Arc::new(AtomicU64::new(0));
         let bar = Bar::new(path, format, passed.clone());
         let mut loaded = Loaded::default();
         let begun = |total| bar.begin(total);
-        let outcome = load::file(into, path, passed, begun, &mut loaded).await;
+        let (engine, scene) = (&opened.engine, import.scene.as_str());
+        let outcome = match &mapping {
+            Some(mapping) => {
+                let into = Into {
+                    engine,
+                    scene,
+                    mapping,
+                };
+                load::file(into, path, passed, begun, &mut loaded).await
+            }
+            None => load::sent(engine, scene, path, passed, begun, &mut loaded).await,
+        };
         bar.end();
         total.add(loaded);
         if outcome.is_err() && loaded.rows == 0 && files.is_empty() {

@@ -16,6 +16,7 @@ mod quarantine;
 mod scene;
 mod segment;
 mod serve;
+mod simulate;
 mod verify;
 
 use crate::problem::{Problem, Result};
@@ -77,6 +78,8 @@ enum Command {
     Scene(scene::Scene),
     /// Import files of events, customers or products
     Import(import::Import),
+    /// Write a simulated year of a wealth platform as files
+    Simulate(simulate::Simulate),
     /// Replay logged campaigns
     #[command(subcommand)]
     Campaign(campaign::Campaign),
@@ -139,7 +142,7 @@ impl Command {
             Self::Demo(_) | Self::Campaign(_) => {
                 "leave --data out, and a fresh folder is used".to_owned()
             }
-            Self::Openapi => String::new(),
+            Self::Openapi | Self::Simulate(_) => String::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Command {
             Self::Serve(c) => serve::run(common, c).await,
             Self::Scene(c) => scene::run(common, c).await,
             Self::Import(c) => import::run(common, c).await,
+            Self::Simulate(c) => simulate::run(common, c).await,
             Self::Campaign(c) => campaign::run(common, c).await,
             Self::Profile(c) => profile::run(common, c).await,
             Self::Decide(c) => decide::run(common, c).await,

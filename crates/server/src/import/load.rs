@@ -3,12 +3,13 @@
 
 use super::mapped::{Mapped, Mapper};
 use super::rows::{BadRow, Format, Layout, open_rows};
-use super::source::{self, Encoding};
+use super::source::{self, Encoding, Source};
+use crate::incoming;
 use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK};
 use crate::problem::Result;
 use luopan_engine::Engine;
 use luopan_engine::api::{
-    Incoming, IngestReceipt, ProductInput, RefusalKind, Unreadable, WAIT_US_MAX,
+    EVENT_BYTES_MAX, Incoming, IngestReceipt, ProductInput, RefusalKind, Unreadable, WAIT_US_MAX,
 };
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::hash128;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -123,15 +124,13 @@ pub async fn file(
     }
     begun(opened.total);
     let mut mapper = Mapper::new(into.mapping, hash, opened.header.is_none()).of_file(path);
-    let mut load = Load {
-        into,
-        file: path.display().to_string(),
-        events: Vec::new(),
-        products: Vec::new(),
-        bytes: 0,
-        waiting: VecDeque::new(),
-        loaded,
+    let catalogue = match &into.mapping.target {
+        Target::Products { catalogue, .. } | Target::Environment { catalogue, .. } => {
+            Some(catalogue.as_str())
+        }
+        _ => None,
     };
+    let mut load = Load::new(into.engine, into.scene, catalogue, path, loaded);
     for row in opened.rows {
         let row = match row {
             Ok(row) => row,
@@ -156,6 +155,86 @@ pub async fn file(
         }
     }
     load.finish().await
+}
+
+/// Loads one file of events as `POST /v1/events` takes them, one a line: of many types, in the order in which they stand.
+///
+/// # Errors
+/// The file cannot be read (any further), or the engine refused.
+pub async fn sent(
+    engine: &Engine,
+    scene: &str,
+    path: &Path,
+    passed: Arc<AtomicU64>,
+    begun: impl FnOnce(u64),
+    loaded: &mut Loaded,
+) -> Result<()> {
+    let opened = source::open(path, Encoding::Utf8, passed)?;
+    let Source::Text { mut reader, .. } = opened else {
+        return Err(source::unreadable(
+            path,
+            &"this is Parquet; lines of JSON are wanted, or a mapping that reads it",
+        ));
+    };
+    begun(source::size(path)?);
+    let mut load = Load::new(engine, scene, None, path, loaded);
+    let mut line = Vec::new();
+    let mut number = 0u64;
+    loop {
+        line.clear();
+        // A line may be too long by one byte: intake says so.
+        let read = (&mut reader)
+            .take(EVENT_BYTES_MAX as u64 + 1)
+            .read_until(b'\n', &mut line);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                load.finish().await?;
+                return Err(source::unreadable(path, &error));
+            }
+        };
+        if read == 0 {
+            break;
+        }
+        number += 1;
+        let is_cut = line.last() != Some(&b'\n') && line.len() > EVENT_BYTES_MAX;
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        load.loaded.rows += 1;
+        match incoming::line(text) {
+            Ok(event) => load.event(incoming::kept(event)).await?,
+            Err(bad) => {
+                load.bad(BadRow {
+                    raw: bad.raw.into_owned(),
+                    code: bad.code,
+                    reason: format!("line {number}: {}", bad.reason),
+                })
+                .await?;
+            }
+        }
+        if is_cut {
+            // The rest of the line is no event of its own.
+            skip_line(&mut reader).map_err(|e| source::unreadable(path, &e))?;
+        }
+    }
+    load.finish().await
+}
+
+fn skip_line(reader: &mut dyn BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let end = buffer.iter().position(|b| *b == b'\n');
+        let (used, is_over) = match end {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        reader.consume(used);
+        if is_over {
+            return Ok(());
+        }
+    }
 }
 
 /// A bad row of a file: its reason names the file too.
@@ -220,7 +299,10 @@ pub(crate) fn header(path: &Path, mapping: &Mapping, names: &[String]) -> Result
 
 /// Rows on their way.
 struct Load<'a> {
-    into: Into<'a>,
+    engine: &'a Engine,
+    scene: &'a str,
+    /// Whose products they are.
+    catalogue: Option<&'a str>,
     /// The file, as it was named.
     file: String,
     events: Vec<std::result::Result<Incoming<'static>, Unreadable<'static>>>,
@@ -230,7 +312,27 @@ struct Load<'a> {
     loaded: &'a mut Loaded,
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    fn new(
+        engine: &'a Engine,
+        scene: &'a str,
+        catalogue: Option<&'a str>,
+        path: &Path,
+        loaded: &'a mut Loaded,
+    ) -> Self {
+        Self {
+            engine,
+            scene,
+            catalogue,
+            file: path.display().to_string(),
+            events: Vec::new(),
+            products: Vec::new(),
+            bytes: 0,
+            waiting: VecDeque::new(),
+            loaded,
+        }
+    }
+
     async fn event(&mut self, event: Incoming<'static>) -> Result<()> {
         self.bytes += event.raw.len();
         self.events.push(Ok(event));
@@ -267,18 +369,12 @@ impl Load<'_> {
         self.bytes = 0;
         let events = std::mem::take(&mut self.events);
         let products = std::mem::take(&mut self.products);
-        let Into {
-            engine,
-            scene,
-            mapping,
-        } = self.into;
+        let (engine, scene) = (self.engine, self.scene);
         if !events.is_empty() {
             let receipt = patiently(|| engine.ingest(scene, Origin::Import, &events)).await?;
             self.took(receipt).await?;
         }
-        if let (false, Target::Products { catalogue, .. } | Target::Environment { catalogue, .. }) =
-            (products.is_empty(), &mapping.target)
-        {
+        if let (false, Some(catalogue)) = (products.is_empty(), self.catalogue) {
             let receipt = patiently(|| engine.change_products(scene, catalogue, &products)).await?;
             self.took(receipt).await?;
         }
@@ -296,11 +392,8 @@ impl Load<'_> {
 
     async fn fold_one(&mut self) -> Result<()> {
         if let Some(receipt) = self.waiting.pop_front() {
-            self.into
-                .engine
-                .wait_for(&receipt.token, WAIT_US_MAX)
-                .await?;
-            let duplicate = self.into.engine.duplicates(&receipt);
+            self.engine.wait_for(&receipt.token, WAIT_US_MAX).await?;
+            let duplicate = self.engine.duplicates(&receipt);
             self.loaded.duplicate += duplicate;
             self.loaded.accepted += receipt.accepted - duplicate.min(receipt.accepted);
         }

@@ -530,11 +530,11 @@ fn copy(from: &Path, to: &Path) {
 
 /// On the public files that the shipped packs are for. Seeds are fresh in every run: the bounds leave room for chance, which
 /// the comments measure.
-mod real_data {
+pub(crate) mod real_data {
     use super::*;
 
     /// The file, or none where it is not at hand and need not be.
-    fn dataset(path: &str) -> Option<PathBuf> {
+    pub(crate) fn dataset(path: &str) -> Option<PathBuf> {
         let folder = std::env::var_os("LUOPAN_DATASETS").map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
             PathBuf::from,

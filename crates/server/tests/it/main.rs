@@ -12,4 +12,5 @@ mod health;
 mod pages;
 mod products;
 mod server;
+mod simulate;
 mod trained;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod determinism;
+mod fund;
 mod habits;
 mod shape;
 

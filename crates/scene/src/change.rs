@@ -44,6 +44,8 @@ pub enum Kind {
     Model,
     /// A budget.
     Budget,
+    /// A trained artifact.
+    Artifact,
     /// A policy.
     Policy,
 }
@@ -65,6 +67,7 @@ impl Kind {
             Self::Reward => "reward",
             Self::Model => "model",
             Self::Budget => "budget",
+            Self::Artifact => "artifact",
             Self::Policy => "policy",
         }
     }
@@ -144,6 +147,9 @@ pub fn changes(before: &ScenePlan, after: &ScenePlan) -> Vec<Change> {
             return "its period is another: it begins with nothing spent".to_owned();
         }
         "what was spent under this name stays spent".to_owned()
+    });
+    out.by_definition(Kind::Artifact, artifacts, |_| {
+        "policies that use it score by the new one from the next decision on".to_owned()
     });
     out.by_definition(Kind::Policy, policies, |keys| {
         format!("{}, from the next decision on", differ(keys))
@@ -669,6 +675,12 @@ fn orders(plan: &ScenePlan) -> Definitions {
 fn budgets(plan: &ScenePlan) -> Definitions {
     (plan.budgets.iter())
         .map(|b| (b.name.clone(), named(plan, b)))
+        .collect()
+}
+
+fn artifacts(plan: &ScenePlan) -> Definitions {
+    (plan.artifacts.iter())
+        .map(|a| (a.name.clone(), json!([a.kind, a.sha256])))
         .collect()
 }
 

@@ -3,7 +3,8 @@
 //! `truth`.
 
 use super::ground::Ground;
-use super::person::{NEVER, Person, UNSUBSCRIBED};
+use super::orders::LOTS_MAX;
+use super::person::{NEVER, Person, TOLD, UNSUBSCRIBED};
 use super::product::Kind;
 use crate::chance::{exponential, log_normal, sigmoid};
 use crate::response::{Answer, Chances, ORDER_DELAY_MEDIAN_US, ORDER_DELAY_SIGMA};
@@ -19,7 +20,7 @@ const LONG_TERM_DAYS: u16 = 90;
 
 /// Chances of each answer if `product` were offered to her at `at`, with what has happened to her until now.
 pub(crate) fn chances(g: &Ground, p: &Person, product: u32, at: Micros) -> Chances {
-    if p.has(UNSUBSCRIBED) {
+    if p.has(UNSUBSCRIBED) || !p.has(TOLD) {
         return Chances {
             order: 0.0,
             view: 0.0,
@@ -72,7 +73,9 @@ pub(crate) fn chances(g: &Ground, p: &Person, product: u32, at: Micros) -> Chanc
     let fresh = 1.0 / (1.0 + worn * worn);
     let hour = 0.35 + 0.65 * p.hour_fit(p.local(at));
 
-    let order = ORDER_CHANCE_MAX * engaged * engaged * purse * hour * fresh * p.sensitivity();
+    let room = f64::from(u8::from(p.lots.len() < LOTS_MAX));
+    let order =
+        room * ORDER_CHANCE_MAX * engaged * engaged * purse * hour * fresh * p.sensitivity();
     let view = (1.0 - order) * 0.6 * engaged * fresh;
     let left = 1.0 - order - view;
     let bored = (1.0 - engaged) * (1.0 - engaged);

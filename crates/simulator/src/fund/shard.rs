@@ -308,6 +308,10 @@ fn offered(
     decision: Arc<str>,
     planned: &mut Vec<(Micros, Due)>,
 ) {
+    if !person.has(TOLD) {
+        // She has not joined yet: nobody is there to answer.
+        return;
+    }
     let turn = u64::from(person.offers) | 1 << 42;
     person.offers += 1;
     let mut c = stream_at(g.seed, Purpose::Offer, u64::from(customer), turn);

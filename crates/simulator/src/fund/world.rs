@@ -8,6 +8,7 @@ use super::product::{BadProducts, Listed, Product, made_up, make};
 use super::said::Event;
 use super::shard::{Due, Shard};
 use super::story::{ProductEvent, said_on, tell};
+use crate::event::SimEvent;
 use crate::population::CUSTOMERS_MAX;
 use luopan_kernel::time::{HOUR_US, Micros};
 use std::collections::BTreeMap;
@@ -304,8 +305,15 @@ impl World {
         }
     }
 
+    /// [`World::advance`], with what was said in the words of the scene, as [`crate::Population::step`] gives it.
+    pub fn step(&mut self, until: Micros) -> Vec<SimEvent> {
+        let mut heard = Vec::new();
+        self.advance(until, &mut |e| heard.push(e.clone()));
+        heard.iter().map(|e| e.to_sim(self.products())).collect()
+    }
+
     /// Offers a product to a customer at `at` (now, when that has passed) under a decision: how she answers is drawn when
-    /// time comes there. Answers bear the decision, but a look.
+    /// time comes there. Answers bear the decision, but a look. Who has not joined yet does not answer.
     ///
     /// # Errors
     /// [`BadOffer`].

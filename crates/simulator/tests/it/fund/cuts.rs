@@ -48,7 +48,7 @@ fn a_month_of_a_small_world_is_golden() {
     assert_eq!(hash128(text.as_bytes()), GOLDEN);
 }
 /// Change it only together with what the world is meant to do.
-const GOLDEN: u128 = 225608322154835990551775366793928228975;
+const GOLDEN: u128 = 61007884608766606820731555735081165122;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
@@ -80,6 +80,25 @@ fn product_events_may_be_asked_for_in_any_pieces() {
     assert!(whole.len() > 20_000);
     assert_eq!(whole, pieces);
     assert!(whole.windows(2).all(|w| w[0].at <= w[1].at));
+}
+
+#[test]
+fn a_step_says_what_advance_says_in_the_words_of_the_scene() {
+    let (mut one, mut two) = (world(8, 50, 10), world(8, 50, 10));
+    let end = one.end();
+    let mut said = Vec::new();
+    one.advance(end, &mut |e| said.push(e.clone()));
+    let steps = two.step(end);
+    assert!(said.len() > 100 && said.len() == steps.len());
+    for (event, sim) in said.iter().zip(&steps) {
+        assert_eq!(
+            (event.at, event.customer, event.number),
+            (sim.at, sim.customer, sim.number)
+        );
+        assert_eq!(event.what.kind(), sim.kind);
+        let names: Vec<&str> = sim.properties.iter().map(|(name, _)| *name).collect();
+        assert!(names.windows(2).all(|w| w[0] < w[1]), "{names:?}");
+    }
 }
 
 #[test]

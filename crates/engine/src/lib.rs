@@ -21,6 +21,7 @@ mod ids;
 mod intake;
 mod learner;
 pub mod limits;
+pub mod matching;
 mod progress;
 mod quarantine;
 mod relay;

@@ -61,7 +61,7 @@ proptest! {
             .collect();
         let masks: Vec<Rows> = (masks.iter())
             .map(|(seed, one_in)| Rows::from_fn(items, |row| {
-                luopan_kernel::id::hash64(&[&seed.to_le_bytes()[..], &row.to_le_bytes()].concat()) % one_in == 0
+                luopan_kernel::id::hash64(&[&seed.to_le_bytes()[..], &row.to_le_bytes()].concat()).is_multiple_of(*one_in)
             }))
             .collect();
         same(&index, &customers, &masks, keep);

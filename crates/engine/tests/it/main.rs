@@ -4,6 +4,7 @@ mod attacks;
 mod concurrency;
 mod identity;
 mod inputs;
+mod matching;
 mod orders;
 mod point_in_time;
 mod replay;

@@ -9,5 +9,6 @@ mod events;
 mod examples;
 mod files;
 mod health;
+mod matching;
 mod pages;
 mod server;

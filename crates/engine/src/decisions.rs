@@ -677,7 +677,12 @@ impl Inner {
     }
 
     /// Share of the scene's day that is over, once a budget, where the policy prices one.
-    fn elapsed(&self, scene: &SceneRuntime, policy: &PolicyPlan, now: Micros) -> Vec<f64> {
+    pub(crate) fn elapsed(
+        &self,
+        scene: &SceneRuntime,
+        policy: &PolicyPlan,
+        now: Micros,
+    ) -> Vec<f64> {
         if policy.budgets.iter().all(|b| b.price.is_none()) {
             return Vec::new();
         }

@@ -12,6 +12,7 @@ use crate::fold::worker;
 use crate::identity::IdentityMap;
 use crate::ids::IdCache;
 use crate::learner::Models;
+use crate::matching::Matcher;
 use crate::progress::Progress;
 use crate::proof::Evidence;
 use crate::relay::Outbox;
@@ -645,6 +646,21 @@ impl Engine {
     /// When a store fails.
     pub async fn verify(&self) -> Result<VerifyReport> {
         crate::verify::verify(&self.inner).await
+    }
+
+    /// Readies a policy to rank its items for all customers, as of `at`. `versions` are those of the models that score it;
+    /// without them, the newest. State must not change until the last ranking is made.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_policy`, or a store that failed.
+    pub async fn matcher(
+        &self,
+        scene: &str,
+        policy: &str,
+        at: Micros,
+        versions: Option<&[(String, u64)]>,
+    ) -> Result<Matcher> {
+        self.inner.matcher(scene, policy, at, versions).await
     }
 
     /// Counters since start, lag, halts, budgets and models.

@@ -119,6 +119,11 @@ impl IdentityMap {
             .unwrap_or_else(|| vec![customer])
     }
 
+    /// Customers of more than one identifier, ascending.
+    pub(crate) fn linked(&self) -> Vec<CustomerId> {
+        self.inner.read().customers.keys().copied().collect()
+    }
+
     /// True when the identifier is its customer's only one.
     pub(crate) fn is_single(&self, id: IdentifierId) -> bool {
         let inner = self.inner.read();

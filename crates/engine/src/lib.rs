@@ -22,6 +22,7 @@ mod ids;
 mod intake;
 mod learner;
 pub mod limits;
+pub mod matching;
 mod progress;
 pub mod proof;
 mod quarantine;

@@ -123,7 +123,7 @@ pub fn grounds(scene: &ScenePlan, record: &DecisionRecord) -> Result<Vec<Allowed
         rule: rule.to_owned(),
         truth,
     };
-    if let Some(r) = refusing(scene, policy, &situation, &record.request).first() {
+    if let Some(r) = refusing(scene, policy, &situation, record.request.moment, true).first() {
         return Err(refused(first, r.gate, &r.name, Truth::False));
     }
     let capped = capped_rows(policy, &situation, record.request.moment.now);

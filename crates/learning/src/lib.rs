@@ -6,3 +6,4 @@
 
 pub mod lightgbm;
 pub mod matching;
+pub mod retrieval;

@@ -68,6 +68,11 @@ pub const ALL: &[Code] = &[
         "the request does not have the right shape",
     ),
     code("malformed_row", 422, "the row does not fit the mapping"),
+    code(
+        "match_differs",
+        409,
+        "another matching was begun for the same file",
+    ),
     code("method_not_allowed", 405, "the method is not allowed here"),
     code("missing_property", 422, "a required property is missing"),
     code("model_too_large", 422, "a model would outgrow its limit"),

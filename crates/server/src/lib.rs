@@ -15,6 +15,7 @@ pub mod import;
 pub mod incoming;
 pub mod keys;
 pub mod limits;
+mod matching;
 pub mod metrics;
 pub mod problem;
 pub mod proof;

@@ -24,11 +24,12 @@ const fn row(
     }
 }
 
-const EDGES: [Row; 12] = [
+const EDGES: [Row; 13] = [
     row("luopan-kernel", &[], &[]),
     row("luopan-scene", &["luopan-kernel"], &[]),
     row("luopan-learning", &["luopan-kernel"], &[]),
     row("luopan-store", &["luopan-kernel"], &[]),
+    row("luopan-lake", &["luopan-kernel"], &[]),
     row("luopan-embedded", &["luopan-kernel", "luopan-store"], &[]),
     row(
         "luopan-engine",
@@ -54,6 +55,7 @@ const EDGES: [Row; 12] = [
             "luopan-embedded",
             "luopan-engine",
             "luopan-kernel",
+            "luopan-lake",
             "luopan-learning",
             "luopan-scene",
             "luopan-simulator",

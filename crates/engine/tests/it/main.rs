@@ -5,6 +5,7 @@ mod catalogue;
 mod concurrency;
 mod identity;
 mod inputs;
+mod matching;
 mod orders;
 mod point_in_time;
 mod replay;

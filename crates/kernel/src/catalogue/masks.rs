@@ -72,6 +72,11 @@ impl Rows {
         }
     }
 
+    /// The rows as bits: row `i` is bit `i % 64` of word `i / 64`; bits past the last row are zero.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Number of rows that could be in it.
     pub fn len(&self) -> usize {
         self.len

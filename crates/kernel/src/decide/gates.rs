@@ -1,15 +1,15 @@
 //! The gates of the customer: what must hold before any item is looked at. All of them are asked, so that a refusal names
 //! everything that stood in the way.
 
-use super::decision::Gate;
-use super::situation::{Contact, Request, Situation};
+use super::decision::{Gate, RuleCount};
+use super::situation::{Contact, Situation};
 use crate::catalogue::Rows;
 use crate::id::DecisionId;
 use crate::plan::ScenePlan;
 use crate::plan::policy::{CapPlan, CapScope, PolicyPlan, QuietHours};
 use crate::plan::rule::{NamedRule, Truth};
 use crate::rule::{Lookup, truth};
-use crate::time::Micros;
+use crate::time::{Micros, Moment};
 use std::borrow::Cow;
 
 /// What refused, still pointing into the plan.
@@ -32,14 +32,26 @@ impl<'p> Refuser<'p> {
             unknown,
         }
     }
+
+    /// Its line among the refusals.
+    pub(super) fn count(&self) -> RuleCount {
+        RuleCount {
+            gate: self.gate,
+            rule: self.name.to_string(),
+            version: self.rule.and_then(|rule| rule.version.clone()),
+            count: 1,
+            unknown: u32::from(self.unknown),
+        }
+    }
 }
 
-/// The gates of the customer that refuse, in order.
+/// The gates of the customer that refuse, in order; quiet hours are asked where `asks_quiet_hours`.
 pub(crate) fn refusing<'p>(
     scene: &'p ScenePlan,
     policy: &'p PolicyPlan,
     situation: &Situation<'_>,
-    request: &Request,
+    moment: Moment,
+    asks_quiet_hours: bool,
 ) -> Vec<Refuser<'p>> {
     let mut out = Vec::new();
     for rule in &policy.eligibility {
@@ -63,13 +75,14 @@ pub(crate) fn refusing<'p>(
             out.push(Refuser::named(Gate::Consent, name, t == Truth::Unknown));
         }
     }
-    if policy
-        .quiet_hours
-        .is_some_and(|q| is_quiet(q, request.moment.minute_of_day()))
+    if asks_quiet_hours
+        && policy
+            .quiet_hours
+            .is_some_and(|q| is_quiet(q, moment.minute_of_day()))
     {
         out.push(Refuser::named(Gate::QuietHours, "quiet_hours", false));
     }
-    let now = request.moment.now;
+    let now = moment.now;
     if let Some(period) = policy.quiet_period_us
         && situation
             .contacts

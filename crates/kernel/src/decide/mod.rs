@@ -9,6 +9,7 @@
 //! This room must never choose other than by sampling the distribution that it records, and never let anything that was drawn
 //! decide what the commit validates.
 
+pub mod batch;
 mod candidates;
 pub mod decision;
 mod explore;
@@ -36,6 +37,7 @@ pub use trace::{CONTRIBUTED_MAX, CONTRIBUTIONS_MAX};
 use crate::plan::ScenePlan;
 use crate::plan::policy::{PolicyPlan, SLATE_MAX, Scorer, TRACED_MAX};
 use crate::rule::{Lookup, eval};
+use crate::slots::ItemSlots;
 use crate::value::Value;
 use candidates::Candidates;
 use explore::Probabilities;
@@ -62,7 +64,7 @@ pub fn decide(
     };
     let item_slots = &prepared.item_slots;
     let reads = Reads::new(scene, policy, item_slots);
-    let refusing = refusing(scene, policy, situation, request);
+    let refusing = refusing(scene, policy, situation, request.moment, true);
     let positions = request
         .slots
         .unwrap_or(policy.slots)
@@ -86,14 +88,7 @@ pub fn decide(
         held_read: reads.held(&situation.customer.held),
     };
     if !refusing.is_empty() {
-        let count = |r: &gates::Refuser<'_>| RuleCount {
-            gate: r.gate,
-            rule: r.name.to_string(),
-            version: r.rule.and_then(|rule| rule.version.clone()),
-            count: 1,
-            unknown: u32::from(r.unknown),
-        };
-        out.refusals = refusing.iter().map(count).collect();
+        out.refusals = refusing.iter().map(gates::Refuser::count).collect();
         out.trace = trace::of_customer(scene, &refusing, situation.customer);
         return out;
     }
@@ -109,14 +104,7 @@ pub fn decide(
         positions,
     );
     let null_name = Value::text(policy.null_action.name.as_str());
-    let null_score = if policy.null_action.is_arm {
-        scoring.null(
-            policy,
-            &Candidates::of_null(situation, item_slots, &null_name),
-        )
-    } else {
-        None
-    };
+    let null_score = null_score(policy, situation, item_slots, &null_name, &mut scoring);
     if null_score.is_some() {
         scoring.keep();
     }
@@ -206,6 +194,19 @@ pub fn decide(
         &survey.refused[..survey.refused.len().min(room)],
     ));
     out
+}
+
+/// The score of the null action, where it is an arm that can be scored.
+fn null_score(
+    policy: &PolicyPlan,
+    situation: &Situation<'_>,
+    item_slots: &ItemSlots,
+    name: &Value<'_>,
+    scoring: &mut Scoring<'_>,
+) -> Option<f64> {
+    (policy.null_action.is_arm)
+        .then(|| scoring.null(policy, &Candidates::of_null(situation, item_slots, name)))
+        .flatten()
 }
 
 /// True of a policy whose candidates are not all that passed the gates.

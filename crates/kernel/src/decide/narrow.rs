@@ -4,6 +4,7 @@
 use super::prepared::{Prepared, Ranker};
 use super::situation::Situation;
 use crate::catalogue::Rows;
+use crate::factors::Factors;
 use crate::features;
 use crate::plan::policy::{PolicyPlan, RankingInput, Retrieval};
 use crate::rule::Lookup;
@@ -18,22 +19,22 @@ pub(super) struct Kept {
     pub(super) stages: Vec<Stages>,
 }
 
-/// Narrows `eligible` down as the policy says. Where the scene came without what a stage needs, nothing is left of the stage's
+/// Narrows `eligible` down as the policy says; `retrieved` is what [`crate::factors::Index::best`] gives, where it was found already. Where the scene came without what a stage needs, nothing is left of the stage's
 /// results: its slots are missing, and what reads them is unknown.
 pub(super) fn narrow(
     policy: &PolicyPlan,
     situation: &Situation<'_>,
     prepared: &Prepared,
     eligible: &Rows,
+    retrieved: Option<Vec<(u32, f64)>>,
 ) -> Kept {
     let mut kept = match (&policy.retrieval, &prepared.retriever) {
         (Some(retrieval), Some(retriever)) => match &retriever.ready {
             Some((factors, index)) => {
-                let mut encoded = Vec::with_capacity(factors.customer_positions());
-                features::encode_all(&retrieval.customer, situation.customer, &mut encoded);
-                let customer = factors.customer(&encoded);
-                let keep = keep(retrieval);
-                let mut best = index.best(&customer, eligible, keep);
+                let mut best = retrieved.unwrap_or_else(|| {
+                    let customer = vector(retrieval, factors, situation);
+                    index.best(&customer, eligible, keep(retrieval))
+                });
                 best.sort_unstable_by_key(|(row, _)| *row);
                 Kept {
                     stages: (best.iter())
@@ -64,7 +65,19 @@ pub(super) fn narrow(
     kept
 }
 
-fn keep(retrieval: &Retrieval) -> usize {
+/// The customer's vector.
+pub(super) fn vector(
+    retrieval: &Retrieval,
+    factors: &Factors,
+    situation: &Situation<'_>,
+) -> Vec<f32> {
+    let mut encoded = Vec::with_capacity(factors.customer_positions());
+    features::encode_all(&retrieval.customer, situation.customer, &mut encoded);
+    factors.customer(&encoded)
+}
+
+/// How many retrieval keeps.
+pub(super) fn keep(retrieval: &Retrieval) -> usize {
     retrieval.keep as usize
 }
 

@@ -201,6 +201,13 @@ pub(super) enum Costs {
 }
 
 impl Prepared {
+    /// What the policy retrieves from, by catalogue row; none of a policy that does not retrieve, or that came without its
+    /// factors.
+    pub fn index(&self) -> Option<&Index> {
+        let (_, index) = self.retriever.as_ref()?.ready.as_ref()?;
+        Some(index)
+    }
+
     /// Prepares `policy` for `catalogue`. What it says of products alone is computed here. `artifacts` are the scene's.
     pub fn new(
         scene: &ScenePlan,

@@ -15,6 +15,7 @@ use crate::plan::policy::{BudgetUse, CANDIDATES_MAX, PolicyPlan, Scorer, TRACED_
 use crate::plan::rule::NamedRule;
 use crate::rule::eval;
 use crate::slots::{NO_STAGES, Stages};
+use crate::time::Micros;
 use crate::value::Value;
 
 /// What refused an item: a gate and the index within the policy's list for that gate.
@@ -300,6 +301,21 @@ fn price(scene: &ScenePlan, situation: &Situation<'_>, spend: &BudgetUse) -> f64
     if price > 0.0 { price } else { 0.0 }
 }
 
+/// What the gates of items left, before it is narrowed down.
+pub(super) struct Screened<'a> {
+    gates: Gates,
+    spending: Spending<'a>,
+    /// Of suitability, exclusions, item caps and budgets.
+    tallies: [Tally; 4],
+}
+
+impl Screened<'_> {
+    /// The rows that no gate refused.
+    pub(super) fn left(&self) -> &Rows {
+        &self.gates.left
+    }
+}
+
 /// Looks at every item of the catalogue.
 pub(super) fn survey(
     scene: &ScenePlan,
@@ -310,17 +326,37 @@ pub(super) fn survey(
     scoring: &mut Scoring<'_>,
     positions: u32,
 ) -> Survey {
+    let mut screened = screen(scene, policy, situation, prepared, request.moment.now);
+    let eligible = screened.left().count() as u32;
+    // An item that is asked for by name is looked at whatever is better than it.
+    if let Some(item) = request.forced.as_ref().and_then(|f| f.item.as_ref())
+        && (policy.retrieval.is_some() || policy.ranking.is_some())
+    {
+        let catalogue = situation.catalogue;
+        let row = catalogue.row(item);
+        (screened.gates.left).keep(&Rows::from_fn(catalogue.len(), |r| Some(r) == row));
+    }
+    let kept = narrow(policy, situation, prepared, screened.left(), None);
+    let mut out = appraise(
+        scene, policy, situation, prepared, scoring, screened, kept, positions,
+    );
+    out.eligible = eligible;
+    out
+}
+
+/// Asks the gates of items.
+pub(super) fn screen<'a>(
+    scene: &ScenePlan,
+    policy: &'a PolicyPlan,
+    situation: &'a Situation<'a>,
+    prepared: &'a Prepared,
+    now: Micros,
+) -> Screened<'a> {
     let catalogue = situation.catalogue;
     let mut suitability = Tally::new(Gate::Suitability, policy.suitability.len());
     let mut exclusion = Tally::new(Gate::Exclusion, policy.exclusions.len());
     let mut item_cap = Tally::new(Gate::ItemCap, policy.caps.len());
     let mut budget = Tally::new(Gate::Budget, policy.budgets.len());
-    let objectives = match &policy.scorer {
-        Scorer::Objectives(o) => o.objectives.len(),
-        Scorer::Expression(_) | Scorer::Model(_) => 0,
-    };
-    let mut floor = Tally::new(Gate::Floor, objectives);
-    let mut score = Tally::new(Gate::Score, 1);
     let looked_at = catalogue.len().min(CANDIDATES_MAX);
     let mut gates = Gates {
         left: Rows::from_fn(catalogue.len(), |row| row < looked_at),
@@ -351,7 +387,7 @@ pub(super) fn survey(
         };
         gates.refuse(tally, i, &refused, &mask.unknown);
     }
-    let capped = capped_rows(policy, situation, request.moment.now);
+    let capped = capped_rows(policy, situation, now);
     for (i, rows) in capped {
         let mut refused = match rows {
             Some(rows) => rows,
@@ -362,23 +398,43 @@ pub(super) fn survey(
     }
     let mut spending = Spending::new(scene, policy, situation, prepared);
     spending.look(&mut gates, &mut budget);
-
-    let eligible = gates.left.count() as u32;
-    // An item that is asked for by name is looked at whatever is better than it.
-    if let Some(item) = request.forced.as_ref().and_then(|f| f.item.as_ref())
-        && (policy.retrieval.is_some() || policy.ranking.is_some())
-    {
-        let row = catalogue.row(item);
-        gates
-            .left
-            .keep(&Rows::from_fn(catalogue.len(), |r| Some(r) == row));
+    Screened {
+        gates,
+        spending,
+        tallies: [suitability, exclusion, item_cap, budget],
     }
-    let Kept { rows, stages } = narrow(policy, situation, prepared, &gates.left);
+}
+
+/// Scores what was kept of what the gates left.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn appraise(
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    situation: &Situation<'_>,
+    prepared: &Prepared,
+    scoring: &mut Scoring<'_>,
+    screened: Screened<'_>,
+    kept: Kept,
+    positions: u32,
+) -> Survey {
+    let catalogue = situation.catalogue;
+    let objectives = match &policy.scorer {
+        Scorer::Objectives(o) => o.objectives.len(),
+        Scorer::Expression(_) | Scorer::Model(_) => 0,
+    };
+    let mut floor = Tally::new(Gate::Floor, objectives);
+    let mut score = Tally::new(Gate::Score, 1);
+    let Kept { rows, stages } = kept;
+    let Screened {
+        gates,
+        mut spending,
+        tallies,
+    } = screened;
     let mut out = Survey {
         rows: Vec::with_capacity(rows.len()),
         scores: Vec::with_capacity(rows.len()),
         stages: Vec::with_capacity(stages.len()),
-        eligible,
+        eligible: gates.left.count() as u32,
         positions,
         refusals: Vec::new(),
         checks: Vec::new(),
@@ -428,7 +484,7 @@ pub(super) fn survey(
     }
     out.checks.sort_unstable();
     out.checks.dedup();
-    let past = catalogue.len().saturating_sub(looked_at);
+    let past = catalogue.len().saturating_sub(CANDIDATES_MAX);
     if past > 0 {
         out.refusals.push(RuleCount {
             gate: Gate::CandidatesMax,
@@ -440,7 +496,7 @@ pub(super) fn survey(
     }
     let rule_name =
         |rules: &[NamedRule], i: usize| (rules[i].name.clone(), rules[i].version.clone());
-    for tally in [&suitability, &exclusion, &item_cap, &budget, &floor, &score] {
+    for tally in tallies.iter().chain([&floor, &score]) {
         for (i, (count, unknown)) in tally
             .counts
             .iter()

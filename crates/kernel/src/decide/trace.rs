@@ -12,6 +12,7 @@ use crate::plan::rule::{NamedRule, Truth};
 use crate::plan::slot::SlotId;
 use crate::rule::{self, Lookup};
 use crate::slots::NO_STAGES;
+use core::cmp::Ordering;
 use std::borrow::Cow;
 
 /// Most contributions kept of one candidate.
@@ -53,6 +54,23 @@ pub(super) fn of_customer<L: Lookup + ?Sized>(
     refusing.iter().take(TRACED_MAX).map(line).collect()
 }
 
+/// The order of candidates: the best first, of equal ones the earlier.
+fn better(scores: &[f64]) -> impl Fn(&usize, &usize) -> Ordering + Copy {
+    |a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b))
+}
+
+/// The best `most` candidates, best first.
+pub(super) fn best_first(scores: &[f64], most: usize) -> Vec<usize> {
+    let better = better(scores);
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    if order.len() > most && most > 0 {
+        order.select_nth_unstable_by(most - 1, better);
+    }
+    order.truncate(most);
+    order.sort_unstable_by(better);
+    order
+}
+
 /// Lines for the best candidates, those that were chosen always among them, best first.
 pub(super) fn of_candidates(
     scene: &ScenePlan,
@@ -63,13 +81,8 @@ pub(super) fn of_candidates(
     scoring: &mut Scoring<'_>,
     contributed: usize,
 ) -> Vec<Candidate> {
-    let better = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    if order.len() > TRACED_MAX {
-        order.select_nth_unstable_by(TRACED_MAX - 1, better);
-        order.truncate(TRACED_MAX);
-    }
-    order.sort_unstable_by(better);
+    let better = better(scores);
+    let mut order = best_first(scores, TRACED_MAX);
     let left_out: Vec<usize> = chosen
         .iter()
         .copied()

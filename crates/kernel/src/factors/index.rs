@@ -68,6 +68,17 @@ impl Index {
         self.biases.is_empty()
     }
 
+    /// Numbers of a vector.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Vector and bias of the item in `row`; none past the end.
+    pub fn item(&self, row: usize) -> Option<(&[f32], f32)> {
+        let vector = (self.vectors).get(row * self.dimension..(row + 1) * self.dimension)?;
+        Some((vector, *self.biases.get(row)?))
+    }
+
     /// Exact score of the item in `row`: the inner product in eight lanes of 64 bits ([`crate::learn::algebra::dot8`]),
     /// plus its bias.
     pub fn score(&self, customer: &[f32], row: usize) -> f64 {

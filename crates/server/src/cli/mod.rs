@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod import;
 mod key;
+mod matching;
 mod openapi;
 mod output;
 mod product;
@@ -89,6 +90,8 @@ enum Command {
     Decide(decide::Decide),
     /// Recompute a recorded decision and show why it came out so
     Explain(explain::Explain),
+    /// Rank a policy's items for all customers, into a Parquet file
+    Match(matching::Match),
     /// List segments and count rules
     #[command(subcommand)]
     Segment(segment::Segment),
@@ -135,6 +138,7 @@ impl Command {
                 "{}; events alone it takes at `POST /v1/events?origin=import`",
                 needs_stopped("imports no files")
             ),
+            Self::Match(_) => needs_stopped("ranks no items for all customers"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Proof(_) => needs_stopped("writes no proofs"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
@@ -157,6 +161,7 @@ impl Command {
             Self::Profile(c) => profile::run(common, c).await,
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
+            Self::Match(c) => matching::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,

@@ -9,6 +9,7 @@ mod events;
 mod examples;
 mod files;
 mod health;
+mod matching;
 mod pages;
 mod products;
 mod server;

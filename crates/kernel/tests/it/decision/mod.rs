@@ -1,6 +1,7 @@
 //! Laws of deciding, learning, recording and assigning.
 
 mod assign;
+mod batch;
 mod explore;
 mod factors;
 mod gates;

@@ -1,0 +1,3 @@
+//! What `luopan-lake` promises, as one test binary.
+
+mod ranking;

@@ -6,6 +6,7 @@ mod calendars;
 mod changes;
 mod faults;
 mod mappings;
+mod market;
 mod meaning;
 mod orders;
 mod packs;

@@ -150,6 +150,8 @@ fn catalogue_plan(random: &mut Random, products: usize) -> CataloguePlan {
         name: "products".into(),
         attributes,
         items,
+        measures: None,
+        key_digits: None,
     }
 }
 

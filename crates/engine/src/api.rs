@@ -39,6 +39,88 @@ pub enum Raw<'a> {
     Compound(&'static str),
 }
 
+/// What is said of an item of a catalogue, before it is looked at through the declaration.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProductInput {
+    /// The item as a whole: attributes that are not named are not known.
+    Set {
+        /// Key, 1..=128 bytes.
+        key: String,
+        /// Values by attribute.
+        values: Vec<(String, Raw<'static>)>,
+    },
+    /// Some attributes change (a re-rating, a suspension), the others stay. Null takes a value away.
+    Change {
+        /// Key of an item that is there.
+        key: String,
+        /// Values by attribute.
+        values: Vec<(String, Raw<'static>)>,
+    },
+    /// The item is offered no more: merged, wound up. It stays readable, and imports do not bring it back.
+    Withdraw {
+        /// Key of an item that is there.
+        key: String,
+        /// When; now when absent.
+        at: Option<Micros>,
+        /// Key of the item that takes its place.
+        successor: Option<String>,
+        /// The opposite: it is offered again.
+        restored: bool,
+    },
+    /// Net asset value of a day. Told again for the same day it is restated: the latest wins.
+    Nav {
+        /// Key of an item that is there.
+        key: String,
+        /// Day of valuation, days since 1970-01-01.
+        day: i32,
+        /// NAV of a unit, above zero.
+        nav: Raw<'static>,
+        /// Unit NAV with all payments added back, where it is published.
+        accumulated: Raw<'static>,
+    },
+    /// An announcement about the item.
+    Announce {
+        /// Key of an item that is there.
+        key: String,
+        /// Kind, a word of the sender's.
+        kind: String,
+        /// What it says, at most 4,096 bytes.
+        title: String,
+        /// When; now when absent.
+        at: Option<Micros>,
+    },
+}
+
+/// An item of a catalogue as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemView {
+    /// Key.
+    pub key: String,
+    /// Attributes in declared order, measures among them; missing ones too.
+    pub attributes: Vec<(String, Value<'static>)>,
+    /// Names of attributes whose values were generated, not published.
+    pub generated: Vec<String>,
+    /// Since when it is offered no more.
+    pub withdrawn_at: Option<Micros>,
+    /// What took its place.
+    pub successor: Option<String>,
+}
+
+/// Items of a catalogue, ascending by key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemPage {
+    /// Version of the catalogue: the position of the environment partition that it reflects.
+    pub version: u64,
+    /// Candidates in the whole catalogue.
+    pub candidates: u64,
+    /// Withdrawn items in it.
+    pub withdrawn: u64,
+    /// The items.
+    pub items: Vec<ItemView>,
+    /// True when there are more behind the last one.
+    pub more: bool,
+}
+
 /// An event as it came in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming<'a> {
@@ -298,6 +380,8 @@ pub struct Explanation {
     pub differences: Vec<String>,
     /// Why it could not be recomputed, when it could not (a semantics older or newer than this program's).
     pub not_recomputed: Option<String>,
+    /// Items chosen or traced of which attributes were generated, not published: key, and the names of the attributes.
+    pub generated: Vec<(String, Vec<String>)>,
 }
 
 /// Counters and gauges, for `/metrics` and the terminal.
@@ -325,6 +409,12 @@ pub struct Stats {
     pub timers_fired: u64,
     /// Log entries not yet folded.
     pub fold_lag: u64,
+    /// Catalogue snapshots made since start.
+    pub catalogue_snapshots: u64,
+    /// Rows of catalogues laid out or copied for them.
+    pub catalogue_rows: u64,
+    /// Snapshots of earlier versions read from State since start, to explain decisions.
+    pub catalogues_past: u64,
     /// Rows waiting in the outbox.
     pub outbox: u64,
     /// Tasks that cannot do their work at present, or died, and why.

@@ -15,6 +15,8 @@ pub(crate) struct Counters {
     pub(crate) rewards: AtomicU64,
     pub(crate) samples: AtomicU64,
     pub(crate) timers: AtomicU64,
+    pub(crate) catalogue_snapshots: AtomicU64,
+    pub(crate) catalogue_rows: AtomicU64,
 }
 
 impl Counters {

@@ -1,9 +1,9 @@
 //! The engine itself: opening with recovery, starting and stopping its tasks, and the facade.
 
 use crate::api::{
-    CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, Outcome,
-    PositionToken, Quarantined, Raw, Refusal, RefusalKind, Result, RuleCount, SceneInfo,
-    SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
+    CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, ItemPage,
+    ItemView, Outcome, PositionToken, ProductInput, Quarantined, Raw, Refusal, RefusalKind, Result,
+    RuleCount, SceneInfo, SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
@@ -13,6 +13,7 @@ use crate::identity::IdentityMap;
 use crate::ids::IdCache;
 use crate::learner::Models;
 use crate::progress::Progress;
+use crate::proof::Evidence;
 use crate::relay::Outbox;
 use crate::scenes::Scenes;
 use crate::timers::Timers;
@@ -24,6 +25,7 @@ use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::{Expr, ScenePlan};
 use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::time::Micros;
 use luopan_store::{Appended, Control, EventLog, Keys, State, Stores};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -53,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) stream_signal: crate::signal::Signal,
     pub(crate) last_log_time: AtomicI64,
     pub(crate) applying: futures::lock::Mutex<()>,
+    pub(crate) environment_intake: futures::lock::Mutex<()>,
     pub(crate) linking: futures::lock::Mutex<()>,
     decisions_in_flight: AtomicUsize,
     running: AtomicUsize,
@@ -270,6 +273,7 @@ impl Engine {
             stream_signal: crate::signal::Signal::default(),
             last_log_time: AtomicI64::new(i64::MIN),
             applying: futures::lock::Mutex::new(()),
+            environment_intake: futures::lock::Mutex::new(()),
             linking: futures::lock::Mutex::new(()),
             decisions_in_flight: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
@@ -295,6 +299,7 @@ impl Engine {
         for scene in inner.scenes.all() {
             inner.start_learners(&scene).await?;
         }
+        crate::environment::fold::bring_up_to_date(&inner).await?;
         inner.reload_catalogues().await?;
         Ok(Arc::new(Self { inner }))
     }
@@ -374,6 +379,34 @@ impl Engine {
         self.inner.apply_scene(plan, artifacts, files, by).await
     }
 
+    /// Hands the evidence of a period to `see`: every decision and every submitted order of `from..to`.
+    ///
+    /// # Errors
+    /// An unknown scene, a store that failed, or what `see` refused.
+    pub async fn evidence(
+        &self,
+        scene: &str,
+        from: Micros,
+        to: Micros,
+        see: &mut (dyn FnMut(Evidence) -> Result<()> + Send),
+    ) -> Result<()> {
+        self.inner.evidence(scene, from, to, see).await
+    }
+
+    /// The plan of any recorded version of a scene.
+    ///
+    /// # Errors
+    /// An unknown scene or version.
+    pub fn plan_of_version(&self, scene: &str, version: u32) -> Result<Arc<ScenePlan>> {
+        let newest = self.inner.scenes.newest(scene)?;
+        let found = self.inner.scenes.version(newest.no, version);
+        found.map(|s| s.plan.clone()).ok_or_else(|| Refusal {
+            code: "unknown_scene",
+            kind: RefusalKind::NotFound,
+            message: format!("scene `{scene}` has no version {version}"),
+        })
+    }
+
     /// Newest version of every scene.
     pub fn scenes(&self) -> Vec<SceneInfo> {
         self.inner.scenes.all().iter().map(|s| s.info()).collect()
@@ -411,6 +444,42 @@ impl Engine {
         items: &[(String, Vec<(String, Raw<'static>)>)],
     ) -> Result<IngestReceipt> {
         self.inner.import_items(scene, catalogue, items).await
+    }
+
+    /// Takes what is said of products: whole items, changes, withdrawals, NAVs, announcements. What does not fit, and what is
+    /// said of an item that is not there, is quarantined with the reason.
+    ///
+    /// # Errors
+    /// As [`Engine::import_items`].
+    pub async fn change_products(
+        &self,
+        scene: &str,
+        catalogue: &str,
+        inputs: &[ProductInput],
+    ) -> Result<IngestReceipt> {
+        self.inner.change_products(scene, catalogue, inputs).await
+    }
+
+    /// Items of a catalogue as decisions see them now, withdrawn ones among them, ascending by key, behind `after`.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_catalogue`.
+    pub fn items(
+        &self,
+        scene: &str,
+        catalogue: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ItemPage> {
+        self.inner.items(scene, catalogue, after, limit)
+    }
+
+    /// One item of a catalogue, candidate or withdrawn.
+    ///
+    /// # Errors
+    /// As [`Engine::items`], and `unknown_item`.
+    pub fn item(&self, scene: &str, catalogue: &str, key: &str) -> Result<ItemView> {
+        self.inner.item(scene, catalogue, key)
     }
 
     /// Waits until State reflects these positions.
@@ -714,6 +783,9 @@ impl Inner {
             samples: get(&c.samples),
             timers_fired: get(&c.timers),
             fold_lag: self.fold_lag(),
+            catalogue_snapshots: get(&c.catalogue_snapshots),
+            catalogue_rows: get(&c.catalogue_rows),
+            catalogues_past: self.catalogues.past_read(),
             outbox: self.outbox.len(),
             failing: {
                 let mut failing = self.progress.failures();

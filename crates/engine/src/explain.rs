@@ -3,8 +3,11 @@
 use crate::Inner;
 use crate::api::{Explanation, Refusal, RefusalKind, Result};
 use crate::rows;
+use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::id::DecisionId;
+use luopan_kernel::plan::CataloguePlan;
 use luopan_kernel::record::{DecisionRecord, Known};
+use std::collections::BTreeSet;
 
 fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
     Refusal {
@@ -40,6 +43,7 @@ impl Inner {
             record,
             differences: Vec::new(),
             not_recomputed: Some(why),
+            generated: Vec::new(),
         };
         if record.semantics != luopan_kernel::SEMANTICS {
             let why = format!(
@@ -62,26 +66,11 @@ impl Inner {
                 record,
             ));
         };
-        let present = self
-            .catalogues
-            .get(&scene)
-            .and_then(|s| s.catalogue(policy.catalogue).cloned())
-            .filter(|c| c.version == record.catalogue_version);
-        let catalogue = match present {
-            Some(c) => Some(c),
-            None => {
-                self.catalogue_at(
-                    &scene.plan,
-                    scene.no,
-                    policy.catalogue,
-                    record.catalogue_version,
-                )
-                .await?
-            }
-        };
-        let Some(catalogue) = catalogue else {
+        let catalogues = self.catalogues_at(&scene, record.catalogue_version).await?;
+        let Some(catalogue) = catalogues.get(usize::from(policy.catalogue)) else {
             return Ok(cannot("its catalogue cannot be rebuilt".into(), record));
         };
+        let generated = generated_of(&scene.plan.catalogues, policy.catalogue, catalogue, &record);
         let state = match (&record.model, self.policy_model(&scene, policy)) {
             (Some(used), Some(model)) => {
                 let learner =
@@ -109,7 +98,7 @@ impl Inner {
         }
         let objectives: Vec<_> = objectives.iter().map(|(n, s)| (n.as_str(), s)).collect();
         let known = Known {
-            catalogue: &catalogue,
+            catalogue,
             model: state.as_ref(),
             objective_models: &objectives,
             artifacts: &*self.artifacts_of(&scene).await?,
@@ -126,8 +115,30 @@ impl Inner {
                     .collect(),
                 record,
                 not_recomputed: None,
+                generated,
             }),
             Err(e) => Ok(cannot(e.to_string(), record)),
         }
     }
+}
+
+/// Items that the record tells of, with their generated attributes.
+fn generated_of(
+    catalogues: &[CataloguePlan],
+    number: u16,
+    catalogue: &Catalogue,
+    record: &DecisionRecord,
+) -> Vec<(String, Vec<String>)> {
+    let Some(plan) = catalogues.get(usize::from(number)) else {
+        return Vec::new();
+    };
+    let chosen = record.decision.choices.iter().map(|c| c.item.as_str());
+    let traced = (record.decision.trace.iter()).filter_map(|t| t.item.as_deref());
+    let items: BTreeSet<&str> = chosen.chain(traced).collect();
+    (items.into_iter())
+        .filter_map(|item| {
+            let names = crate::catalogues::generated(plan, catalogue.find(item)?.values);
+            (!names.is_empty()).then(|| (item.to_owned(), names))
+        })
+        .collect()
 }

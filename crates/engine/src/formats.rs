@@ -1,18 +1,20 @@
 //! Golden file of the engine's keys and values in State: what was ever written is read for ever.
 
-use crate::catalogues::{Imported, item_write, number};
 use crate::contacts::{ContactEntry, ContactsRow};
+use crate::environment::fold::Environment;
+use crate::environment::number;
+use crate::environment::rows::{ItemRow, NavYear};
 use crate::learner::{self, Learner};
 use crate::row::{CustomerRow, Debit, Hold, Pending, Recent, debits_from_text, debits_to_text};
 use crate::rows::{self, DecisionKeyRow, IdentityRow};
 use crate::{quarantine, relay};
-use luopan_kernel::event::{Entry, Event, Origin, PRODUCT_TYPE};
+use luopan_kernel::event::{Entry, Event, NAV_TYPE, Origin, PRODUCT_TYPE, PRODUCT_WITHDRAWN_TYPE};
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, PartitionId, Position, SceneNo};
 use luopan_kernel::learn::{ModelState, Sample};
 use luopan_kernel::profile::Profile;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
-use luopan_store::{Row, RowKey};
+use luopan_store::{Row, RowKey, Table};
 use std::fmt::Write;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/rows-1.txt");
@@ -113,16 +115,46 @@ fn product() -> Entry<'static> {
             ("fee".into(), Value::Number(0.015)),
             ("luopan.catalogue".into(), Value::text("funds")),
             ("luopan.key".into(), Value::text("000001")),
+            ("minimum".into(), Value::Int(1_000)),
             ("name".into(), Value::text("华夏成长")),
             ("open".into(), Value::Bool(true)),
             ("since".into(), Value::Time(Micros(3))),
-            ("minimum".into(), Value::Int(1_000)),
         ],
         context: Vec::new(),
         corrects: None,
         sealed: Vec::new(),
     })
 }
+
+fn withdrawn() -> Entry<'static> {
+    let Entry::Event(mut event) = product() else {
+        unreachable!("a product is an event")
+    };
+    event.kind = PRODUCT_WITHDRAWN_TYPE.into();
+    event.properties.retain(|(n, _)| n.starts_with("luopan."));
+    event
+        .properties
+        .push(("luopan.successor".into(), Value::text("000002")));
+    Entry::Event(event)
+}
+
+fn nav() -> Entry<'static> {
+    let Entry::Event(mut event) = product() else {
+        unreachable!("a product is an event")
+    };
+    event.kind = NAV_TYPE.into();
+    event.properties = vec![
+        ("luopan.accumulated".into(), Value::Number(2.9596)),
+        ("luopan.catalogue".into(), Value::text("funds")),
+        ("luopan.day".into(), Value::Int(19_412)),
+        ("luopan.key".into(), Value::text("000001")),
+        ("luopan.nav".into(), Value::Number(1.2435)),
+    ];
+    Entry::Event(event)
+}
+
+/// What the first program wrote for [`product`].
+const ITEM_OF_FORMAT_1: &str = "017b2276616c756573223a5b5b22666565222c7b226e756d626572223a302e3031357d5d2c5b226e616d65222c7b2274657874223a22e58d8ee5a48fe68890e995bf227d5d2c5b226f70656e222c7b22626f6f6c223a747275657d5d2c5b2273696e6365222c7b2274696d65223a337d5d2c5b226d696e696d756d222c7b22696e74223a313030307d5d5d7d";
 
 fn keys() -> Vec<(&'static str, RowKey)> {
     let (scene, id) = (SceneNo(0x0102), IdentifierId([7; 16]));
@@ -146,6 +178,11 @@ fn keys() -> Vec<(&'static str, RowKey)> {
         ("scene version", rows::scene_version(scene, partition)),
         ("halt", rows::halt(partition)),
         ("item", rows::item(scene, number("funds"), "fund-1")),
+        (
+            "item past",
+            rows::item_past(scene, number("funds"), "fund-1", 258),
+        ),
+        ("nav", rows::nav(scene, number("funds"), "fund-1", 2023)),
     ]
 }
 
@@ -167,7 +204,15 @@ fn golden_file_of_format_1_is_read() {
         at: Micros(3),
     };
     let outbox = relay::entry_row(rows::outbox(PartitionId(300), b"stable"), &timer);
-    let item = item_write(&product()).unwrap();
+    let mut environment = Environment::default();
+    environment.step(&product(), 300);
+    environment.step(&withdrawn(), 301);
+    environment.step(&nav(), 302);
+    let written = environment.writes();
+    let of = |table: Table| {
+        let found = written.iter().find(|w| w.key.table == table);
+        found.and_then(|w| w.value.clone()).unwrap().to_vec()
+    };
     let refused = quarantine::write(
         [5; 16],
         "fund",
@@ -178,7 +223,9 @@ fn golden_file_of_format_1_is_read() {
         "{\"id\":\"e-1\"}",
     );
     let values: Vec<(&str, Vec<u8>)> = vec![
-        ("catalogue item", item.value.unwrap().to_vec()),
+        ("catalogue item", of(Table::Item)),
+        ("catalogue item past", of(Table::ItemPast)),
+        ("net asset values", of(Table::Nav)),
         ("quarantine row", refused.value.unwrap().to_vec()),
         ("customer row", customer_row(profile).encode()),
         ("contacts row", contacts_row().encode()),
@@ -249,15 +296,30 @@ fn golden_file_of_format_1_is_read() {
     let samples = learner::decode_samples(&kept("samples")).unwrap();
     assert_eq!(samples, vec![sample()]);
     let row = Row {
-        key: item.key.key,
+        key: rows::item(SceneNo(2), number("funds"), "000001").key,
         value: kept("catalogue item").into(),
     };
-    let (scene, catalogue, name, read) = Imported::decode(&row).unwrap();
+    let (name, read) = ItemRow::read(&row).unwrap();
+    assert_eq!(name, (SceneNo(2), number("funds"), "000001".to_owned()));
+    assert_eq!(read.encode(), row.value);
     assert_eq!(
-        (scene, catalogue, name.as_str()),
-        (SceneNo(2), number("funds"), "000001")
+        read.withdrawn.as_ref().unwrap().successor.as_deref(),
+        Some("000002")
     );
-    assert_eq!(item_write(&product()).unwrap().value, Some(read.encode()));
+    let past = ItemRow::decode(b"", &kept("catalogue item past")).unwrap();
+    assert_eq!((past.since, past.withdrawn.is_none()), (300, true));
+    // What the first program wrote is read, as whole and in force from the beginning.
+    let old = ItemRow::decode(b"", &unhex(ITEM_OF_FORMAT_1)).unwrap();
+    assert!(ItemRow::is_older(&unhex(ITEM_OF_FORMAT_1)) && old.whole && old.since == 0);
+    for (name, value) in &past.values {
+        assert!(old.values.contains(&(name.clone(), value.clone())));
+    }
+    let navs = NavYear::decode(b"", &kept("net asset values")).unwrap();
+    assert_eq!(navs.encode(), kept("net asset values"));
+    assert_eq!(
+        (navs.entries[0].nav.unit, navs.entries[0].at),
+        (1.2435, 302)
+    );
     let read = quarantine::read(&refused.key.key, &kept("quarantine row")).unwrap();
     assert_eq!(
         (read.scene.as_str(), read.code.as_str()),

@@ -3,18 +3,16 @@
 
 use crate::api::{
     EVENT_BYTES_MAX, EVENTS_PER_CALL_MAX, FUTURE_SKEW_US_MAX, Incoming, IngestReceipt, Input,
-    Outcome, Raw, Refusal, RefusalKind, Result,
+    Outcome, ProductInput, Raw, Refusal, RefusalKind, Result,
 };
 use crate::limits::CONTEXT_MAX;
 use crate::quarantine::Again;
 use crate::scenes::SceneRuntime;
 use crate::{Inner, quarantine};
 use bytes::Bytes;
-use luopan_kernel::event::{
-    Entry, Event, Origin, PRODUCT_TYPE, PROPERTIES_MAX, encode_message, is_of_system,
-};
+use luopan_kernel::event::{Entry, Event, Origin, PROPERTIES_MAX, encode_message, is_of_system};
 use luopan_kernel::id::{
-    DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position, hash128,
+    DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position,
 };
 use luopan_kernel::money;
 use luopan_kernel::plan::{EventSchema, Field};
@@ -31,7 +29,7 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
 }
 
-fn fault(code: &'static str, reason: String) -> Fault {
+pub(crate) fn fault(code: &'static str, reason: String) -> Fault {
     Fault { code, reason }
 }
 
@@ -362,23 +360,6 @@ fn out_of_range(field: &Field, found: &dyn std::fmt::Display) -> Fault {
     )
 }
 
-/// An item as it came, for people.
-fn item_text(key: &str, values: &[(String, Raw<'_>)]) -> String {
-    use serde_json::{Map, Value as Json, json};
-    let json = |raw: &Raw<'_>| match raw {
-        Raw::Null => Json::Null,
-        Raw::Bool(b) => json!(b),
-        Raw::Int(i) => json!(i),
-        Raw::Number(n) => json!(n),
-        Raw::Text(t) => json!(t),
-        Raw::Compound(what) => json!(format!("an {what}")),
-    };
-    let values: Map<String, Json> = (values.iter())
-        .map(|(name, raw)| (name.clone(), json(raw)))
-        .collect();
-    json!({ "key": key, "values": values }).to_string()
-}
-
 fn describe(raw: &Raw<'_>) -> String {
     match raw {
         Raw::Null => "null".into(),
@@ -510,7 +491,7 @@ impl Inner {
     }
 
     /// Appends checked events, grouped by partition, and notes where each landed.
-    async fn append_events(
+    pub(crate) async fn append_events(
         &self,
         events: Vec<(usize, Event<'_>)>,
         outcomes: &mut [Option<Outcome>],
@@ -618,116 +599,18 @@ impl Inner {
         catalogue: &str,
         items: &[(String, Vec<(String, Raw<'static>)>)],
     ) -> Result<IngestReceipt> {
-        let scene = self.scenes.newest(scene)?;
-        let Some(plan) = (scene.plan.catalogues.iter()).find(|c| c.name == catalogue) else {
-            let near = nearest(
-                catalogue,
-                scene.plan.catalogues.iter().map(|c| c.name.as_str()),
-            );
-            return Err(Refusal {
-                code: "unknown_catalogue",
-                kind: RefusalKind::NotFound,
-                message: format!(
-                    "scene `{}` has no catalogue `{}`{near}",
-                    scene.plan.name,
-                    cut(catalogue)
-                ),
-            });
-        };
-        let schema = EventSchema {
-            name: plan.name.clone(),
-            fields: sorted(&plan.attributes),
-        };
-        let now = self.log_time();
-        let mut outcomes = vec![None; items.len()];
-        let mut rows = Vec::new();
-        let mut events = Vec::new();
-        for (i, (key, values)) in items.iter().enumerate() {
-            let given: Vec<(Cow<'_, str>, Raw<'_>)> = values
-                .iter()
-                .map(|(n, v)| (Cow::Borrowed(n.as_str()), v.clone()))
-                .collect();
-            let checked = if key.is_empty() || key.len() > FOREIGN_ID_BYTES_MAX {
-                Err(fault(
-                    "bad_identifier",
-                    format!(
-                        "the item key has {} bytes; write 1 to {FOREIGN_ID_BYTES_MAX}",
-                        key.len()
-                    ),
-                ))
-            } else {
-                properties(&schema, &given)
-            };
-            match checked {
-                Ok(mut fields) => {
-                    let hash = hash128(format!("{catalogue}/{key}").as_bytes());
-                    let id = hash128(format!("{hash}/{fields:?}").as_bytes());
-                    fields.push((Cow::Borrowed("luopan.catalogue"), Value::text(catalogue)));
-                    fields.push((Cow::Borrowed("luopan.key"), Value::text(key.as_str())));
-                    fields.sort_by(|a, b| a.0.cmp(&b.0));
-                    events.push((
-                        i,
-                        Event {
-                            id: Cow::Owned(format!("{id:032x}")),
-                            tenant: DEFAULT_TENANT,
-                            scene: scene.no,
-                            identifier: IdentifierId(hash.to_be_bytes()),
-                            kind: Cow::Borrowed(PRODUCT_TYPE),
-                            occurred_at: now,
-                            received_at: now,
-                            origin: Origin::Import,
-                            properties: fields
-                                .into_iter()
-                                .map(|(n, v)| (Cow::Owned(n.into_owned()), v.into_owned()))
-                                .collect(),
-                            context: Vec::new(),
-                            corrects: None,
-                            sealed: Vec::new(),
-                        },
-                    ));
-                }
-                Err(f) => {
-                    let id = self.env.fresh_id();
-                    let raw = item_text(key, values);
-                    rows.push(quarantine::write(
-                        id,
-                        &scene.plan.name,
-                        now,
-                        f.code,
-                        &f.reason,
-                        Origin::Import,
-                        &raw,
-                    ));
-                    outcomes[i] = Some(Outcome::Quarantined {
-                        quarantine_id: quarantine::id_text(id),
-                        code: f.code.to_owned(),
-                        reason: f.reason,
-                    });
-                }
-            }
-        }
-        let quarantined = rows.len() as u64;
-        self.commit_quarantine(rows).await?;
-        let environment = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
-        let mut receipt = self
-            .append_events(events, &mut outcomes, |_| environment)
-            .await?;
-        receipt.quarantined = quarantined;
-        receipt.outcomes = outcomes.into_iter().flatten().collect();
-        self.counters.accepted(receipt.accepted);
-        self.counters.quarantined(quarantined);
-        Ok(receipt)
+        let inputs: Vec<ProductInput> = (items.iter())
+            .map(|(key, values)| ProductInput::Set {
+                key: key.clone(),
+                values: values.clone(),
+            })
+            .collect();
+        self.change_products(scene, catalogue, &inputs).await
     }
 }
 
 /// Most events of one log message.
 const MESSAGE_EVENTS: usize = 1_000;
-
-fn sorted(fields: &[Field]) -> Vec<Field> {
-    let mut out = fields.to_vec();
-    out.sort_by(|a, b| a.name.cmp(&b.name));
-    out
-}
 
 fn customer_of<'a>(input: &'a Input<'_>) -> &'a str {
     match input {

@@ -12,6 +12,7 @@ mod customers;
 mod decisions;
 mod engine;
 mod env;
+mod environment;
 mod explain;
 mod fold;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod intake;
 mod learner;
 pub mod limits;
 mod progress;
+pub mod proof;
 mod quarantine;
 mod relay;
 mod row;

@@ -22,6 +22,13 @@ pub const RECENT_MAX: usize = 32;
 /// How long such outcomes are remembered, in log time.
 pub const RECENT_US: i64 = 10 * MINUTE_US;
 
+/// Most snapshots of earlier catalogue versions kept for explaining.
+pub const PAST_SNAPSHOTS_MAX: usize = 8;
+/// Most rows of such snapshots together (the newest one is kept whatever its size); rows that did not change are shared.
+pub const PAST_ROWS_MAX: usize = 2_000_000;
+/// Most entries of the environment folded before catalogue snapshots are made anew while more are waiting.
+pub const REFRESH_ENTRIES_MAX: u64 = 100_000;
+
 /// What may be set when an engine is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -41,6 +48,8 @@ pub struct Limits {
     pub decisions_in_flight_max: usize,
     /// Samples between two checkpoints of a model.
     pub checkpoint_samples: u64,
+    /// Items of a catalogue, at most the kernel's `ITEMS_MAX`.
+    pub items_max: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +63,7 @@ impl Default for Limits {
             id_cache_entries: 2_000_000,
             decisions_in_flight_max: 4_096,
             checkpoint_samples: 1_000,
+            items_max: luopan_kernel::plan::ITEMS_MAX,
         }
     }
 }

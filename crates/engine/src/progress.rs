@@ -95,6 +95,19 @@ impl Progress {
             .unwrap_or_default()
     }
 
+    /// End of a partition's log, as far as this node knows.
+    pub(crate) fn head(&self, partition: PartitionId) -> Position {
+        let inner = self.inner.lock();
+        inner.heads.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// Entries of a partition that are durable and not yet folded.
+    pub(crate) fn waiting(&self, partition: PartitionId) -> u64 {
+        let inner = self.inner.lock();
+        let at = |map: &BTreeMap<PartitionId, Position>| map.get(&partition).map_or(0, |p| p.0);
+        at(&inner.heads).saturating_sub(at(&inner.folded))
+    }
+
     /// Why a partition is halted.
     pub(crate) fn halt_of(&self, partition: PartitionId) -> Option<String> {
         self.inner.lock().halted.get(&partition).cloned()

@@ -197,6 +197,52 @@ pub(crate) fn item(scene: SceneNo, catalogue: u64, key: &str) -> RowKey {
     )
 }
 
+/// Scene, catalogue and item, so that no key is the beginning of another.
+pub(crate) fn item_prefix(scene: SceneNo, catalogue: u64, key: &str) -> Vec<u8> {
+    let length = key.len().min(255) as u8;
+    [
+        &scene.0.to_be_bytes()[..],
+        &catalogue.to_be_bytes(),
+        &[length],
+        key.as_bytes(),
+    ]
+    .concat()
+}
+
+/// Scene, catalogue and item of such a prefix, and what follows it.
+pub(crate) fn parse_item_prefix(key: &[u8]) -> Option<(SceneNo, u64, &str, &[u8])> {
+    let (scene, rest) = key.split_first_chunk::<2>()?;
+    let (catalogue, rest) = rest.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+    let name = std::str::from_utf8(name).ok()?;
+    Some((
+        SceneNo(u16::from_be_bytes(*scene)),
+        u64::from_be_bytes(*catalogue),
+        name,
+        rest,
+    ))
+}
+
+/// What an item was from the entry at `since` on, until it was changed.
+pub(crate) fn item_past(scene: SceneNo, catalogue: u64, key: &str, since: u64) -> RowKey {
+    row(
+        Table::ItemPast,
+        PartitionId(luopan_kernel::ENVIRONMENT_PARTITION),
+        &[&item_prefix(scene, catalogue, key), &since.to_be_bytes()],
+    )
+}
+
+/// Net asset values of an item in a year.
+pub(crate) fn nav(scene: SceneNo, catalogue: u64, key: &str, year: i32) -> RowKey {
+    let year = (year as u32) ^ (1 << 31);
+    row(
+        Table::Nav,
+        PartitionId(luopan_kernel::ENVIRONMENT_PARTITION),
+        &[&item_prefix(scene, catalogue, key), &year.to_be_bytes()],
+    )
+}
+
 /// The identity of a linked identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IdentityRow {

@@ -5,9 +5,10 @@
 
 use crate::Inner;
 use crate::api::{Result, VerifyReport};
-use crate::catalogues::item_write;
 use crate::contacts::{ContactEntry, ContactsRow};
 use crate::decisions::budget_names;
+use crate::environment::fold::{self, ENVIRONMENT};
+use crate::environment::rows::{ItemRow, name_of_prefix};
 use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
 use crate::fold::finish::{Counts, Finished, membership, settle_row};
 use crate::fold::rebuild::fold_log;
@@ -27,6 +28,8 @@ const READ_BYTES: usize = 4 << 20;
 const SCAN_ROWS: usize = 5_000;
 /// Most segment counts of a partition: every segment of every scene.
 const COUNTS_MAX: usize = 1_000_000;
+/// Entries of the environment that are replayed at once: more are replayed in several passes, each over a share of the items.
+const ENTRIES_A_PASS: u64 = 5_000_000;
 /// Most differences told in words.
 const TOLD_MAX: usize = 100;
 
@@ -59,7 +62,7 @@ pub(crate) async fn verify(inner: &Inner) -> Result<VerifyReport> {
     for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
         replay(inner, p, &mut all).await?;
     }
-    items(inner, &mut all).await?;
+    environment(inner, &mut all).await?;
     linked_customers(inner, &mut all).await?;
     counts(inner, &mut all).await?;
     identity(inner, &mut all).await?;
@@ -184,56 +187,60 @@ async fn names(
     Ok(())
 }
 
-/// Catalogue items, from the environment partition.
-async fn items(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
-    let partition = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
-    let until = inner.state.positions(&[partition]).await?[0];
-    let mut wanted: BTreeMap<Bytes, Bytes> = BTreeMap::new();
-    let mut next = Position(0);
-    while next < until {
-        let messages = inner.log.read(partition, next, READ_BYTES).await?;
-        let Some(last) = messages.last() else {
-            all.differs(|| {
-                format!(
-                    "the environment's state is at {}, its log ends at {}",
-                    until.0, next.0
-                )
-            });
-            break;
-        };
-        next = last.end();
-        for message in &messages {
-            let entries =
-                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                    store: "log",
-                    at: format!("partition {} position {}", partition.0, message.first.0),
-                    cause: e.to_string(),
-                })?;
-            for (i, entry) in entries.iter().enumerate() {
-                if message.first.0 + (i as u64) < until.0 {
-                    all.report.entries += 1;
-                    let write = item_write(entry);
-                    wanted.extend(write.and_then(|w| Some((w.key.key, w.value?))));
+/// Catalogue items, their past and their NAVs, from the environment partition, and the snapshots laid out from them.
+async fn environment(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
+    let until = inner.state.positions(&[ENVIRONMENT]).await?[0];
+    let passes = until.0 / ENTRIES_A_PASS + 1;
+    for pass in 0..passes {
+        let start = std::time::Instant::now();
+        let (replayed, read, end) = fold::replay(inner, until, pass, passes).await?;
+        all.replaying += start.elapsed();
+        if pass == 0 {
+            all.report.entries += read;
+            if end < until {
+                all.differs(|| {
+                    format!(
+                        "the environment's state is at {}, its log ends at {}",
+                        until.0, end.0
+                    )
+                });
+            }
+        }
+        let mut wanted: BTreeMap<(Table, Bytes), Bytes> = (replayed.writes().into_iter())
+            .filter_map(|w| Some(((w.key.table, w.key.key), w.value?)))
+            .collect();
+        drop(replayed);
+        for table in [Table::Item, Table::ItemPast, Table::Nav] {
+            let mut from = Vec::new();
+            loop {
+                let found = (inner.state)
+                    .scan(table, ENVIRONMENT, &from, None, SCAN_ROWS)
+                    .await?;
+                let Some(end) = found.last() else { break };
+                from = [&end.key[..], &[0]].concat();
+                for row in found {
+                    let (_, _, key) = match table {
+                        Table::Item => ItemRow::read(&row)?.0,
+                        _ => name_of_prefix(&row)?,
+                    };
+                    if luopan_kernel::id::hash64(key.as_bytes()) % passes != pass {
+                        continue;
+                    }
+                    all.report.rows += 1;
+                    if wanted.remove(&(table, row.key.clone())).as_ref() != Some(&row.value) {
+                        all.differs(|| {
+                            format!("catalogue {table:?} row {} differs", hex(&row.key))
+                        });
+                    }
                 }
             }
         }
-    }
-    let mut from = Vec::new();
-    loop {
-        let found = (inner.state)
-            .scan(Table::Item, partition, &from, None, SCAN_ROWS)
-            .await?;
-        let Some(end) = found.last() else { break };
-        from = [&end.key[..], &[0]].concat();
-        for row in found {
-            all.report.rows += 1;
-            if wanted.remove(&row.key).as_ref() != Some(&row.value) {
-                all.differs(|| format!("catalogue item {} differs", hex(&row.key)));
-            }
+        for (table, key) in wanted.into_keys() {
+            all.differs(|| format!("catalogue {table:?} row {} is missing in state", hex(&key)));
         }
     }
-    for key in wanted.into_keys() {
-        all.differs(|| format!("catalogue item {} is missing in state", hex(&key)));
+    for words in inner.verify_catalogues().await? {
+        all.differs(|| words);
     }
     Ok(())
 }

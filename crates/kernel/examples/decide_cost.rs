@@ -161,6 +161,8 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
                 field("kind", ValueType::Text),
             ],
             items,
+            measures: None,
+            key_digits: None,
         }],
         segments: vec![],
         policies: vec![policy],

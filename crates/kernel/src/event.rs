@@ -27,6 +27,14 @@ pub const DECISION_TYPE: &str = "luopan.decision";
 pub const CUSTOMER_TYPE: &str = "luopan.customer";
 /// Type of the event that sets a catalogue item (imports into `products`), on the environment partition.
 pub const PRODUCT_TYPE: &str = "luopan.product";
+/// Type of the event that changes the named attributes of an item and no others, on the environment partition.
+pub const PRODUCT_CHANGED_TYPE: &str = "luopan.product_changed";
+/// Type of the event that withdraws an item (or, with `luopan.restored`, offers it again), on the environment partition.
+pub const PRODUCT_WITHDRAWN_TYPE: &str = "luopan.product_withdrawn";
+/// Type of the event that tells an item's net asset value of a day, on the environment partition.
+pub const NAV_TYPE: &str = "luopan.nav";
+/// Type of an announcement about an item, on the environment partition.
+pub const ANNOUNCEMENT_TYPE: &str = "luopan.announcement";
 /// Type of a delivery receipt: properties `decision_id` (text) and `status` (`delivered` posts the hold; `failed` voids it, and
 /// the decision's rewards are awaited no more).
 pub const RECEIPT_TYPE: &str = "luopan.receipt";

@@ -22,6 +22,7 @@ pub mod learn;
 pub mod money;
 pub mod plan;
 pub mod profile;
+pub mod proof;
 pub mod random;
 pub mod record;
 pub mod rule;

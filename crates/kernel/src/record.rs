@@ -305,7 +305,11 @@ pub fn recompute(
 }
 
 /// The slots that the decision saw, from its record.
-fn seen(record: &DecisionRecord, scene: &ScenePlan, catalogue: u16) -> CustomerSlots<'static> {
+pub(crate) fn seen(
+    record: &DecisionRecord,
+    scene: &ScenePlan,
+    catalogue: u16,
+) -> CustomerSlots<'static> {
     let mut values: Vec<Value<'static>> = (scene.slots.iter())
         .map(|slot| match slot.source {
             SlotSource::Held(_, tag) => not_held(tag),

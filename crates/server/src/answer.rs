@@ -88,6 +88,72 @@ impl From<api::CustomerView> for Customer {
     }
 }
 
+/// An item of a catalogue as decisions see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Product {
+    /// Key.
+    pub key: String,
+    /// Attributes, measures among them; null where nothing is known.
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+    /// Attributes whose values were made up, not published.
+    pub generated: Vec<String>,
+    /// Since when it is offered no more, RFC 3339.
+    pub withdrawn_at: Option<String>,
+    /// Key of the item that took its place.
+    pub successor: Option<String>,
+}
+
+impl From<api::ItemView> for Product {
+    fn from(item: api::ItemView) -> Self {
+        Self {
+            key: item.key,
+            attributes: (item.attributes.into_iter())
+                .map(|(name, v)| (name, value(&v)))
+                .collect(),
+            generated: item.generated,
+            withdrawn_at: item.withdrawn_at.map(time::write),
+            successor: item.successor,
+        }
+    }
+}
+
+/// A page of a catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Products {
+    /// Scene.
+    pub scene: String,
+    /// Catalogue.
+    pub catalogue: String,
+    /// Its version, as decisions record it.
+    pub version: u64,
+    /// Items that may be chosen, in the whole catalogue.
+    pub candidates: u64,
+    /// Items that are offered no more.
+    pub withdrawn: u64,
+    /// Items of this page, ascending by key.
+    pub items: Vec<Product>,
+    /// Hand this to `after` for the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+impl Products {
+    /// A page with its names.
+    #[must_use]
+    pub fn new(scene: String, catalogue: String, page: api::ItemPage) -> Self {
+        let last = page.items.last().map(|i| i.key.clone());
+        Self {
+            scene,
+            catalogue,
+            version: page.version,
+            candidates: page.candidates,
+            withdrawn: page.withdrawn,
+            next: last.filter(|_| page.more),
+            items: page.items.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
 /// The segments of a scene.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Segments {
@@ -445,6 +511,8 @@ pub struct Explained {
     pub differences: Vec<String>,
     /// Why it could not be computed again; null when it could.
     pub not_recomputed: Option<String>,
+    /// Items chosen or traced of which attributes were made up, not published: the names of the attributes by key.
+    pub generated: BTreeMap<String, Vec<String>>,
     /// The decision and its record.
     #[serde(flatten)]
     #[schema(inline)]
@@ -462,6 +530,7 @@ impl Explained {
                 .then_some(explanation.differences.is_empty()),
             differences: explanation.differences,
             not_recomputed: explanation.not_recomputed,
+            generated: explanation.generated.into_iter().collect(),
             recorded: Recorded::new(engine, explanation.record),
         }
     }

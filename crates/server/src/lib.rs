@@ -17,6 +17,7 @@ pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod problem;
+pub mod proof;
 pub mod question;
 pub mod time;
 mod trained;

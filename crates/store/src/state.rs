@@ -45,11 +45,15 @@ pub enum Table {
     Halt = 18,
     /// Catalogue items: key scene, catalogue, item key.
     Item = 19,
+    /// What catalogue items were before: key scene, catalogue, length and bytes of the item key, log position.
+    ItemPast = 20,
+    /// Net asset values of catalogue items: key scene, catalogue, length and bytes of the item key, year.
+    Nav = 21,
 }
 
 impl Table {
     /// Every table, in order of number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Profile,
         Self::Dedup,
         Self::Timer,
@@ -67,6 +71,8 @@ impl Table {
         Self::SceneVersion,
         Self::Halt,
         Self::Item,
+        Self::ItemPast,
+        Self::Nav,
     ];
 }
 

@@ -7,6 +7,8 @@ use super::finish::{Counts, Finished, Place, finish};
 use super::look_again::look_again;
 use super::rebuild;
 use crate::counters::Counters;
+use crate::environment::fold::Environment;
+use crate::limits::REFRESH_ENTRIES_MAX;
 use crate::row::{CustomerRow, describe};
 use crate::{Inner, rows};
 use bytes::Bytes;
@@ -55,7 +57,7 @@ struct Ready {
     to: Position,
     finished: Finished,
     effects: Effects,
-    items: Vec<Write>,
+    environment: Option<Environment>,
     commit: Commit,
 }
 
@@ -224,6 +226,12 @@ async fn fold_round(
             .read(*id, partition.next, inner.limits.fold_bytes_max)
             .await?;
         if messages.is_empty() {
+            let next = partition.next;
+            if id.0 == luopan_kernel::ENVIRONMENT_PARTITION && inner.catalogues.behind() > 0 {
+                // A snapshot that could not be made when its commit was.
+                inner.refresh_catalogues(next).await?;
+                inner.progress.folded(*id, next, &[]);
+            }
             turns.push(Turn::Idle);
             continue;
         }
@@ -304,6 +312,12 @@ async fn fold_round(
     let taken: BTreeSet<PartitionId> = batches.iter().map(|(id, _)| *id).collect();
     ask_side_table(inner, &batches, &mut loaded).await?;
     let mut ready = Vec::with_capacity(batches.len());
+    let mut environment = None;
+    if let Some((_, entries)) =
+        (batches.iter()).find(|(id, _)| id.0 == luopan_kernel::ENVIRONMENT_PARTITION)
+    {
+        environment = Some(Environment::load(inner, entries).await?);
+    }
     for (id, entries) in &batches {
         let (Some(partition), Some(mut batch)) = (partitions.get_mut(id), loaded.remove(id)) else {
             continue;
@@ -320,7 +334,7 @@ async fn fold_round(
         }
         // A panic is caught, the batch is dropped, and nothing of it is committed.
         let folded = catch_unwind(AssertUnwindSafe(|| {
-            fold_batch(inner, partition, &mut batch, entries)
+            fold_batch(inner, partition, &mut batch, &mut environment, entries)
         }));
         match folded {
             Ok(Ok(r)) => ready.push(r),
@@ -341,7 +355,7 @@ async fn fold_round(
             }
         }
     }
-    commit_round(inner, partitions, ready).await?;
+    commit_round(inner, partitions, ready, &drained).await?;
     for (p, turn) in round.iter().zip(&mut turns) {
         match partitions.get(p) {
             Some(p) if p.halted => *turn = Turn::Halted,
@@ -423,15 +437,18 @@ fn fold_batch(
     inner: &Inner,
     partition: &mut Partition,
     batch: &mut Rows,
+    environment: &mut Option<Environment>,
     entries: &[Entry<'_>],
 ) -> Result<Ready, String> {
     let from = partition.next;
     let to = Position(from.0 + entries.len() as u64);
     let mut effects = Effects::default();
-    let mut items = Vec::new();
+    let mut environment = (partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION)
+        .then(|| environment.take())
+        .flatten();
     for (i, entry) in entries.iter().enumerate() {
-        if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
-            items.extend(crate::catalogues::item_write(entry));
+        if let Some(environment) = &mut environment {
+            environment.step(entry, from.0 + i as u64);
             continue;
         }
         let position = Position(from.0 + i as u64 + 1);
@@ -475,7 +492,7 @@ fn fold_batch(
         to,
         finished,
         effects,
-        items,
+        environment,
         commit,
     })
 }
@@ -485,6 +502,7 @@ async fn commit_round(
     inner: &Arc<Inner>,
     partitions: &mut BTreeMap<PartitionId, Partition>,
     mut ready: Vec<Ready>,
+    drained: &BTreeSet<PartitionId>,
 ) -> luopan_store::Result<()> {
     if ready.is_empty() {
         return Ok(());
@@ -504,7 +522,9 @@ async fn commit_round(
             .collect();
         let commit = &mut r.commit;
         commit.writes.append(&mut r.finished.writes);
-        commit.writes.append(&mut r.items);
+        if let Some(environment) = &r.environment {
+            commit.writes.append(&mut environment.writes());
+        }
         commit.budgets.append(&mut r.finished.budgets);
         commit
             .writes
@@ -543,7 +563,8 @@ async fn commit_round(
                     inner.inbox_of(name.1.partition()).dirty(name);
                 }
                 inner.outbox.put(r.finished.outbox);
-                if r.partition.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+                if let Some(folded) = &r.environment {
+                    inner.catalogues.note(folded, r.to.0 - r.from.0);
                     environment = Some((r.partition, r.to));
                     continue;
                 }
@@ -567,9 +588,12 @@ async fn commit_round(
         }
     }
     if let Some((partition, to)) = environment {
-        // Whoever waits for the position decides over the new catalogue.
-        inner.reload_catalogues().await?;
-        inner.progress.folded(partition, to, &[]);
+        // Whoever waits for the position decides over the new catalogue. While more is waiting to be folded nobody can wait
+        // for less, so one snapshot serves many commits.
+        if drained.contains(&partition) || inner.catalogues.behind() >= REFRESH_ENTRIES_MAX {
+            inner.refresh_catalogues(to).await?;
+            inner.progress.folded(partition, to, &[]);
+        }
     }
     Ok(())
 }
@@ -647,6 +671,11 @@ async fn switch(
             }
             for name in dirty {
                 inner.inbox_of(name.1.partition()).dirty(name);
+            }
+            if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION
+                && inner.catalogues.behind() > 0
+            {
+                inner.refresh_catalogues(to).await?;
             }
             inner.progress.folded(partition.id, to, &[]);
         }

@@ -1,15 +1,56 @@
 //! An immutable snapshot of one catalogue: what the scene pack declares, with what was imported since. Decisions read it;
 //! the environment partition's position is its version.
 //!
+//! Rows are shared between snapshots: a new one copies pointers, and lays out only what changed ([`Catalogue::revised`]).
+//!
 //! This room must never hold an item whose values do not fit the declared attributes, and never more than [`ITEMS_MAX`].
 
 mod masks;
+pub mod measures;
 
 pub use masks::{CatalogueRule, Mask, Rows};
 
 use crate::plan::{CataloguePlan, ITEMS_MAX, ItemPlan};
+use crate::time::Micros;
 use crate::value::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A text attribute of this name, where a catalogue declares it, says which attributes of an item were generated: their names,
+/// ascending, joined by `, `. An attribute that is changed later is generated no more.
+pub const GENERATED_ATTRIBUTE: &str = "generated";
+
+/// An item laid out: its key, then its attributes in declared order. Snapshots share rows.
+pub type Row = Arc<[Value<'static>]>;
+
+/// An item that is offered no more: merged into another, wound up, taken from sale for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// When.
+    pub at: Micros,
+    /// Key of the item that takes its place, when one does.
+    pub successor: Option<String>,
+}
+
+/// An item laid out for [`Catalogue::revised`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Laid {
+    /// Key and attributes.
+    pub row: Row,
+    /// Set for an item that is no candidate.
+    pub withdrawal: Option<Withdrawal>,
+}
+
+/// An item found by its key, candidate or not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found<'c> {
+    /// Attributes in declared order.
+    pub values: &'c [Value<'static>],
+    /// Its row; none for one that was withdrawn.
+    pub row: Option<usize>,
+    /// Why it is no candidate.
+    pub withdrawal: Option<&'c Withdrawal>,
+}
 
 /// Longest key of an item, in bytes.
 pub const KEY_BYTES_MAX: usize = 128;
@@ -65,14 +106,29 @@ pub enum Error {
     },
 }
 
-/// A snapshot. Items stand in rows, ascending by key; a row holds the attributes in declared order.
+/// A snapshot. Candidates stand in rows, ascending by key; a row holds the attributes in declared order. Items that were
+/// withdrawn have no row and are found by key alone ([`Catalogue::find`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Catalogue {
     /// Position of the environment partition that it reflects.
     pub version: u64,
-    keys: Vec<Value<'static>>,
     width: usize,
-    values: Vec<Value<'static>>,
+    rows: Vec<Row>,
+    /// Ascending by key.
+    withdrawn: Vec<(Row, Withdrawal)>,
+}
+
+fn key_of(row: &Row) -> &str {
+    match row.first() {
+        Some(Value::Text(key)) => key,
+        _ => "",
+    }
+}
+
+/// Key and values as one row.
+pub fn row(key: &str, values: impl IntoIterator<Item = Value<'static>>) -> Row {
+    let key = core::iter::once(Value::text(key.to_owned()));
+    key.chain(values).collect()
 }
 
 impl Catalogue {
@@ -96,72 +152,134 @@ impl Catalogue {
                 });
             }
         }
-        let mut keys = Vec::with_capacity(items.len());
-        let width = plan.attributes.len();
-        let mut values = Vec::with_capacity(items.len() * width);
-        for (key, row) in items {
-            keys.push(Value::text(key));
-            values.extend(row);
-        }
         Ok(Self {
             version,
-            keys,
-            width,
-            values,
+            width: plan.attributes.len(),
+            rows: items.into_iter().map(|(k, v)| row(&k, v)).collect(),
+            withdrawn: Vec::new(),
         })
     }
 
-    /// Number of items.
-    pub fn len(&self) -> usize {
-        self.keys.len()
+    /// An empty one of `plan`, for [`Catalogue::revised`].
+    pub fn empty(plan: &CataloguePlan, version: u64) -> Self {
+        Self {
+            version,
+            width: plan.attributes.len(),
+            rows: Vec::new(),
+            withdrawn: Vec::new(),
+        }
     }
 
-    /// True without items.
+    /// The snapshot after `changed`, by key, was set; what is not named stays, and is shared. Ranks are computed anew. The second
+    /// number is how many rows were laid out or copied, those of `changed` included.
+    ///
+    /// Each row of `changed` must have been checked ([`check`]) and hold its key and one value an attribute.
+    pub fn revised(
+        &self,
+        plan: &CataloguePlan,
+        version: u64,
+        changed: BTreeMap<String, Laid>,
+    ) -> (Self, usize) {
+        let mut laid = changed.len();
+        let mut rows = Vec::with_capacity(self.rows.len() + changed.len());
+        let mut withdrawn: Vec<(Row, Withdrawal)> = (self.withdrawn.iter())
+            .filter(|(row, _)| !changed.contains_key(key_of(row)))
+            .cloned()
+            .collect();
+        let mut old = self.rows.iter().peekable();
+        for (key, new) in changed {
+            while let Some(row) = old.next_if(|row| key_of(row) < key.as_str()) {
+                rows.push(row.clone());
+            }
+            old.next_if(|row| key_of(row) == key);
+            debug_assert!(new.row.len() == self.width + 1);
+            match new.withdrawal {
+                None => rows.push(new.row),
+                Some(why) => withdrawn.push((new.row, why)),
+            }
+        }
+        rows.extend(old.cloned());
+        withdrawn.sort_by(|a, b| key_of(&a.0).cmp(key_of(&b.0)));
+        if let Some(measures) = &plan.measures {
+            laid += measures::rank(measures, &mut rows);
+        }
+        let out = Self {
+            version,
+            width: self.width,
+            rows,
+            withdrawn,
+        };
+        (out, laid)
+    }
+
+    /// Number of candidates.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True without candidates.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.rows.is_empty()
     }
 
     /// Key of the item in `row`; empty past the last row.
     pub fn key(&self, row: usize) -> &str {
-        match self.keys.get(row) {
-            Some(Value::Text(key)) => key,
-            _ => "",
-        }
+        self.rows.get(row).map_or("", key_of)
     }
 
     /// Key of the item in `row` as a value.
     pub fn key_value(&self, row: usize) -> &Value<'static> {
-        self.keys.get(row).unwrap_or(&crate::rule::MISSING)
+        (self.rows.get(row))
+            .and_then(|r| r.first())
+            .unwrap_or(&crate::rule::MISSING)
     }
 
     /// Row of the item `key`.
     pub fn row(&self, key: &str) -> Option<usize> {
-        let (mut low, mut high) = (0, self.keys.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.key(middle).cmp(key) {
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Equal => return Some(middle),
-                core::cmp::Ordering::Greater => high = middle,
-            }
+        self.rows.binary_search_by(|r| key_of(r).cmp(key)).ok()
+    }
+
+    /// The first row whose key is behind `key`.
+    pub fn first_behind(&self, key: &str) -> usize {
+        self.rows.partition_point(|r| key_of(r) <= key)
+    }
+
+    /// The item `key`, candidate or withdrawn.
+    pub fn find(&self, key: &str) -> Option<Found<'_>> {
+        if let Some(row) = self.row(key) {
+            return Some(Found {
+                values: self.values(row),
+                row: Some(row),
+                withdrawal: None,
+            });
         }
-        None
+        let at = (self.withdrawn)
+            .binary_search_by(|(r, _)| key_of(r).cmp(key))
+            .ok()?;
+        let (row, why) = &self.withdrawn[at];
+        Some(Found {
+            values: row.get(1..).unwrap_or(&[]),
+            row: None,
+            withdrawal: Some(why),
+        })
+    }
+
+    /// Items that were withdrawn, ascending by key: key, attributes, why.
+    pub fn withdrawn(&self) -> impl Iterator<Item = (&str, &[Value<'static>], &Withdrawal)> {
+        (self.withdrawn.iter()).map(|(r, w)| (key_of(r), r.get(1..).unwrap_or(&[]), w))
     }
 
     /// Attributes of the item in `row`, in declared order; empty past the last row.
     pub fn values(&self, row: usize) -> &[Value<'static>] {
-        self.values
-            .get(row * self.width..(row + 1) * self.width)
-            .unwrap_or(&[])
+        self.rows.get(row).and_then(|r| r.get(1..)).unwrap_or(&[])
     }
 
     /// One attribute (by its index in the plan) of all items, in row order; nothing for one that is not declared.
     pub fn column(&self, attribute: usize) -> impl Iterator<Item = &Value<'static>> {
         let declared = attribute < self.width;
-        self.values
-            .chunks_exact(self.width.max(1))
+        (self.rows.iter())
             .filter(move |_| declared)
-            .map(move |row| &row[attribute])
+            .map(move |row| &row[attribute + 1])
     }
 }
 
@@ -219,6 +337,8 @@ mod tests {
                 key: "b".into(),
                 values: vec![Value::Int(2)],
             }],
+            measures: None,
+            key_digits: None,
         }
     }
     fn item(key: &str, value: Value<'static>) -> ItemPlan {
@@ -254,6 +374,67 @@ mod tests {
         assert_eq!(c.column(1).count(), 0);
         assert!(c.values(3).is_empty());
         assert_eq!(c.version, 7);
+    }
+
+    fn laid(key: &str, v: i64, withdrawn: bool) -> (String, Laid) {
+        let withdrawal = withdrawn.then(|| Withdrawal {
+            at: Micros(5),
+            successor: Some("a".into()),
+        });
+        let row = row(key, [Value::Int(v)]);
+        (key.into(), Laid { row, withdrawal })
+    }
+
+    #[test]
+    fn a_revision_shares_what_did_not_change() {
+        let plan = plan();
+        let first = Catalogue::new(
+            &plan,
+            1,
+            [item("a", Value::Int(1)), item("c", Value::Int(3))],
+        )
+        .unwrap();
+        let changes = [
+            laid("b", 7, true),
+            laid("bb", 8, false),
+            laid("c", 9, false),
+        ];
+        let (second, n) = first.revised(&plan, 2, changes.into());
+        assert_eq!((n, second.version), (3, 2));
+        let keys: Vec<_> = (0..second.len()).map(|r| second.key(r)).collect();
+        assert_eq!(keys, ["a", "bb", "c"]);
+        assert!(Arc::ptr_eq(&first.rows[0], &second.rows[0]));
+        assert_eq!(second.values(2), [Value::Int(9)]);
+        // Withdrawn: no row, and still read.
+        assert_eq!(second.row("b"), None);
+        let found = second.find("b").unwrap();
+        assert_eq!(found.values, [Value::Int(7)]);
+        assert_eq!(found.withdrawal.unwrap().successor.as_deref(), Some("a"));
+        // The older one is as it was.
+        assert_eq!(first.find("b").unwrap().row, Some(1));
+        // Back again.
+        let (third, _) = second.revised(&plan, 3, [laid("b", 7, false)].into());
+        assert_eq!(third.row("b"), Some(1));
+        assert_eq!(third.withdrawn().count(), 0);
+    }
+
+    proptest::proptest! {
+        /// Whatever the changes and however they are cut, the snapshot is the one made of all of them at once.
+        #[test]
+        fn revisions_are_the_whole(changes in proptest::collection::vec((0u8..20, 0i64..9, proptest::bool::ANY), 0..60), cut in 1usize..10) {
+            let plan = plan();
+            let base = Catalogue::new(&plan, 0, []).unwrap();
+            let made = |c: &(u8, i64, bool)| laid(&format!("k{}", c.0), c.1, c.2);
+            let whole = base.revised(&plan, 1, changes.iter().map(made).collect()).0;
+            let mut parts = base;
+            for part in changes.chunks(cut) {
+                parts = parts.revised(&plan, 1, part.iter().map(made).collect()).0;
+            }
+            parts.version = 1;
+            let mut whole = whole;
+            whole.version = 1;
+            proptest::prop_assert_eq!(parts, whole);
+        }
     }
 
     #[test]

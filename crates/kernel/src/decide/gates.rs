@@ -14,13 +14,13 @@ use std::borrow::Cow;
 
 /// What refused, still pointing into the plan.
 #[derive(Debug, Clone)]
-pub(super) struct Refuser<'p> {
-    pub(super) gate: Gate,
-    pub(super) name: Cow<'p, str>,
+pub(crate) struct Refuser<'p> {
+    pub(crate) gate: Gate,
+    pub(crate) name: Cow<'p, str>,
     /// The rule, when the gate is one.
-    pub(super) rule: Option<&'p NamedRule>,
+    pub(crate) rule: Option<&'p NamedRule>,
     /// True when something was not known.
-    pub(super) unknown: bool,
+    pub(crate) unknown: bool,
 }
 
 impl<'p> Refuser<'p> {
@@ -35,7 +35,7 @@ impl<'p> Refuser<'p> {
 }
 
 /// The gates of the customer that refuse, in order.
-pub(super) fn refusing<'p>(
+pub(crate) fn refusing<'p>(
     scene: &'p ScenePlan,
     policy: &'p PolicyPlan,
     situation: &Situation<'_>,
@@ -145,7 +145,7 @@ pub fn considered(policy: &PolicyPlan, contacts: &[Contact], now: Micros) -> Vec
 }
 
 /// The rows that each item cap refuses, by the cap's index, in order; none for a cap that no item passes.
-pub(super) fn capped_rows(
+pub(crate) fn capped_rows(
     policy: &PolicyPlan,
     situation: &Situation<'_>,
     now: Micros,

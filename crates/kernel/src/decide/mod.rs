@@ -28,6 +28,7 @@ pub use decision::{
 };
 pub use explore::bandit;
 pub use gates::considered;
+pub(crate) use gates::{capped_rows, refusing};
 pub use prepared::Prepared;
 pub use situation::{Contact, Forced, Request, Situation};
 pub use trace::{CONTRIBUTED_MAX, CONTRIBUTIONS_MAX};
@@ -61,7 +62,7 @@ pub fn decide(
     };
     let item_slots = &prepared.item_slots;
     let reads = Reads::new(scene, policy, item_slots);
-    let refusing = gates::refusing(scene, policy, situation, request);
+    let refusing = refusing(scene, policy, situation, request);
     let positions = request
         .slots
         .unwrap_or(policy.slots)

@@ -62,6 +62,12 @@ pub struct CataloguePlan {
     pub attributes: Vec<Field>,
     /// Items declared in the pack; imports add to and replace these.
     pub items: Vec<ItemPlan>,
+    /// Attributes that are computed from the items' NAV history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<crate::catalogue::measures::MeasuresPlan>,
+    /// Imported keys are codes of so many digits; a key of another form is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_digits: Option<u8>,
 }
 
 /// What kind of trained thing an artifact is.

@@ -120,12 +120,12 @@ impl<'a> Scope<'a> {
                 (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
                     Some("the item is read in suitability, exclusions, scores and costs only")
                 }
-                (SlotSource::Held(o, _), Place::Item(here))
+                (SlotSource::Held(o, _), Place::Item(here) | Place::Scored(here))
                     if (plan.orders.get(usize::from(*o))).is_some_and(|o| o.catalogue == here) =>
                 {
                     None
                 }
-                (SlotSource::Held(..), Place::Item(_)) => continue,
+                (SlotSource::Held(..), Place::Item(_) | Place::Scored(_)) => continue,
                 (SlotSource::Held(..), _) => Some(
                     "what is held of an item is read where the item is: in suitability, exclusions, scores and costs",
                 ),

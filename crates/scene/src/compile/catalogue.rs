@@ -3,6 +3,7 @@
 use super::{Compiler, is_whole, owner_of_items, scalar};
 use crate::fault::{Code, nearest, shown};
 use crate::node::{Key, Node};
+use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource, Stage};
 use luopan_kernel::value::{Value, ValueType};
 
@@ -30,10 +31,35 @@ impl Compiler<'_, '_> {
                 .iter()
                 .collect();
             let owner = owner_of_items(&key.text);
-            if !is_whole(node, &["description", "attributes", "items"], "attributes") {
+            if !is_whole(
+                node,
+                &[
+                    "description",
+                    "attributes",
+                    "measures",
+                    "key_digits",
+                    "items",
+                ],
+                "attributes",
+            ) {
                 self.declared.owners.insert(owner.clone());
             }
-            let attributes = self.fields(&owner, &entries);
+            let mut attributes = self.fields(&owner, &entries);
+            let measures = node
+                .get("measures")
+                .and_then(|n| self.measures(n, &mut attributes));
+            if let (Some(field), Some((k, _))) = (
+                attributes.iter().find(|f| f.name == GENERATED_ATTRIBUTE),
+                entries.iter().find(|(k, _)| k.text == GENERATED_ATTRIBUTE),
+            ) && field.kind != ValueType::Text
+            {
+                self.report.at(
+                    k.at,
+                    Code::WrongType,
+                    format!("`{GENERATED_ATTRIBUTE}` is {}", field.kind.word()),
+                    "make it text: it holds the names of attributes whose values were generated",
+                );
+            }
             if attributes.len() > ATTRIBUTES_MAX {
                 self.report.at(
                     key.at,
@@ -60,7 +86,14 @@ impl Compiler<'_, '_> {
             for (item_key, values_node) in node.get("items").map_or(&[][..], Node::entries) {
                 let mut values = vec![Value::Missing; attributes.len()];
                 for (name, value) in values_node.entries() {
+                    let filled = |i: usize| measures.as_ref().is_some_and(|m| m.fills(i));
                     match attributes.iter().position(|f| f.name == name.text) {
+                        Some(i) if filled(i) => self.report.at(
+                            name.at,
+                            Code::NotHere,
+                            format!("`{}` is a measure", shown(&name.text)),
+                            "leave it out; it is computed from net asset values",
+                        ),
                         Some(i) => {
                             if let Some(v) = scalar(value, &attributes[i], &mut self.report) {
                                 values[i] = v;
@@ -125,6 +158,9 @@ impl Compiler<'_, '_> {
                 name: key.text.clone(),
                 attributes,
                 items,
+                measures,
+                key_digits: (node.get("key_digits").and_then(Node::integer))
+                    .and_then(|n| u8::try_from(n).ok()),
             });
         }
         self.orders_of_items();

@@ -8,6 +8,7 @@ mod calendars;
 mod catalogue;
 mod events;
 mod learning;
+mod measures;
 mod orders;
 mod policy;
 mod scoring;

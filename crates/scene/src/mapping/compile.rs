@@ -1,13 +1,14 @@
 //! Checking a mapping against its scene: every field exists, every conversion fits its type, and what a target needs is there.
 
 use super::{
-    Column, Encoding, FieldSource, FileFormat, Format, Mapping, Outcome, Part, Source, Target,
-    Unit, When,
+    Column, Encoding, FieldSource, FileFormat, Format, Happening, Mapping, Outcome, Part, Source,
+    Target, Unit, When,
 };
 use crate::compile::{Declared, REQUEST_OWNER, owner_of_items};
 use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use crate::shape::Reporter;
+use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::plan::{Field, ScenePlan, SlotSource};
 use luopan_kernel::time::HOUR_US;
@@ -59,6 +60,26 @@ pub(crate) fn compile(
                     .collect(),
             }
         }
+        "product_changes" | "withdrawals" | "navs" => {
+            let node = needed(root, "catalogue", into, report);
+            let name = node.and_then(Node::text).unwrap_or_default();
+            let is_known = plan.catalogues.iter().any(|c| c.name == name);
+            if let (false, Some(node)) = (
+                is_known || name.is_empty() || declared.has("catalogues", name),
+                node,
+            ) {
+                let names = plan.catalogues.iter().map(|c| c.name.as_str());
+                report.unknown(node.at, "catalogue", name, names);
+            }
+            Target::Environment {
+                happens: match into {
+                    "navs" => Happening::Nav,
+                    "withdrawals" => Happening::Withdrawal,
+                    _ => Happening::Change,
+                },
+                catalogue: name.to_owned(),
+            }
+        }
         "campaign" => Target::Campaign {
             policy: match root.get("policy") {
                 None => None,
@@ -81,8 +102,12 @@ pub(crate) fn compile(
     for (key, belongs) in [
         ("event", &["events"][..]),
         ("event_id", &["events"]),
-        ("catalogue", &["products"]),
-        ("occurred_at", &["events", "campaign"]),
+        (
+            "catalogue",
+            &["products", "product_changes", "withdrawals", "navs"],
+        ),
+        ("generated", &["products"]),
+        ("occurred_at", &["events", "campaign", "withdrawals"]),
         ("request", &["campaign"]),
         ("action", &["campaign"]),
         ("policy", &["campaign"]),
@@ -114,17 +139,30 @@ pub(crate) fn compile(
             None
         }
     };
-    let known: &[Field] = match &target {
+    let known: Vec<Field> = match &target {
         Target::Customers | Target::Campaign { .. } => plan
             .event(CUSTOMER_TYPE)
-            .map_or(&[][..], |e| e.fields.as_slice()),
-        Target::Events { event } => plan.event(event).map_or(&[][..], |e| e.fields.as_slice()),
-        Target::Products { catalogue, .. } => plan
-            .catalogues
-            .iter()
-            .find(|c| c.name == *catalogue)
-            .map_or(&[][..], |c| c.attributes.as_slice()),
+            .map_or_else(Vec::new, |e| e.fields.clone()),
+        Target::Events { event } => plan
+            .event(event)
+            .map_or_else(Vec::new, |e| e.fields.clone()),
+        Target::Products { catalogue, .. } => settable(plan, catalogue),
+        Target::Environment { happens, catalogue } => match happens {
+            Happening::Change => (settable(plan, catalogue).into_iter())
+                .map(|f| Field {
+                    required: false,
+                    ..f
+                })
+                .collect(),
+            Happening::Withdrawal => vec![text("successor")],
+            Happening::Nav => vec![
+                of_nav("accumulated", ValueType::Number, false),
+                of_nav("day", ValueType::Time, true),
+                of_nav("nav", ValueType::Number, true),
+            ],
+        },
     };
+    let known = known.as_slice();
     let (what, owner, whole) = match &target {
         Target::Customers | Target::Campaign { .. } => (
             "customer attribute".to_owned(),
@@ -140,6 +178,22 @@ pub(crate) fn compile(
             format!("attribute of `{catalogue}`"),
             owner_of_items(catalogue),
             plan.catalogues.iter().any(|c| c.name == *catalogue),
+        ),
+        Target::Environment {
+            happens: Happening::Change,
+            catalogue,
+        } => (
+            format!("attribute of `{catalogue}`"),
+            owner_of_items(catalogue),
+            plan.catalogues.iter().any(|c| c.name == *catalogue),
+        ),
+        Target::Environment { happens, .. } => (
+            match happens {
+                Happening::Nav => "field of a net asset value".to_owned(),
+                _ => "field of a withdrawal".to_owned(),
+            },
+            String::new(),
+            true,
         ),
     };
     let of_target = Known {
@@ -158,7 +212,23 @@ pub(crate) fn compile(
             ..text_field(s.name.strip_prefix("request.").unwrap_or(&s.name))
         })
         .collect();
-    let fields = sources(root.get("fields"), &of_target, report);
+    let mut fields = sources(root.get("fields"), &of_target, report);
+    if matches!(
+        target,
+        Target::Environment {
+            happens: Happening::Nav,
+            ..
+        }
+    ) {
+        // A day of valuation is a date: it must not become the day before by being read in a zone.
+        for field in &mut fields {
+            if let (Source::Column(column), "day") = (&mut field.source, field.field.name.as_str())
+            {
+                column.zone.get_or_insert_with(|| "UTC".to_owned());
+            }
+        }
+    }
+    let generated = generated(root.get("generated"), &fields, known, report);
     if !matches!(target, Target::Customers | Target::Campaign { .. }) {
         required(root, &fields, known, report);
     }
@@ -220,10 +290,61 @@ pub(crate) fn compile(
         request,
         action,
         outcomes,
+        generated,
         target,
         zone: plan.default_zone.clone(),
     };
     (report.faults.len() == before).then_some(mapping)
+}
+
+/// Attributes that an import may set: all but those that are computed.
+fn settable(plan: &ScenePlan, catalogue: &str) -> Vec<Field> {
+    let found = plan.catalogues.iter().find(|c| c.name == catalogue);
+    found.map_or_else(Vec::new, |c| {
+        (c.attributes.iter().enumerate())
+            .filter(|(i, _)| !c.measures.as_ref().is_some_and(|m| m.fills(*i)))
+            .map(|(_, a)| a.clone())
+            .collect()
+    })
+}
+
+fn of_nav(name: &str, kind: ValueType, required: bool) -> Field {
+    Field {
+        kind,
+        required,
+        ..text_field(name)
+    }
+}
+
+/// Attributes that the mapping says it makes up.
+fn generated(
+    node: Option<&Node>,
+    fields: &[FieldSource],
+    known: &[Field],
+    report: &mut Reporter<'_>,
+) -> Vec<String> {
+    let Some(node) = node else { return Vec::new() };
+    if !(known.iter()).any(|f| f.name == GENERATED_ATTRIBUTE && f.kind == ValueType::Text) {
+        report.at(
+            node.at,
+            Code::MissingKey,
+            format!("the catalogue has no attribute `{GENERATED_ATTRIBUTE}` to mark them by"),
+            format!("declare `{GENERATED_ATTRIBUTE}: {{type: text}}` in the catalogue"),
+        );
+    }
+    let mut out = Vec::new();
+    for name in node.elements() {
+        let Some(text) = name.text() else { continue };
+        if fields.iter().any(|f| f.field.name == text) {
+            out.push(text.to_owned());
+        } else {
+            let names = fields.iter().map(|f| f.field.name.as_str());
+            report.unknown(name.at, "field of the mapping", text, names);
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn text_field(name: &str) -> Field {
@@ -399,6 +520,7 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
     if let (Some(unit), Some(n)) = (unit, node.get("unit")) {
         let fits = match unit {
             Unit::Major | Unit::Minor => field.kind == ValueType::Money,
+            Unit::Percent => field.kind == ValueType::Number,
             Unit::Minutes | Unit::Hours => field.kind == ValueType::Duration,
             Unit::Milliseconds | Unit::Seconds | Unit::Days => {
                 matches!(field.kind, ValueType::Duration | ValueType::Time)
@@ -442,6 +564,14 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
             write,
         );
     }
+    if let (Some(n), false) = (node.get("pad"), field.kind == ValueType::Text) {
+        report.at(
+            n.at,
+            Code::Conflict,
+            format!("`pad` for `{}`, which is {}", field.name, field.kind.word()),
+            "only text has it",
+        );
+    }
     let numeric = matches!(
         field.kind,
         ValueType::Integer | ValueType::Number | ValueType::Money | ValueType::Duration
@@ -480,6 +610,8 @@ fn source(node: &Node, field: &Field, report: &mut Reporter<'_>) -> Option<Sourc
             .collect(),
         decimal: letter("decimal"),
         thousands: letter("thousands"),
+        prefix: node.get("prefix").and_then(Node::scalar).map(str::to_owned),
+        pad: (node.get("pad").and_then(Node::integer)).and_then(|n| u8::try_from(n).ok()),
         unit,
         format: node.get("format").and_then(Node::text).map(str::to_owned),
         zone: node.get("zone").and_then(Node::text).map(str::to_owned),
@@ -507,6 +639,7 @@ fn unit_of(word: &str) -> Option<Unit> {
     Some(match word {
         "major" => Unit::Major,
         "minor" => Unit::Minor,
+        "percent" => Unit::Percent,
         "milliseconds" => Unit::Milliseconds,
         "seconds" => Unit::Seconds,
         "minutes" => Unit::Minutes,
@@ -538,10 +671,13 @@ fn parts(text: &str, node: &Node, report: &mut Reporter<'_>) -> Option<Vec<Part>
             if !literal.is_empty() {
                 out.push(Part::Text(std::mem::take(&mut literal)));
             }
-            out.push(if name == "row" {
-                Part::Row
-            } else {
-                Part::Column(name.to_owned())
+            out.push(match name.split_once(':') {
+                Some(("file", n)) if n.parse::<u8>().is_ok_and(|n| n > 0) => {
+                    Part::File(n.parse().ok())
+                }
+                _ if name == "file" => Part::File(None),
+                _ if name == "row" => Part::Row,
+                _ => Part::Column(name.to_owned()),
             });
             rest = after;
         } else {

@@ -39,6 +39,21 @@ pub(super) fn convert(
     if trimmed.is_empty() || column.missing.iter().any(|m| m == trimmed) {
         return Ok(Value::Missing);
     }
+    let trimmed = match &column.prefix {
+        Some(prefix) => trimmed.strip_prefix(prefix.as_str()).unwrap_or(trimmed),
+        None => trimmed,
+    };
+    let padded;
+    let trimmed = match column.pad.map(usize::from) {
+        None => trimmed,
+        Some(digits) => {
+            if trimmed.len() > digits || !trimmed.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(format!("write a code of at most {digits} digits"));
+            }
+            padded = format!("{trimmed:0>digits$}");
+            padded.as_str()
+        }
+    };
     let mapped = column.map.get(trimmed).map_or(trimmed, String::as_str);
     if mapped.is_empty() {
         return Ok(Value::Missing);
@@ -52,10 +67,17 @@ pub(super) fn convert(
                 .map_err(|_| "write a whole number".to_owned())
         }
         ValueType::Number => {
+            let is_percent = column.unit == Some(Unit::Percent);
+            let mapped = if is_percent {
+                mapped.trim_end_matches(['%', '％']).trim_end()
+            } else {
+                mapped
+            };
             let plain = plain(mapped, column)?;
             plain
                 .parse::<f64>()
                 .ok()
+                .map(|v| if is_percent { v / 100.0 } else { v })
                 .filter(|v| v.is_finite() && v.abs() <= NUMBER_MAX)
                 .map(Value::Number)
                 .ok_or_else(|| format!("write a number within ±{NUMBER_MAX:e}"))
@@ -125,7 +147,7 @@ fn microseconds(unit: Unit) -> i64 {
         Unit::Minutes => MINUTE_US,
         Unit::Hours => HOUR_US,
         Unit::Days => DAY_US,
-        Unit::Seconds | Unit::Major | Unit::Minor => SECOND_US,
+        Unit::Seconds | Unit::Major | Unit::Minor | Unit::Percent => SECOND_US,
     }
 }
 

@@ -33,11 +33,30 @@ pub enum Target {
         /// Its attributes, in order.
         attributes: Vec<String>,
     },
+    /// What happens to items of this catalogue.
+    Environment {
+        /// What happens.
+        happens: Happening,
+        /// Catalogue name.
+        catalogue: String,
+    },
     /// A customer with the logged action and what followed.
     Campaign {
         /// Policy whose actions were logged, when the mapping says so.
         policy: Option<String>,
     },
+}
+
+/// What a row says of an item that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// Some attributes change: those that stand in the row.
+    Change,
+    /// It is offered no more.
+    Withdrawal,
+    /// Its net asset value of a day.
+    Nav,
 }
 
 /// The format of a file.
@@ -87,6 +106,8 @@ pub enum Unit {
     Major,
     /// Money as 1250.
     Minor,
+    /// A share as 1.5 or 1.5%, divided by 100.
+    Percent,
     /// Thousandths of a second.
     Milliseconds,
     /// Seconds.
@@ -109,6 +130,8 @@ pub enum Part {
     Column(String),
     /// The number of the row, from 1.
     Row,
+    /// The file's name without folder and endings, or its first so many characters.
+    File(Option<u8>),
 }
 
 /// A value read from a column.
@@ -126,6 +149,12 @@ pub struct Column {
     pub thousands: Option<char>,
     /// Unit of money, duration or time.
     pub unit: Option<Unit>,
+    /// Text that stands before the value and is taken away.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// Digits of a code: shorter ones are filled with zeros in front, others are a fault.
+    #[serde(default)]
+    pub pad: Option<u8>,
     /// `strptime` format of a time.
     pub format: Option<String>,
     /// IANA zone of a time without an offset.
@@ -200,6 +229,9 @@ pub struct Mapping {
     pub action: Option<Source>,
     /// Events that followed (campaign).
     pub outcomes: Vec<Outcome>,
+    /// Attributes whose values the mapping makes up (products), ascending.
+    #[serde(default)]
+    pub generated: Vec<String>,
     /// Zone of times without an offset.
     pub zone: String,
 }

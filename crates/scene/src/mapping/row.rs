@@ -1,8 +1,9 @@
 //! Applying a mapping: columns are found once, then each row becomes what the mapping says or a fault that names the column.
 
 use super::convert::{convert, text};
-use super::{FieldSource, Mapping, Part, Source, Target, When};
+use super::{FieldSource, Happening, Mapping, Part, Source, Target, When};
 use crate::fault::{listed, nearest, shown};
+use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::event::PROPERTIES_MAX;
 use luopan_kernel::id::{FOREIGN_ID_BYTES_MAX, hash128};
 use luopan_kernel::plan::{Field, ItemPlan};
@@ -41,6 +42,17 @@ pub enum MappedRow {
         catalogue: String,
         /// Key and values in the order of the catalogue's attributes.
         item: ItemPlan,
+    },
+    /// What happened to an item that is there.
+    Happened {
+        /// What.
+        happens: Happening,
+        /// The item's key.
+        key: String,
+        /// When, when the row says.
+        at: Option<Micros>,
+        /// What is known, ascending by name.
+        values: Vec<(String, Value<'static>)>,
     },
     /// A line of a logged campaign.
     Campaign {
@@ -98,6 +110,7 @@ pub struct Bound<'m> {
     mapping: &'m Mapping,
     places: BTreeMap<&'m str, usize>,
     width: usize,
+    file: String,
 }
 
 impl Mapping {
@@ -131,6 +144,7 @@ impl Mapping {
                 mapping: self,
                 places,
                 width: header.len(),
+                file: String::new(),
             })
         } else {
             Err(faults)
@@ -154,6 +168,13 @@ impl Mapping {
 }
 
 impl Bound<'_> {
+    /// The same for a file of this name (without folder and endings), for templates that read it.
+    #[must_use]
+    pub fn of_file(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.file);
+        self
+    }
+
     /// What row `number` (from 1) becomes. Cells of a text file are [`Value::Text`]; those of typed files may be what they
     /// are.
     ///
@@ -205,7 +226,16 @@ impl Bound<'_> {
             } => {
                 let key = self.id(m.id.as_ref(), "id", number, cells)?;
                 let mut values = vec![Value::Missing; attributes.len()];
-                for (name, value) in self.fields(&m.fields, number, cells)? {
+                let mut fields = self.fields(&m.fields, number, cells)?;
+                let made_up: Vec<&str> = (m.generated.iter())
+                    .filter(|g| fields.iter().any(|(n, _)| n == *g))
+                    .map(String::as_str)
+                    .collect();
+                if !made_up.is_empty() {
+                    let marks = Value::text(made_up.join(", "));
+                    fields.push((GENERATED_ATTRIBUTE.to_owned(), marks));
+                }
+                for (name, value) in fields {
                     if let Some(i) = attributes.iter().position(|a| *a == name) {
                         values[i] = value;
                     }
@@ -215,6 +245,12 @@ impl Bound<'_> {
                     item: ItemPlan { key, values },
                 })
             }
+            Target::Environment { happens, .. } => Ok(MappedRow::Happened {
+                happens: *happens,
+                key: self.id(m.id.as_ref(), "id", number, cells)?,
+                at: occurred_at()?,
+                values: self.fields(&m.fields, number, cells)?,
+            }),
             Target::Campaign { .. } => {
                 let mut outcomes = Vec::new();
                 for outcome in &m.outcomes {
@@ -275,6 +311,10 @@ impl Bound<'_> {
                     match part {
                         Part::Text(t) => out.push_str(t),
                         Part::Row => out.push_str(&number.to_string()),
+                        Part::File(first) => {
+                            let n = first.map_or(usize::MAX, usize::from);
+                            out.extend(self.file.chars().take(n));
+                        }
                         Part::Column(c) => {
                             out.push_str(text(self.cell(c, cells)).unwrap_or_default().trim())
                         }

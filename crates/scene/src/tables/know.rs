@@ -154,12 +154,94 @@ pub(super) static DERIVED: Kind = Kind::Any(&[
     )),
 ]);
 
+pub(super) static MEASURES: Kind = Kind::Object(&shape(
+    "measures",
+    "Attributes computed from the history of net asset values (NAV); `docs/measures.md` has the formulas.",
+    &[
+        may(
+            "peer_group",
+            &NAME,
+            "text attribute whose equals are peers; all items when left out",
+        ),
+        may(
+            "trading_days",
+            &Kind::Integer(1, 366),
+            "trading days of a year; 250 when left out",
+        ),
+        may(
+            "risk_free_rate",
+            &Kind::Number(-1.0, 1.0),
+            "a year, as a share: 0.015 is 1.5 %; 0 when left out",
+        ),
+        may(
+            "longest_gap",
+            &DURATION,
+            "longest time between two NAVs, whole days; over a longer one nothing is known; 15d when left out",
+        ),
+        may(
+            "largest_move",
+            &Kind::Number(0.0, 10.0),
+            "largest return of a day that is believed, as a share; 0.3 when left out",
+        ),
+        must(
+            "attributes",
+            &Kind::Map(&Kind::Object(&shape(
+                "computed attribute",
+                "What an attribute measures.",
+                &[
+                    must(
+                        "measure",
+                        &Kind::Choice(&[
+                            ("nav", "newest NAV of a unit"),
+                            ("nav_at", "its day"),
+                            ("first_nav_at", "day of the first NAV"),
+                            ("age_days", "days from the first NAV to the newest"),
+                            ("days_down", "newest days in a row on which it fell"),
+                            ("return", "total return over the window"),
+                            ("annualised_return", "total return a year"),
+                            ("volatility", "standard deviation of daily returns, a year"),
+                            ("drawdown", "largest fall from a peak within the window"),
+                            ("sharpe", "Sharpe ratio"),
+                            ("rank", "place among the peers, 1 the best"),
+                            ("quantile", "share of the peers that are worse"),
+                        ]),
+                        "what is measured",
+                    ),
+                    may(
+                        "window",
+                        &SCALAR,
+                        "how far back: `1m`, `3m`, `6m`, `1y`, `inception`; what is annualised needs a year at least",
+                    ),
+                    may("of", &NAME, "of ranks: the attribute that is compared"),
+                    may(
+                        "best",
+                        &Kind::Choice(&[("high", ""), ("low", "")]),
+                        "of ranks: which end is the best; `high` when left out",
+                    ),
+                    may("description", &PARAGRAPH, "what it means"),
+                ],
+            ))),
+            "measures by the name of the attribute that they fill",
+        ),
+    ],
+));
+
 pub(super) static CATALOGUE: Kind = Kind::Object(&shape(
     "catalogue",
     "Items of one kind: products, e-mails, articles.",
     &[
         may("description", &PARAGRAPH, "what its items are"),
         may("attributes", &FIELDS, "what is known of an item"),
+        may(
+            "measures",
+            &MEASURES,
+            "attributes computed from the items' net asset values",
+        ),
+        may(
+            "key_digits",
+            &Kind::Integer(1, 32),
+            "imported keys are codes of so many digits; others are refused",
+        ),
         may(
             "items",
             &Kind::TextMap(&Kind::TextMap(&SCALAR)),

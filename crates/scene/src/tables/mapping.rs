@@ -43,6 +43,16 @@ pub(super) static CONVERSION: Kind = Kind::Any(&[
                     "of money: `major` (12.50) or `minor` (1250); of a duration: seconds and so on",
                 ),
                 may(
+                    "prefix",
+                    &LINE,
+                    "text before the value that is taken away where it stands",
+                ),
+                may(
+                    "pad",
+                    &Kind::Integer(1, 32),
+                    "of a code: so many digits, shorter ones are filled with zeros in front",
+                ),
+                may(
                     "format",
                     &LINE,
                     "of a time: `%Y-%m-%d %H:%M` and so on; rfc 3339 when left out",
@@ -61,7 +71,7 @@ pub(super) static CONVERSION: Kind = Kind::Any(&[
         ),
         &shape(
             "template",
-            "Text made from columns: `{column}`, and `{row}` for the row's number from 1.",
+            "Text made from columns: `{column}`, `{row}` for the row's number from 1, `{file}` for the file's name without its endings, `{file:6}` for its first 6 characters.",
             &[must("template", &Kind::Text(500), "the text")],
         ),
     ]),
@@ -70,6 +80,7 @@ pub(super) static CONVERSION: Kind = Kind::Any(&[
 pub(super) static UNIT: Kind = Kind::Choice(&[
     ("major", "money as 12.50"),
     ("minor", "money as 1250"),
+    ("percent", "a number as 1.5 or 1.5%, divided by 100"),
     ("milliseconds", "a duration or a time since 1970"),
     ("seconds", "a duration or a time since 1970"),
     ("minutes", "a duration"),
@@ -119,6 +130,15 @@ pub(super) static MAPPING_SHAPE: Shape = shape(
                 ("customers", "attributes of customers"),
                 ("events", "events of one type"),
                 ("products", "items of a catalogue"),
+                (
+                    "product_changes",
+                    "attributes of items that are there: those that stand in the row",
+                ),
+                ("withdrawals", "items that are offered no more"),
+                (
+                    "navs",
+                    "net asset values: fields `day`, `nav` and, where it is published, `accumulated`",
+                ),
                 (
                     "campaign",
                     "customers with the logged action and its outcomes, for `campaign replay`",
@@ -178,6 +198,11 @@ pub(super) static MAPPING_SHAPE: Shape = shape(
         ),
         may("event", &NAME, "type of the events"),
         may("catalogue", &NAME, "catalogue of the products"),
+        may(
+            "generated",
+            &NAMES,
+            "products: fields whose values the mapping makes up; the attribute `generated` of each item says so",
+        ),
         may(
             "occurred_at",
             &CONVERSION,

@@ -3,6 +3,7 @@
 
 mod anything;
 mod calendars;
+mod catalogue;
 mod changes;
 mod faults;
 mod mappings;

@@ -63,6 +63,12 @@ fn words(explained: &Explained) -> String {
             }
         }
     }
+    for (item, names) in &explained.generated {
+        out.push_str(&format!(
+            "{item}: {} made up, not published\n",
+            names.join(", ")
+        ));
+    }
     let read: Vec<Vec<String>> = record
         .decision
         .slots_read

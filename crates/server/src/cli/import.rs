@@ -8,7 +8,7 @@ use crate::problem::{Problem, Result};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use luopan_scene::Mapping;
-use luopan_scene::mapping::{self, Target};
+use luopan_scene::mapping::{self, Happening, Target};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,13 @@ enum What {
     Customers,
     /// Items of a catalogue.
     Products,
+    /// Attributes of items that are there.
+    #[value(name = "product_changes")]
+    ProductChanges,
+    /// Items that are offered no more.
+    Withdrawals,
+    /// Net asset values of items.
+    Navs,
 }
 
 impl What {
@@ -49,11 +56,23 @@ impl What {
             (Self::Events, Target::Events { .. })
                 | (Self::Customers, Target::Customers)
                 | (Self::Products, Target::Products { .. })
-        )
+        ) || matches!(target, Target::Environment { happens, .. } if Some(*happens) == self.happens())
+    }
+
+    fn happens(self) -> Option<Happening> {
+        match self {
+            Self::ProductChanges => Some(Happening::Change),
+            Self::Withdrawals => Some(Happening::Withdrawal),
+            Self::Navs => Some(Happening::Nav),
+            _ => None,
+        }
     }
 
     fn word(self) -> &'static str {
         match self {
+            Self::ProductChanges => "product_changes",
+            Self::Withdrawals => "withdrawals",
+            Self::Navs => "navs",
             Self::Events => "events",
             Self::Customers => "customers",
             Self::Products => "products",
@@ -66,6 +85,11 @@ fn word(target: &Target) -> &'static str {
         Target::Events { .. } => "events",
         Target::Customers => "customers",
         Target::Products { .. } => "products",
+        Target::Environment { happens, .. } => match happens {
+            Happening::Change => "product_changes",
+            Happening::Withdrawal => "withdrawals",
+            Happening::Nav => "navs",
+        },
         Target::Campaign { .. } => "campaign",
     }
 }

@@ -9,7 +9,9 @@ mod import;
 mod key;
 mod openapi;
 mod output;
+mod product;
 mod profile;
+mod proof;
 mod quarantine;
 mod scene;
 mod segment;
@@ -87,9 +89,14 @@ enum Command {
     /// List segments and count rules
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// List and show the items of a catalogue
+    #[command(subcommand)]
+    Product(product::Product),
     /// List quarantined inputs and try them again
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// Write why every decision and order of a period was allowed, or verify such a file
+    Proof(proof::Proof),
     /// Replay the log from nothing and compare with what is stored
     Verify,
     /// Print the description of the HTTP API
@@ -109,6 +116,12 @@ impl Command {
             Self::Explain(_) => instead("GET /v1/decisions/ID/explain"),
             Self::Segment(segment::Segment::List { .. }) => instead("GET /v1/segments?scene=SCENE"),
             Self::Segment(segment::Segment::Count { .. }) => instead("POST /v1/segments/count"),
+            Self::Product(product::Product::List { .. }) => {
+                instead("GET /v1/scenes/SCENE/catalogues/CATALOGUE/items")
+            }
+            Self::Product(product::Product::Show { .. }) => {
+                instead("GET /v1/scenes/SCENE/catalogues/CATALOGUE/items/KEY")
+            }
             Self::Quarantine(quarantine::Quarantine::List { .. }) => instead("GET /v1/quarantine"),
             Self::Quarantine(quarantine::Quarantine::Retry { .. }) => {
                 instead("POST /v1/quarantine/retry")
@@ -120,6 +133,7 @@ impl Command {
                 needs_stopped("imports no files")
             ),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
+            Self::Proof(_) => needs_stopped("writes no proofs"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
             Self::Serve(_) => "a second server needs a folder of its own".to_owned(),
             Self::Demo(_) | Self::Campaign(_) => {
@@ -140,8 +154,10 @@ impl Command {
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
+            Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
+            Self::Proof(c) => proof::run(common, c).await,
             Self::Openapi => Ok(openapi::run()),
             Self::Key(c) => key::run(common, c).await,
         }

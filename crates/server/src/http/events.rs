@@ -158,6 +158,21 @@ pub(super) struct EventsAnswer {
     outcomes: Vec<EventOutcome>,
 }
 
+impl EventsAnswer {
+    /// The answer to one call of the engine.
+    pub(super) fn of(receipt: IngestReceipt) -> Self {
+        Self {
+            accepted: receipt.accepted,
+            quarantined: receipt.quarantined,
+            duplicates: None,
+            position: receipt.token.to_string(),
+            outcomes: (receipt.outcomes.into_iter().enumerate())
+                .map(|(i, o)| EventOutcome::new(i, o))
+                .collect(),
+        }
+    }
+}
+
 /// Takes events: durable when the answer comes.
 ///
 /// The body is one event, an array of events, or lines of JSON (`application/x-ndjson`), at most 64 MiB, also gzipped. What

@@ -8,6 +8,7 @@ mod decisions;
 mod events;
 mod health;
 pub mod listen;
+mod products;
 mod quarantine;
 mod query;
 mod scenes;
@@ -142,7 +143,10 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(segments::count))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::retry))
-        .routes(routes!(scenes::list));
+        .routes(routes!(scenes::list))
+        .routes(routes!(products::list))
+        .routes(routes!(products::get))
+        .routes(routes!(products::send));
     (open, keyed)
 }
 

@@ -4,7 +4,7 @@ use crate::incoming::plain;
 use crate::problem::{Problem, Refused, Result};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::HeaderMap;
-use axum::http::request::Parts;
+use axum::http::request;
 use luopan_kernel::event::Origin;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +16,10 @@ pub(super) struct Asked<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Refused> {
+    async fn from_request_parts(
+        parts: &mut request::Parts,
+        _: &S,
+    ) -> std::result::Result<Self, Refused> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(asked)) => Ok(Self(asked)),
             Err(rejection) => Err(Refused(Problem::new(
@@ -96,6 +99,27 @@ pub(super) fn origin(word: Option<&str>) -> Result<Origin> {
     })
 }
 
+/// The parameters of a path that has several.
+#[derive(Debug)]
+pub(super) struct Parts<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Parts<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(
+        parts: &mut request::Parts,
+        state: &S,
+    ) -> std::result::Result<Self, Refused> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(found)) => Ok(Self(found)),
+            Err(rejection) => Err(Refused(Problem::new(
+                "malformed_request",
+                format!("the path is not right: {}", rejection.body_text()),
+            ))),
+        }
+    }
+}
+
 /// The one parameter of a path.
 #[derive(Debug)]
 pub(super) struct Part(pub(super) String);
@@ -104,7 +128,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     type Rejection = Refused;
 
     async fn from_request_parts(
-        parts: &mut Parts,
+        parts: &mut request::Parts,
         state: &S,
     ) -> std::result::Result<Self, Refused> {
         match Path::<String>::from_request_parts(parts, state).await {

@@ -7,7 +7,9 @@ use super::source::{self, Encoding};
 use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK};
 use crate::problem::Result;
 use luopan_engine::Engine;
-use luopan_engine::api::{Incoming, IngestReceipt, Raw, RefusalKind, Unreadable, WAIT_US_MAX};
+use luopan_engine::api::{
+    Incoming, IngestReceipt, ProductInput, RefusalKind, Unreadable, WAIT_US_MAX,
+};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::hash128;
 use luopan_scene::Mapping;
@@ -120,12 +122,12 @@ pub async fn file(
         header(path, into.mapping, names)?;
     }
     begun(opened.total);
-    let mut mapper = Mapper::new(into.mapping, hash, opened.header.is_none());
+    let mut mapper = Mapper::new(into.mapping, hash, opened.header.is_none()).of_file(path);
     let mut load = Load {
         into,
         file: path.display().to_string(),
         events: Vec::new(),
-        items: Vec::new(),
+        products: Vec::new(),
         bytes: 0,
         waiting: VecDeque::new(),
         loaded,
@@ -149,7 +151,7 @@ pub async fn file(
         match mapper.row(&row) {
             Ok(Mapped::Skipped) => load.loaded.skipped += 1,
             Ok(Mapped::Event(event)) => load.event(*event).await?,
-            Ok(Mapped::Item(key, values)) => load.item(key, values).await?,
+            Ok(Mapped::Product(product)) => load.product(product).await?,
             Err(bad) => load.bad(*bad).await?,
         }
     }
@@ -222,7 +224,7 @@ struct Load<'a> {
     /// The file, as it was named.
     file: String,
     events: Vec<std::result::Result<Incoming<'static>, Unreadable<'static>>>,
-    items: Vec<(String, Vec<(String, Raw<'static>)>)>,
+    products: Vec<ProductInput>,
     bytes: usize,
     waiting: VecDeque<IngestReceipt>,
     loaded: &'a mut Loaded,
@@ -235,8 +237,8 @@ impl Load<'_> {
         self.close_when_full().await
     }
 
-    async fn item(&mut self, key: String, values: Vec<(String, Raw<'static>)>) -> Result<()> {
-        self.items.push((key, values));
+    async fn product(&mut self, product: ProductInput) -> Result<()> {
+        self.products.push(product);
         self.close_when_full().await
     }
 
@@ -252,7 +254,8 @@ impl Load<'_> {
     }
 
     async fn close_when_full(&mut self) -> Result<()> {
-        if self.events.len() + self.items.len() >= EVENTS_PER_CHUNK || self.bytes >= BYTES_PER_CHUNK
+        if self.events.len() + self.products.len() >= EVENTS_PER_CHUNK
+            || self.bytes >= BYTES_PER_CHUNK
         {
             self.close().await?;
         }
@@ -263,7 +266,7 @@ impl Load<'_> {
     async fn close(&mut self) -> Result<()> {
         self.bytes = 0;
         let events = std::mem::take(&mut self.events);
-        let items = std::mem::take(&mut self.items);
+        let products = std::mem::take(&mut self.products);
         let Into {
             engine,
             scene,
@@ -273,8 +276,10 @@ impl Load<'_> {
             let receipt = patiently(|| engine.ingest(scene, Origin::Import, &events)).await?;
             self.took(receipt).await?;
         }
-        if let (false, Target::Products { catalogue, .. }) = (items.is_empty(), &mapping.target) {
-            let receipt = patiently(|| engine.import_items(scene, catalogue, &items)).await?;
+        if let (false, Target::Products { catalogue, .. } | Target::Environment { catalogue, .. }) =
+            (products.is_empty(), &mapping.target)
+        {
+            let receipt = patiently(|| engine.change_products(scene, catalogue, &products)).await?;
             self.took(receipt).await?;
         }
         Ok(())

@@ -4,16 +4,17 @@
 
 use super::rows::{BadRow, Row};
 use crate::incoming::cut;
-use luopan_engine::api::{EVENT_BYTES_MAX, Incoming, Raw};
+use luopan_engine::api::{EVENT_BYTES_MAX, Incoming, ProductInput, Raw};
 use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::id::hash128;
-use luopan_kernel::time::Micros;
+use luopan_kernel::time::{DAY_US, Micros};
 use luopan_kernel::value::Value;
-use luopan_scene::mapping::{Bound, Target};
+use luopan_scene::mapping::{Bound, Happening, Target};
 use luopan_scene::{MappedRow, Mapping, RowFault};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a row became.
@@ -21,8 +22,8 @@ use std::sync::Arc;
 pub enum Mapped {
     /// An event, or attributes of a customer as an event.
     Event(Box<Incoming<'static>>),
-    /// A catalogue item: key and values by attribute.
-    Item(String, Vec<(String, Raw<'static>)>),
+    /// Something of an item of a catalogue.
+    Product(ProductInput),
     /// The mapping passes over the row.
     Skipped,
 }
@@ -33,6 +34,8 @@ pub struct Mapper<'m> {
     mapping: &'m Mapping,
     /// Name of the file's content, for rows that have no id of their own and may truly repeat in another file.
     file: u128,
+    /// Name of the file without its endings, for templates.
+    name: String,
     bound: Option<(Arc<[String]>, Bound<'m>)>,
     columns: Arc<[String]>,
     loose: bool,
@@ -49,11 +52,20 @@ impl<'m> Mapper<'m> {
         Self {
             mapping,
             file,
+            name: String::new(),
             bound: None,
             columns,
             loose,
             repeats: HashMap::new(),
         }
+    }
+
+    /// The same for a file of this name.
+    #[must_use]
+    pub fn of_file(mut self, path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.name = name.split('.').next().unwrap_or_default().to_owned();
+        self
     }
 
     /// Finds the mapping's columns among `names`, when they are not found yet.
@@ -66,7 +78,7 @@ impl<'m> Mapper<'m> {
             .as_ref()
             .is_some_and(|(n, _)| Arc::ptr_eq(n, names));
         if !known {
-            let bound = self.mapping.bind(names)?;
+            let bound = self.mapping.bind(names)?.of_file(&self.name);
             self.bound = Some((names.clone(), bound));
         }
         match &self.bound {
@@ -170,13 +182,64 @@ impl<'m> Mapper<'m> {
                     .cloned()
                     .zip(item.values.into_iter().map(raw))
                     .collect();
-                Mapped::Item(item.key, values)
+                Mapped::Product(ProductInput::Set {
+                    key: item.key,
+                    values,
+                })
             }
+            MappedRow::Happened {
+                happens,
+                key,
+                at,
+                values,
+            } => Mapped::Product(happened(happens, key, at, values)?),
             MappedRow::Campaign { .. } => {
                 return Err("a campaign is replayed with `luopan campaign replay`".to_owned());
             }
         })
     }
+}
+
+/// What a row says of an item that is there.
+fn happened(
+    happens: Happening,
+    key: String,
+    at: Option<Micros>,
+    values: Vec<(String, Value<'static>)>,
+) -> Result<ProductInput, String> {
+    Ok(match happens {
+        Happening::Change => ProductInput::Change {
+            key,
+            values: values.into_iter().map(|(n, v)| (n, raw(v))).collect(),
+        },
+        Happening::Withdrawal => ProductInput::Withdraw {
+            key,
+            at,
+            successor: (values.into_iter()).find_map(|(_, v)| match v {
+                Value::Text(t) => Some(t.into_owned()),
+                _ => None,
+            }),
+            restored: false,
+        },
+        Happening::Nav => {
+            let (mut day, mut nav, mut accumulated) = (None, Raw::Null, Raw::Null);
+            for (name, value) in values {
+                match (name.as_str(), value) {
+                    ("day", Value::Time(t)) => day = Some(t.0.div_euclid(DAY_US)),
+                    ("nav", v) => nav = raw(v),
+                    ("accumulated", v) => accumulated = raw(v),
+                    _ => {}
+                }
+            }
+            let day = day.and_then(|d| i32::try_from(d).ok());
+            ProductInput::Nav {
+                key,
+                day: day.ok_or("the day is out of range; check how the date is read")?,
+                nav,
+                accumulated,
+            }
+        }
+    })
 }
 
 /// A row that does not fit, with its reason.

@@ -161,6 +161,18 @@ fn decode(path: &Path, mut plain: Box<dyn BufRead + Send>, encoding: Encoding) -
         [0xfe, 0xff] => Some((encoding_rs::UTF_16BE, "UTF-16")),
         _ => None,
     };
+    if encoding == Encoding::Gb18030 && !head.starts_with(UTF8_MARK) && is_surely_utf8(&head) {
+        return Err(unreadable(
+            path,
+            &"the mapping says `encoding: gb18030` and the file is UTF-8; write `encoding: utf-8`, or leave it out",
+        ));
+    }
+    if encoding == Encoding::Utf8 && !begins_as_utf8(&head) {
+        return Err(unreadable(
+            path,
+            &"the mapping says `encoding: utf-8` and the file looks like GB18030; write `encoding: gb18030`, or leave it out",
+        ));
+    }
     let from = match encoding {
         Encoding::Utf8 => None,
         Encoding::Gb18030 => Some((encoding_rs::GB18030, "GB18030")),
@@ -199,6 +211,25 @@ impl<R: Read> Read for SendRead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
+}
+
+/// Characters beyond ASCII from which UTF-8 is told for sure: that so many characters of GB18030 are UTF-8 by chance does not
+/// happen.
+const SURE_CHARACTERS: usize = 16;
+
+fn is_surely_utf8(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(e) if e.error_len().is_none() => {
+            std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    text.chars()
+        .filter(|c| !c.is_ascii())
+        .take(SURE_CHARACTERS)
+        .count()
+        == SURE_CHARACTERS
 }
 
 /// True when the bytes are UTF-8, apart from a character cut off at their end, or are so with fewer faults than GB18030:
@@ -271,6 +302,23 @@ mod tests {
             read(b"\xff\xfei\0d\0", Encoding::Auto),
             ("id".into(), Some("UTF-16"))
         );
+    }
+
+    #[test]
+    fn a_wrong_encoding_is_told() {
+        let names = "代码,名称\n1,华夏成长混合\n2,中海可转债债券\n";
+        let refused = |bytes: &[u8], encoding| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(bytes).unwrap();
+            let problem = open(file.path(), encoding, Arc::default()).unwrap_err();
+            (problem.code, problem.detail)
+        };
+        let (gb, _, _) = encoding_rs::GB18030.encode(names);
+        let (code, words) = refused(names.as_bytes(), Encoding::Gb18030);
+        assert_eq!(code, "file_unreadable");
+        assert!(words.contains("the file is UTF-8; write"), "{words}");
+        let (_, words) = refused(&gb, Encoding::Utf8);
+        assert!(words.contains("looks like GB18030; write"), "{words}");
     }
 
     #[test]

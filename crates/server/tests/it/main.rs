@@ -10,4 +10,5 @@ mod examples;
 mod files;
 mod health;
 mod pages;
+mod products;
 mod server;

@@ -87,7 +87,12 @@ fn every_code_has_a_page_and_every_page_a_code() {
         "not_utf8",
         "wrong_type",
     ];
-    let rows = ["malformed_row", "ragged_row", "unknown_action"];
+    let rows = [
+        "malformed_row",
+        "ragged_row",
+        "too_many_items",
+        "unknown_action",
+    ];
     for code in codes::ALL {
         let text = std::fs::read_to_string(root().join(format!("docs/errors/{}.md", code.word)))
             .expect("a page");

@@ -138,6 +138,8 @@ fn an_item_is_seen_beside_its_customer() {
             field("name", ValueType::Text),
         ],
         items: vec![],
+        measures: None,
+        key_digits: None,
     }];
     let plan = FoldPlan::new(&scene);
     let profiles = folded(

@@ -116,6 +116,8 @@ fn holder(seed: u64) -> World {
         source: String::new(),
         expr,
         version: None,
+        authority: None,
+        effective: None,
     };
     let (a, b) = (mixed_condition(&mut dice), mixed_condition(&mut dice));
     let policy = w.policy_mut();
@@ -138,6 +140,7 @@ fn holder(seed: u64) -> World {
                 constant(Value::Int(3)),
                 constant(Value::Int(0)),
             ),
+            price: None,
         }];
     }
     w
@@ -160,6 +163,7 @@ proptest! {
                     slots: &slots,
                     key: w.catalogue.key_value(row),
                     item: w.catalogue.values(row),
+                stages: luopan_kernel::slots::NO_STAGES,
                 };
                 prop_assert_eq!(mask.truth(row), truth(&expr, &lookup), "row {} of {:?}", row, expr);
             }
@@ -215,6 +219,8 @@ fn shop(scene: &mut ScenePlan) -> Catalogue {
             item("growth", Value::Missing, Value::text("forever 1%")),
             item("other", Value::Number(2.0), Value::Missing),
         ],
+        measures: None,
+        key_digits: None,
     }];
     Catalogue::new(&scene.catalogues[0], 1, []).unwrap()
 }
@@ -280,6 +286,7 @@ fn a_position_is_read_beside_its_item() {
             slots: &items,
             key: catalogue.key_value(row),
             item: catalogue.values(row),
+            stages: luopan_kernel::slots::NO_STAGES,
         };
         use luopan_kernel::rule::Lookup;
         (first..first + HeldTag::ALL.len() as u16)

@@ -419,6 +419,8 @@ pub(crate) fn world(seed: u64) -> World {
             name: "items".into(),
             attributes,
             items,
+            measures: None,
+            key_digits: None,
         }],
         segments: vec![],
         policies: vec![policy],

@@ -568,6 +568,11 @@ impl Checker {
                 channel: &queued.channel,
                 ..occasion(s.at, &record, &s.customer, item)
             };
+            // 4: the offer is made when it goes out.
+            if let (Some(c), Some(p)) = (self.customers.get(&s.customer), self.products.get(item)) {
+                let expired = self.assessment(c, p, s.at).err();
+                self.note(4, judged(expired), &on);
+            }
             let now = self.products.get(item).and_then(Product::rating);
             let raised = match (*before, now) {
                 (Some(before), Some(now)) => now > before,

@@ -70,7 +70,10 @@ if (module === undefined || folder === undefined) {
 }
 
 const bytes = await readFile(module);
-const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".json")).sort();
+const names = (await readdir(folder, { recursive: true }))
+  // conformance/rules holds market rules in a form of its own, which other tests run
+  .filter((name) => name.endsWith(".json") && !/^rules[\\/]/.test(name))
+  .sort();
 let call = await load(bytes);
 let passed = 0;
 let failed = 0;

@@ -7,6 +7,7 @@ mod catalogue;
 mod changes;
 mod faults;
 mod mappings;
+mod market;
 mod meaning;
 mod orders;
 mod packs;

@@ -1,0 +1,233 @@
+//! Streams of lines: several files in one order of time, what is refused, what is kept in memory, and the command's answers.
+
+use luopan_checker::{Checker, Config, Record, check_paths};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+fn check(files: &[(&str, &str)]) -> Result<luopan_checker::Report, String> {
+    let dir = folder(files);
+    check_paths(&[dir.path().to_owned()]).map_err(|e| {
+        e.to_string()
+            .replace(&dir.path().display().to_string(), ".")
+    })
+}
+
+const CUSTOMER: &str = r#"{"type":"customer","at":"2026-11-01T00:00:00Z","customer":"c","risk_appetite":3,"appetite_expires_at":"2027-01-01T00:00:00Z"}
+"#;
+const PRODUCTS: &str = r#"{"type":"product","at":"2026-11-01T00:00:00Z","product":"p","risk_level":2}
+{"type":"product","at":"2026-11-03T00:00:00Z","product":"p","risk_level":4}
+"#;
+const DECISIONS: &str = r#"{"type":"decision","at":"2026-11-02T00:00:00Z","id":"d1","customer":"c","purpose":"show","channel":"app","items":["p"]}
+
+{"type":"decision","at":"2026-11-03T00:00:00Z","id":"d2","customer":"c","purpose":"show","channel":"app","items":["p"]}
+"#;
+
+#[test]
+fn files_are_read_as_one_stream_in_order_of_time() {
+    let report = check(&[
+        ("a-decisions.jsonl", DECISIONS),
+        ("customers.jsonl", CUSTOMER),
+        ("products.jsonl", PRODUCTS),
+    ])
+    .unwrap();
+    assert_eq!(
+        (report.records, report.customers, report.products),
+        (5, 1, 1)
+    );
+    // The re-rating stands before the decision of the same moment, in whatever files they are.
+    let one = &report.rules[&1];
+    assert_eq!(one.violated, 1);
+    assert_eq!(one.violations[0].record, "decision d2");
+    assert_eq!(report.violated(), 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_file_and_line() {
+    let bad = [
+        ("{\"type\":\"customer\"", "./x.jsonl:1: EOF"),
+        (
+            "{\"type\":\"customer\",\"at\":\"2026-11-01T00:00:00Z\",\"customer\":\"c\",\"risk_apetite\":3}",
+            "./x.jsonl:1: unknown field `risk_apetite`",
+        ),
+        (
+            "{\"type\":\"customer\",\"at\":\"2026-11-01T00:00:00Z\",\"customer\":\"c\",\"risk_appetite\":6}",
+            "./x.jsonl:1: risk_appetite is 6; write 1 to 5, or null",
+        ),
+        (
+            "{\"type\":\"erased\",\"at\":\"2026-11-02T00:00:00Z\",\"customer\":\"c\"}\n{\"type\":\"erased\",\"at\":\"2026-11-01T00:00:00Z\",\"customer\":\"c\"}",
+            "./x.jsonl:2: 2026-11-01T00:00:00Z comes after",
+        ),
+        (
+            "{\"type\":\"nothing\"}",
+            "./x.jsonl:1: unknown variant `nothing`",
+        ),
+    ];
+    for (text, wanted) in bad {
+        let found = check(&[("x.jsonl", text)]).unwrap_err();
+        assert!(found.starts_with(wanted), "{found}");
+    }
+    assert!(
+        check(&[])
+            .unwrap_err()
+            .contains("no file that ends in .jsonl")
+    );
+    let with = |name: &str, text: &str| check(&[("x.jsonl", CUSTOMER), (name, text)]).unwrap_err();
+    assert!(with("config.json", "{\"lowest\": 1}").contains("unknown field `lowest`"));
+    assert!(
+        with(
+            "config.json",
+            "{\"fee_ladder\": [{\"under_days\": 7, \"rate\": 1.5}]}"
+        )
+        .contains("ladder")
+    );
+    assert!(
+        with(
+            "calendar.json",
+            "{\"from\":\"2026-02-01\",\"to\":\"2026-01-01\",\"days\":[]}"
+        )
+        .contains("is after")
+    );
+}
+
+#[test]
+fn a_fact_holds_until_it_is_set_anew_or_taken_away() {
+    let mut checker = Checker::new(Config::default().checked().unwrap(), None);
+    let mut take = |text: &str| {
+        checker
+            .take(serde_json::from_str::<Record>(text).unwrap())
+            .unwrap()
+    };
+    take(CUSTOMER);
+    take(r#"{"type":"product","at":"2026-11-01T00:00:00Z","product":"p","risk_level":2}"#);
+    // Naming another fact leaves the class; null takes it away.
+    take(r#"{"type":"customer","at":"2026-11-02T00:00:00Z","customer":"c","age":30}"#);
+    take(
+        r#"{"type":"decision","at":"2026-11-02T00:00:00Z","id":"d1","customer":"c","purpose":"show","channel":"app","items":["p"]}"#,
+    );
+    take(r#"{"type":"customer","at":"2026-11-03T00:00:00Z","customer":"c","risk_appetite":null}"#);
+    take(
+        r#"{"type":"decision","at":"2026-11-03T00:00:00Z","id":"d2","customer":"c","purpose":"show","channel":"app","items":["p"]}"#,
+    );
+    let report = checker.finish();
+    assert_eq!(
+        (report.rules[&1].kept > 0, report.rules[&1].violated),
+        (true, 0)
+    );
+    assert_eq!(report.rules[&4].violated, 1);
+    assert_eq!(report.rules[&4].violations[0].record, "decision d2");
+}
+
+#[test]
+fn nobody_who_was_never_told_of_is_offered_anything() {
+    let text = r#"{"type":"decision","at":"2026-11-02T00:00:00Z","id":"d1","customer":"nobody","purpose":"push","channel":"app","items":["nothing"]}"#;
+    let report = check(&[("x.jsonl", text)]).unwrap();
+    assert_eq!(report.rules[&4].violated, 1);
+    // Silence is no offer.
+    let silent = text.replace("[\"nothing\"]", "[]");
+    assert_eq!(check(&[("x.jsonl", &silent)]).unwrap().violated(), 0);
+}
+
+#[test]
+fn without_a_calendar_days_are_unknown_and_neither_kept_nor_violated() {
+    let text = r#"{"type":"order","at":"2026-11-20T06:00:00Z","id":"o","customer":"c","product":"p","step":"submitted","side":"redeem","trade_day":"2026-11-20"}"#;
+    let with = |calendar: &str| {
+        let mut files = vec![("x.jsonl", text)];
+        if !calendar.is_empty() {
+            files.push(("calendar.json", calendar));
+        }
+        let report = check(&files).unwrap();
+        let c = report.rules[&12].clone();
+        (c.kept, c.violated, c.unknown)
+    };
+    assert_eq!(with(""), (0, 0, 1));
+    assert_eq!(
+        with(r#"{"from":"2026-01-01","to":"2026-12-31","closed":[]}"#),
+        (1, 0, 0)
+    );
+    assert_eq!(
+        with(r#"{"from":"2026-01-01","to":"2026-12-31","days":["2026-11-23"]}"#),
+        (0, 1, 0)
+    );
+    assert_eq!(
+        with(r#"{"from":"2026-01-01","to":"2026-11-19","closed":[]}"#),
+        (0, 0, 1)
+    );
+}
+
+#[test]
+fn only_the_first_examples_are_kept_and_all_are_counted() {
+    let mut text = String::new();
+    for i in 0..40 {
+        text += &format!(
+            "{{\"type\":\"read\",\"at\":\"2026-11-20T06:00:00Z\",\"customer\":\"c{i}\",\"path\":\"marketing\"}}\n"
+        );
+    }
+    let report = check(&[("x.jsonl", &text)]).unwrap();
+    let six = &report.rules[&6];
+    assert_eq!(
+        (six.violated, six.violations.len()),
+        (40, luopan_checker::report::EXAMPLES_MAX)
+    );
+    assert_eq!(six.violations[0].customer, "c0");
+}
+
+#[test]
+fn an_order_is_told_once_however_often_it_comes() {
+    let step = |at: &str, step: &str, more: &str| {
+        format!(
+            "{{\"type\":\"order\",\"at\":\"{at}\",\"id\":\"o\",\"customer\":\"c\",\"product\":\"p\",\"step\":\"{step}\",\"side\":\"redeem\"{more}}}\n"
+        )
+    };
+    let fast = ",\"fast\":true,\"amount\":600";
+    let text = [
+        "{\"type\":\"product\",\"at\":\"2026-11-01T00:00:00Z\",\"product\":\"p\",\"fast_redemption_limit\":1000}\n".to_owned(),
+        step("2026-11-20T06:00:00Z", "submitted", fast),
+        step("2026-11-20T06:00:01Z", "submitted", fast),
+    ]
+    .concat();
+    let thirteen = &check(&[("x.jsonl", &text)]).unwrap().rules[&13];
+    assert_eq!((thirteen.kept, thirteen.violated), (1, 0));
+}
+
+#[test]
+fn the_command_ends_with_what_it_found() {
+    let run = |paths: &[PathBuf], flag: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_luopan-checker"))
+            .args(paths)
+            .args(flag)
+            .output()
+            .unwrap();
+        (
+            out.status.code(),
+            String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap(),
+        )
+    };
+    let good = folder(&[("customers.jsonl", CUSTOMER)]);
+    let bad = folder(&[
+        ("a.jsonl", CUSTOMER),
+        ("b.jsonl", PRODUCTS),
+        ("c.jsonl", DECISIONS),
+    ]);
+    assert_eq!(run(&[good.path().into()], &[]).0, Some(0));
+    let (code, text) = run(&[bad.path().into()], &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("rule 1 violated at 2026-11-03T00:00:00Z, decision d2, customer c, product p: risk 4, class 3: shown"), "{text}");
+    let (code, text) = run(&[bad.path().into()], &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (code, &report["rules"]["1"]["violated"]),
+        (Some(1), &serde_json::json!(1))
+    );
+    assert_eq!(run(&[good.path().join("nowhere.jsonl")], &[]).0, Some(2));
+    assert_eq!(run(&[], &[]).0, Some(2));
+    assert_eq!(run(&[good.path().into()], &["--quick"]).0, Some(2));
+}

@@ -24,7 +24,7 @@ const fn row(
     }
 }
 
-const EDGES: [Row; 13] = [
+const EDGES: [Row; 14] = [
     row("luopan-kernel", &[], &[]),
     row("luopan-scene", &["luopan-kernel"], &[]),
     row("luopan-learning", &["luopan-kernel"], &[]),

@@ -198,7 +198,7 @@ impl Inner {
         })
     }
 
-    /// A hash of how far State is: positions, what waits for the log, what is spent.
+    /// A hash of how far the folder is: the log's heads, what State reflects of it, what waits for the log, what is spent.
     async fn state_mark(&self) -> Result<String> {
         let mut partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
             .map(PartitionId)
@@ -208,6 +208,10 @@ impl Inner {
             bytes.extend(position.0.to_be_bytes());
         }
         partitions.extend(self.control.streams().await?.into_iter().map(|(_, p)| p));
+        // A decision is in the log before it is folded, and no longer among what waits.
+        for head in self.log.heads(&partitions).await? {
+            bytes.extend(head.0.to_be_bytes());
+        }
         for partition in partitions {
             let mut from = Vec::new();
             loop {

@@ -117,7 +117,7 @@ fn the_best_of_a_policy_for_everybody_as_parquet() {
 
     let none = luopan(data.path(), &words("bset", "2", &path, &[]));
     assert!(
-        none.code == 1 && none.err.contains("did you mean `best`"),
+        none.code == 1 && none.err.contains("the nearest known name is `best`"),
         "{}",
         none.err
     );

@@ -47,9 +47,9 @@ fn run() -> Result<(), Fault> {
     out.extend(bandit_alone(whole)?);
     let path = write("decide", &out)?;
     for m in &out {
-        println!("{}: {:.2} {}", m.name, m.figure, m.unit);
+        eprintln!("{}: {:.2} {}", m.name, m.figure, m.unit);
     }
-    println!("{}", path.display());
+    eprintln!("written to {}", path.display());
     Ok(())
 }
 

@@ -43,13 +43,11 @@ fn words<'w>(policy: &'w str, top: &'w str, output: &'w str, more: &[&'w str]) -
     words
 }
 
+/// Items with their scores by customer, best first.
+type Ranked = BTreeMap<String, Vec<(String, f64)>>;
+
 /// Items with scores by customer, in order of rank; and the file's notes.
-fn read(
-    path: &Path,
-) -> (
-    BTreeMap<String, Vec<(String, f64)>>,
-    BTreeMap<String, String>,
-) {
+fn read(path: &Path) -> (Ranked, BTreeMap<String, String>) {
     let file = std::fs::File::open(path).expect("the file");
     let reader = SerializedFileReader::new(file).expect("Parquet");
     let mut out: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();

@@ -7,7 +7,8 @@
 use crate::problem::{Problem, Result};
 use luopan_engine::proof::{Evidence, OrderSeen};
 use luopan_engine::{Engine, Refusal, RefusalKind};
-use luopan_kernel::id::DecisionId;
+use luopan_kernel::event::Origin;
+use luopan_kernel::id::{DecisionId, IdentifierId};
 use luopan_kernel::plan::ScenePlan;
 use luopan_kernel::proof::{Allowed, grounds};
 use luopan_kernel::record::DecisionRecord;
@@ -103,8 +104,17 @@ pub struct Verified {
     pub faults_count: u64,
 }
 
-/// What a decision allowed: customer's identifiers and items.
-type Known = BTreeMap<DecisionId, (BTreeSet<luopan_kernel::id::IdentifierId>, BTreeSet<String>)>;
+/// What a decision allowed, to whom and for how long.
+struct Permit {
+    origin: Origin,
+    from: Micros,
+    until: Micros,
+    whose: BTreeSet<IdentifierId>,
+    items: BTreeSet<String>,
+}
+
+/// By decision.
+type Known = BTreeMap<DecisionId, Permit>;
 
 /// Why an order is not proved by the decisions so far.
 fn unproved(order: &OrderSeen, known: &Known) -> Option<String> {
@@ -115,20 +125,37 @@ fn unproved(order: &OrderSeen, known: &Known) -> Option<String> {
     let Some(decision) = order.decision else {
         return Some("it names no decision".to_owned());
     };
-    match (known.get(&decision), &order.item) {
-        (None, _) => Some(format!("decision {decision} allowed nothing")),
-        (Some((whose, _)), _) if !whose.contains(&order.identifier) => {
-            Some(format!("decision {decision} was of another customer"))
-        }
-        (Some((_, items)), Some(item)) if items.contains(item) => None,
-        (Some(_), _) => Some(format!("decision {decision} did not allow this item")),
-    }
+    let Some(permit) = known.get(&decision) else {
+        return Some(format!("decision {decision} allowed nothing"));
+    };
+    let is_of = |item: &String| permit.items.contains(item);
+    let why = if !permit.whose.contains(&order.identifier) {
+        "was of another customer"
+    } else if !order.item.as_ref().is_some_and(is_of) {
+        "did not allow this item"
+    } else if !permit.origin.is_answered_by(order.origin) {
+        "was of another origin"
+    } else if order.at < permit.from {
+        "was made after it"
+    } else if order.at > permit.until {
+        // What was suitable then need not be any more: the product or the customer may have been rated anew.
+        "was no longer valid"
+    } else {
+        return None;
+    };
+    Some(format!("decision {decision} {why}"))
 }
 
 fn remember(known: &mut Known, record: &DecisionRecord, allowed: &[Allowed]) {
     let whose = (record.identifiers.iter().copied()).chain([record.identifier]);
-    let items = allowed.iter().map(|a| a.item.clone());
-    known.insert(record.request.decision, (whose.collect(), items.collect()));
+    let permit = Permit {
+        origin: record.request.origin,
+        from: record.request.moment.now,
+        until: record.valid_until,
+        whose: whose.collect(),
+        items: allowed.iter().map(|a| a.item.clone()).collect(),
+    };
+    known.insert(record.request.decision, permit);
 }
 
 /// Lines with their hashes.

@@ -176,11 +176,25 @@ fn trained_scenes_decide_are_explained_and_proved() {
         )
     };
     let names = format!(",\"decision_id\":\"{own}\"");
-    import(
-        at,
-        "orders.jsonl",
-        &(order(1, "a", &names) + &order(2, "d", &names) + &order(3, "a", "")),
+    // And one placed before its decision was made, and one that names a rehearsal.
+    let rehearsal = decide(at, "c1", &["--item", "a", "--origin", "dry_run"]);
+    let rehearsal = format!(
+        ",\"decision_id\":{}",
+        serde_json::to_string(&rehearsal["id"]).expect("an id")
     );
+    let early = order(4, "a", &names).replacen(
+        "\"customer\"",
+        "\"occurred_at\":\"2026-01-02T03:04:05Z\",\"customer\"",
+        1,
+    );
+    let orders = [
+        order(1, "a", &names),
+        order(2, "d", &names),
+        order(3, "a", ""),
+        early,
+        order(5, "a", &rehearsal),
+    ];
+    import(at, "orders.jsonl", &orders.concat());
     let proof = at.join("proof.jsonl");
     let proof = proof.to_str().expect("a path");
     let made = luopan(
@@ -196,12 +210,12 @@ fn trained_scenes_decide_are_explained_and_proved() {
         ],
     )
     .json();
-    assert_eq!(made["tally"]["decisions"], 3, "{made}");
+    assert_eq!(made["tally"]["decisions"], 4, "{made}");
     assert_eq!(made["tally"]["silent"], 2);
     assert_eq!(made["tally"]["failed"], 0);
     assert_eq!(
         (&made["tally"]["orders"], &made["tally"]["unproved"]),
-        (&3.into(), &2.into())
+        (&5.into(), &4.into())
     );
 
     // It is verified without the data folder.
@@ -215,6 +229,15 @@ fn trained_scenes_decide_are_explained_and_proved() {
         text.contains("rule 1") && !text.contains("\"c1\""),
         "it cites the authority and names no foreign id"
     );
+
+    for why in [
+        "did not allow this item",
+        "it names no decision",
+        "was made after it",
+        "was of another origin",
+    ] {
+        assert!(text.contains(why), "{why}");
+    }
 
     // A changed word, a lost line, a cut end: each is told.
     let tampered = |change: &dyn Fn(&str) -> String| {

@@ -34,7 +34,8 @@ struct EventJson<'a> {
 }
 
 /// A time as text or as integer microseconds.
-struct Moment(Micros);
+#[derive(Debug)]
+pub(crate) struct Moment(pub(crate) Micros);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod data;
 mod demo;
 pub mod env;
+mod happening;
 pub mod http;
 pub mod import;
 pub mod incoming;

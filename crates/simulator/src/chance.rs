@@ -8,14 +8,8 @@ use luopan_kernel::random::Random;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Purpose {
-    /// Tastes of the hidden types and of the products.
+    /// Tastes of the hidden types.
     World = 1,
-    /// Who a customer is.
-    Traits = 2,
-    /// What a customer does unasked.
-    Habit = 3,
-    /// How a customer answers.
-    Answer = 4,
     /// Returns of the market, and what happens to products.
     Market = 5,
     /// What a product of the wealth platform is like.

@@ -1,7 +1,6 @@
-//! What moves the customers: hidden types, tastes that drift, the charm of each product, the season. It must never be
-//! shown outside this crate but through [`crate::truth`].
+//! What moves the customers: hidden types, tastes that drift, the season. It must never be shown outside this crate but
+//! through the world's own `truth`.
 
-use crate::catalogue::{OFFERS, Offer};
 use crate::chance::{Purpose, stream};
 use luopan_kernel::random::Random;
 use luopan_kernel::time::{DAY_US, Micros};
@@ -18,17 +17,6 @@ const TURN_US: f64 = 70.0 * DAY_US as f64;
 /// Period of the season: a year.
 const YEAR_US: f64 = 365.25 * DAY_US as f64;
 const TAU: f64 = 2.0 * std::f64::consts::PI;
-
-/// What a kind of product is like: (excitement, safety, patience, fashion).
-const fn nature(kind: &str) -> Taste {
-    match kind.as_bytes() {
-        b"money_market" => [-0.8, 1.2, -0.9, 0.0],
-        b"bond" => [-0.3, 0.9, 0.8, -0.3],
-        b"mixed" => [0.4, 0.0, 0.5, 0.4],
-        b"index" => [0.9, -0.5, 0.2, -0.5],
-        _ => [1.2, -1.0, -0.2, 0.9],
-    }
-}
 
 /// A hidden type of customer. No attribute or event names it.
 #[derive(Debug, Clone)]
@@ -49,12 +37,10 @@ pub(crate) struct HiddenType {
     pub(crate) slowness: f64,
 }
 
-/// The fixed part of a world: what all its customers and products are like.
+/// The fixed part of a world: what all its customers are like.
 #[derive(Debug, Clone)]
 pub(crate) struct Hidden {
     pub(crate) types: Vec<HiddenType>,
-    /// One an offer of the catalogue.
-    charms: Vec<Taste>,
     /// Where the turn of tastes and the season stand at time zero, radians.
     phase: f64,
 }
@@ -90,17 +76,8 @@ impl Hidden {
                 }
             })
             .collect();
-        let charms = OFFERS
-            .iter()
-            .map(|offer| {
-                let own = direction(&mut chance, 0.9);
-                let nature = nature(offer.kind);
-                std::array::from_fn(|k| nature[k] + own[k])
-            })
-            .collect();
         Self {
             types,
-            charms,
             phase: TAU * chance.uniform(),
         }
     }
@@ -118,20 +95,5 @@ impl Hidden {
             taste[2],
             season * taste[3],
         ]
-    }
-
-    /// How far everyone's courage stands from its mean at `at`, in risk levels: the mood of the market, five weeks long.
-    pub(crate) fn mood(&self, at: Micros) -> f64 {
-        0.5 * libm::sin(2.0 * TAU * at.0 as f64 / TURN_US + 1.7 * self.phase)
-    }
-
-    /// Liking of an offer by a taste.
-    pub(crate) fn liking(&self, taste: &Taste, offer: &Offer) -> f64 {
-        let charm = &self.charms[offer.number];
-        let mut sum = 0.0;
-        for k in 0..TASTES {
-            sum += taste[k] * charm[k];
-        }
-        sum / 2.0
     }
 }

@@ -27,9 +27,13 @@ pub(super) struct Import {
     /// Mapping: the name of one of the scene's, or a file
     #[arg(long, value_name = "MAPPING", required_unless_present = "as_sent")]
     mapping: Option<String>,
-    /// No mapping: each line is an event as `POST /v1/events` takes it, of whatever type
+    /// No mapping: each line is an event as `POST /v1/events` takes it, of whatever type; with `--into product_events` what
+    /// happens to an item of the catalogue
     #[arg(long, conflicts_with = "mapping")]
     as_sent: bool,
+    /// Catalogue of the product events that are read as sent
+    #[arg(long, value_name = "CATALOGUE", requires = "as_sent")]
+    catalogue: Option<String>,
     /// Files: CSV, lines of JSON or Parquet, also gzipped
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -50,6 +54,9 @@ enum What {
     Withdrawals,
     /// Net asset values of items.
     Navs,
+    /// Whatever happens to items: whole items, changes, withdrawals, net asset values, announcements.
+    #[value(name = "product_events")]
+    ProductEvents,
 }
 
 impl What {
@@ -79,6 +86,7 @@ impl What {
             Self::Events => "events",
             Self::Customers => "customers",
             Self::Products => "products",
+            Self::ProductEvents => "product_events",
         }
     }
 }
@@ -183,15 +191,31 @@ async fn load(
             None
         }
     };
-    if mapping.is_none() && import.into != What::Events {
-        return Err(Problem::new(
-            "command_line",
-            format!(
-                "--as-sent reads events, not {}; write --into events, or name a mapping",
-                import.into.word()
-            ),
-        ));
-    }
+    let catalogue = match (&mapping, import.into, &import.catalogue) {
+        (Some(_), ..) | (None, What::Events, None) => None,
+        (None, What::ProductEvents, Some(catalogue)) => Some(catalogue.as_str()),
+        (None, What::ProductEvents, None) => {
+            return Err(Problem::new(
+                "command_line",
+                "whose products are they? write --catalogue with its name",
+            ));
+        }
+        (None, What::Events, Some(_)) => {
+            return Err(Problem::new(
+                "command_line",
+                "--catalogue goes with --into product_events; events of customers are of no catalogue",
+            ));
+        }
+        (None, other, _) => {
+            return Err(Problem::new(
+                "command_line",
+                format!(
+                    "--as-sent reads events or product_events, not {}; write --into events, or name a mapping",
+                    other.word()
+                ),
+            ));
+        }
+    };
     if let Some(mapping) = mapping.as_ref().filter(|m| !import.into.fits(&m.target)) {
         let makes = word(&mapping.target);
         let instead = match &mapping.target {
@@ -223,7 +247,7 @@ async fn load(
                 };
                 load::file(into, path, passed, begun, &mut loaded).await
             }
-            None => load::sent(engine, scene, path, passed, begun, &mut loaded).await,
+            None => load::sent(engine, scene, catalogue, path, passed, begun, &mut loaded).await,
         };
         bar.end();
         total.add(loaded);

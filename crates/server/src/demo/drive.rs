@@ -3,25 +3,24 @@
 //! nothing that the engine does not see, and what it measures it measures from answers.
 
 use super::clock::DemoEnv;
+use super::feed;
 use super::pack::SCENE;
 use super::score::{Arm, Figures, Score};
 use crate::problem::{Problem, Result};
 use luopan_engine::Engine;
-use luopan_engine::api::{DecideRequest, Incoming, PositionToken, Raw, SegmentCount, Stats};
-use luopan_kernel::event::{Origin, RECEIPT_TYPE};
+use luopan_engine::api::{DecideRequest, PositionToken, SegmentCount, Stats};
+use luopan_kernel::event::Origin;
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::plan::{EventSchema, RewardPlan, ScenePlan, Scorer, SlotId};
 use luopan_kernel::rule::{Lookup, eval, truth};
-use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
+use luopan_kernel::time::{DAY_US, HOUR_US, Micros, SECOND_US};
 use luopan_kernel::value::Value;
-use luopan_simulator::{Population, SimEvent, customer_name};
+use luopan_simulator::fund::{Product, World};
+use luopan_simulator::{SimEvent, customer_name};
 use serde::Serialize;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Events handed to the engine in one call.
-const EVENTS_PER_CALL: usize = 2_000;
 /// Decisions asked for in one call.
 const DECISIONS_PER_CALL: usize = 1_000;
 /// Entries not yet folded at which simulated time stands still until the fold has caught up.
@@ -78,6 +77,15 @@ pub(crate) struct Snapshot {
     pub(crate) decision: Option<DecisionId>,
     /// The customer of it.
     pub(crate) customer: Option<String>,
+}
+
+/// How far history is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past {
+    /// Days that passed.
+    pub(crate) day: i64,
+    /// Events of customers.
+    pub(crate) events: u64,
 }
 
 /// A budget: minor units of its currency, or a count.
@@ -182,7 +190,7 @@ impl Valued {
 pub(crate) struct Drive {
     engine: Arc<Engine>,
     env: Arc<DemoEnv>,
-    world: Population,
+    world: World,
     score: Score,
     valued: Valued,
     limits: Vec<(String, i64)>,
@@ -207,17 +215,6 @@ struct Rates {
     decisions: u64,
 }
 
-fn raw(value: &Value<'static>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(v.clone()),
-        Value::Time(v) => Raw::Int(v.0),
-    }
-}
-
 fn decision_of(event: &SimEvent) -> Option<DecisionId> {
     match event.property("decision_id") {
         Value::Text(id) => id.parse().ok(),
@@ -226,17 +223,16 @@ fn decision_of(event: &SimEvent) -> Option<DecisionId> {
 }
 
 impl Drive {
-    /// A world of `customers` people over an engine that has the scene. Simulated time runs from `start` to `end`.
+    /// A world over an engine that has the scene. Decisions are made from `start` to `end`.
     pub(crate) fn new(
         engine: Arc<Engine>,
         env: Arc<DemoEnv>,
         plan: &ScenePlan,
-        (seed, customers): (u64, u32),
+        world: World,
         (start, end): (Micros, Micros),
         pace: f64,
     ) -> Result<Self> {
-        let world = Population::new(seed, customers, start);
-        let names: Vec<String> = (0..world.len()).map(customer_name).collect();
+        let names: Vec<String> = (0..world.customers()).map(customer_name).collect();
         let valued = Valued::of(plan)?;
         let score = Score::new(
             start,
@@ -271,10 +267,30 @@ impl Drive {
         })
     }
 
-    /// Brings the customers in, as an import would, and waits until they are known.
-    pub(crate) async fn import(&mut self) -> Result<()> {
-        let customers = self.world.step(self.start);
-        self.send(customers).await?;
+    /// Lists the products with the prices they had, and lets history pass without a decision: what customers did before the
+    /// platform had Luopan, as an import would bring it. `say` is told of each week.
+    pub(crate) async fn past(&mut self, say: &mut dyn FnMut(Past) -> Result<()>) -> Result<()> {
+        let listings: Vec<_> = (self.world.products().iter())
+            .map(Product::listing)
+            .collect();
+        feed::listings(&self.engine, &listings).await?;
+        // A day before, so that the prices of all days are there.
+        self.tell(Micros(i64::MIN / 4)).await?;
+        let mut told = self.world.now();
+        let (mut events, mut day) = (0, 0);
+        while self.world.now() < self.start {
+            let until = self.world.now().plus(DAY_US).min(self.start);
+            self.env.advance(until);
+            let said = self.world.step(until);
+            events += said.len() as u64;
+            self.send(&said).await?;
+            day += 1;
+            if day % 7 == 0 || until == self.start {
+                self.tell(told).await?;
+                told = self.world.now();
+                say(Past { day, events })?;
+            }
+        }
         self.settle().await?;
         self.env.hurry();
         Ok(())
@@ -300,14 +316,16 @@ impl Drive {
         let us = ((real.as_micros() as f64 * self.pace) as i64).min(TURN_US_MAX);
         let until = self.world.now().plus(us).min(self.end);
         self.env.advance(until);
+        let from = self.world.now();
         let events = self.world.step(until);
+        self.tell(from).await?;
         let came: Vec<u32> = events
             .iter()
             .filter(|e| e.kind == "login")
             .map(|e| e.customer)
             .collect();
         self.count(&events);
-        self.send(events).await?;
+        self.send(&events).await?;
         self.decide(&came).await?;
         self.confirm().await?;
         self.turns += 1;
@@ -332,54 +350,26 @@ impl Drive {
     }
 
     /// Hands events, and receipts of the last contacts, to intake.
-    async fn send(&mut self, events: Vec<SimEvent>) -> Result<()> {
-        let now = self.world.now();
+    async fn send(&mut self, events: &[SimEvent]) -> Result<()> {
         let receipts = std::mem::take(&mut self.receipts);
-        let mut inputs: Vec<Incoming<'_>> = Vec::with_capacity(receipts.len() + events.len());
-        for (customer, decision) in &receipts {
-            inputs.push(Incoming {
-                id: Cow::Owned(format!("receipt-{decision}")),
-                customer: Cow::Borrowed(&self.names[*customer as usize]),
-                kind: Cow::Borrowed(RECEIPT_TYPE),
-                occurred_at: Some(now),
-                properties: vec![
-                    (
-                        Cow::Borrowed("decision_id"),
-                        Raw::Text(Cow::Owned(decision.to_string())),
-                    ),
-                    (
-                        Cow::Borrowed("status"),
-                        Raw::Text(Cow::Borrowed("delivered")),
-                    ),
-                ],
-                context: Vec::new(),
-                corrects: None,
-                raw: Cow::Owned(format!("receipt of {decision}")),
-            });
-        }
-        for event in &events {
-            let kind = Cow::Borrowed(event.kind);
-            inputs.push(Incoming {
-                id: Cow::Owned(event.id()),
-                customer: Cow::Borrowed(&self.names[event.customer as usize]),
-                kind,
-                occurred_at: Some(event.at),
-                properties: event
-                    .properties
-                    .iter()
-                    .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
-                    .collect(),
-                context: Vec::new(),
-                corrects: None,
-                raw: Cow::Owned(format!("{} {:?}", event.kind, event.properties)),
-            });
-        }
-        let mut inputs = inputs.into_iter().map(Ok).peekable();
-        while inputs.peek().is_some() {
-            let batch: Vec<_> = inputs.by_ref().take(EVENTS_PER_CALL).collect();
-            self.engine.ingest(SCENE, Origin::Simulated, &batch).await?;
-        }
-        Ok(())
+        feed::events(
+            &self.engine,
+            &self.names,
+            &receipts,
+            self.world.now(),
+            events,
+        )
+        .await
+    }
+
+    /// Tells the catalogue what was said of products since `from`.
+    async fn tell(&mut self, from: Micros) -> Result<()> {
+        let mut listings = Vec::new();
+        let world = &self.world;
+        world.product_events(from, world.now(), &mut |e| {
+            listings.extend(e.listings(world.products()));
+        });
+        feed::listings(&self.engine, &listings).await
     }
 
     /// Decides for customers who came and puts the choices to them.
@@ -412,9 +402,7 @@ impl Drive {
                 self.decisions += 1;
                 self.score.decided(*customer, id, chosen.is_some(), at);
                 if let Some(choice) = chosen {
-                    let offered =
-                        self.world
-                            .contact(*customer, Some(&choice.item), &id.to_string(), at);
+                    let offered = (self.world).offer(*customer, &choice.item, &id.to_string(), at);
                     offered.map_err(|e| Problem::internal(e.to_string()))?;
                     self.receipts.push((*customer, id));
                     self.last = Some((id, *customer));
@@ -434,7 +422,7 @@ impl Drive {
         while self.engine.stats().await?.outbox > 0 && started.elapsed() < RELAY_MAX {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.send(Vec::new()).await
+        self.send(&[]).await
     }
 
     /// Waits until everything sent is folded.

@@ -6,6 +6,7 @@
 mod clock;
 mod closing;
 mod drive;
+mod feed;
 mod pack;
 mod score;
 mod screen;
@@ -23,6 +24,7 @@ use drive::{Drive, Snapshot};
 use luopan_embedded::{Embedded, Options};
 use luopan_engine::{Engine, Limits};
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros, SECOND_US};
+use luopan_simulator::fund::{self, World, days};
 use screen::{Footer, Screen};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,12 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 const SECONDS_WITHOUT_TERMINAL: u64 = 60;
 /// Simulated days of a demo that no one limits; it then has caught up with the present and ends.
 const DAYS_MAX: i64 = 120;
+/// Products of the world.
+const PRODUCTS: usize = fund::MADE_UP_PRODUCTS;
+/// Days of history before the first decision.
+const HISTORY_DAYS: i64 = 90;
+/// Days of prices before that.
+const PRICE_DAYS: i64 = 35;
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -115,8 +123,9 @@ async fn within(
     lives: &mut bool,
 ) -> Result<Ending> {
     let (checked, files) = pack::load()?;
+    let world = world(&settings, start, end)?;
     let real = Arc::new(RealEnv::default());
-    let clock = Arc::new(DemoEnv::new(real.clone(), start, pace));
+    let clock = Arc::new(DemoEnv::new(real.clone(), world.start(), pace));
     let stores = Embedded::open(&data, Options::default()).await?.stores();
     keys::ensure_first(stores.control.as_ref(), &data, env::now()).await?;
     let engine = Engine::open(stores.clone(), clock.clone(), Limits::default()).await?;
@@ -134,7 +143,6 @@ async fn within(
         std::future::pending(),
     ));
 
-    let world = (settings.seed, settings.customers);
     let mut drive = Drive::new(
         engine.clone(),
         clock,
@@ -146,15 +154,32 @@ async fn within(
     let url = format!("http://{address}");
     if settings.view == View::Lines {
         say(&format!(
-            "{} simulated customers, seed {}, data in {}, API at {url}",
-            settings.customers,
+            "{} simulated customers, {} products, seed {}, data in {}, API at {url}",
+            words::grouped(settings.customers.into()),
+            words::grouped(PRODUCTS as u64),
             settings.seed,
             data.display()
         ))?;
     }
     let started = Instant::now();
     *lives = true;
-    drive.import().await?;
+    let lines = settings.view == View::Lines;
+    let begun = Instant::now();
+    drive
+        .past(&mut |past| {
+            if !lines {
+                return Ok(());
+            }
+            say(&format!(
+                "history: day {:>3} of {HISTORY_DAYS}, {} events",
+                past.day,
+                words::grouped(past.events)
+            ))
+        })
+        .await?;
+    if lines {
+        say(&format!("history: {:.1} s", begun.elapsed().as_secs_f64()))?;
+    }
     let footer = Footer {
         url,
         key: keys::file(&data).display().to_string(),
@@ -188,6 +213,19 @@ fn span(now: Micros, seconds: Option<u64>, speed: f64) -> (Micros, Micros) {
         ((s as f64 * speed * HOUR_US as f64) as i64).min(3 * most)
     });
     (now.plus(-us), now)
+}
+
+/// A world with history before `start`, which goes on until `end`.
+fn world(settings: &Settings, start: Micros, end: Micros) -> Result<World> {
+    let first = days::day_at(start) - HISTORY_DAYS;
+    let mut of = fund::Settings::new(settings.seed, settings.customers, first);
+    of.days = days::day_at(end) + 1 - first;
+    of.price_history_days = PRICE_DAYS;
+    of.products = Some(fund::made_up(settings.seed, PRODUCTS));
+    of.threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(4);
+    World::new(of).map_err(|e| Problem::internal(e.to_string()))
 }
 
 /// The data folder: as named when it is new or empty, else a new one.

@@ -8,6 +8,8 @@ use luopan_scene::{Checked, Draft};
 
 /// Name of the scene.
 pub(crate) const SCENE: &str = "fund";
+/// Its catalogue of funds.
+pub(crate) const CATALOGUE: &str = "funds";
 
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../scenes/fund");
 
@@ -52,46 +54,26 @@ pub(crate) fn load() -> Result<(Checked, Files)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use luopan_kernel::value::Value;
-    use luopan_simulator::catalogue::OFFERS;
+    use luopan_simulator::fund::{Change, made_up};
 
     #[test]
-    fn the_population_knows_exactly_the_products_of_the_pack() {
+    fn the_pack_declares_all_that_is_said_of_products() {
         let (checked, _) = load().unwrap();
-        let catalogue = &checked.plan.catalogues[0];
-        let attribute = |name: &str| {
-            catalogue
-                .attributes
-                .iter()
-                .position(|a| a.name == name)
-                .unwrap()
-        };
-        let (kind, risk, term) = (
-            attribute("kind"),
-            attribute("risk_level"),
-            attribute("term_days"),
-        );
-        let mut of_pack: Vec<_> = (catalogue.items.iter())
-            .map(|i| {
-                (
-                    i.key.as_str(),
-                    i.values[kind].clone(),
-                    i.values[risk].clone(),
-                    i.values[term].clone(),
-                )
-            })
-            .collect();
-        let mut of_world: Vec<_> = (OFFERS.iter())
-            .map(|o| {
-                let (risk, term) = (
-                    Value::Int(o.risk_level.into()),
-                    Value::Int(o.term_days.into()),
-                );
-                (o.key, Value::text(o.kind), risk, term)
-            })
-            .collect();
-        of_pack.sort_by_key(|i| i.0);
-        of_world.sort_by_key(|i| i.0);
-        assert_eq!(of_pack, of_world);
+        let funds = (checked.plan.catalogues.iter())
+            .find(|c| c.name == CATALOGUE)
+            .unwrap();
+        let mut settings = luopan_simulator::fund::Settings::new(1, 1, 20_000);
+        settings.products = Some(made_up(1, 60));
+        settings.days = 3;
+        settings.price_history_days = 3;
+        let world = luopan_simulator::fund::World::new(settings).unwrap();
+        for product in world.products() {
+            let Change::Set(values) = product.listing().what else {
+                panic!("a product is listed whole");
+            };
+            for (name, _) in values {
+                assert!(funds.attributes.iter().any(|a| a.name == name), "{name}");
+            }
+        }
     }
 }

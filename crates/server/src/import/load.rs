@@ -4,6 +4,7 @@
 use super::mapped::{Mapped, Mapper};
 use super::rows::{BadRow, Format, Layout, open_rows};
 use super::source::{self, Encoding, Source};
+use crate::happening;
 use crate::incoming;
 use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK};
 use crate::problem::Result;
@@ -157,13 +158,15 @@ pub async fn file(
     load.finish().await
 }
 
-/// Loads one file of events as `POST /v1/events` takes them, one a line: of many types, in the order in which they stand.
+/// Loads one file of lines as they would be sent, in the order in which they stand: events as `POST /v1/events` takes them, or,
+/// of a `catalogue`, what happens to its items.
 ///
 /// # Errors
 /// The file cannot be read (any further), or the engine refused.
 pub async fn sent(
     engine: &Engine,
     scene: &str,
+    catalogue: Option<&str>,
     path: &Path,
     passed: Arc<AtomicU64>,
     begun: impl FnOnce(u64),
@@ -177,7 +180,7 @@ pub async fn sent(
         ));
     };
     begun(source::size(path)?);
-    let mut load = Load::new(engine, scene, None, path, loaded);
+    let mut load = Load::new(engine, scene, catalogue, path, loaded);
     let mut line = Vec::new();
     let mut number = 0u64;
     loop {
@@ -203,15 +206,29 @@ pub async fn sent(
             continue;
         }
         load.loaded.rows += 1;
-        match incoming::line(text) {
-            Ok(event) => load.event(incoming::kept(event)).await?,
-            Err(bad) => {
-                load.bad(BadRow {
-                    raw: bad.raw.into_owned(),
-                    code: bad.code,
-                    reason: format!("line {number}: {}", bad.reason),
-                })
-                .await?;
+        if catalogue.is_some() {
+            match happening::line(text) {
+                Ok(product) => load.product(product).await?,
+                Err(reason) => {
+                    load.bad(BadRow {
+                        raw: String::from_utf8_lossy(text).into_owned(),
+                        code: "malformed_event",
+                        reason: format!("line {number}: {reason}"),
+                    })
+                    .await?;
+                }
+            }
+        } else {
+            match incoming::line(text) {
+                Ok(event) => load.event(incoming::kept(event)).await?,
+                Err(bad) => {
+                    load.bad(BadRow {
+                        raw: bad.raw.into_owned(),
+                        code: bad.code,
+                        reason: format!("line {number}: {}", bad.reason),
+                    })
+                    .await?;
+                }
             }
         }
         if is_cut {

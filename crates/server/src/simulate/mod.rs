@@ -78,11 +78,13 @@ pub(crate) fn run(wanted: &Wanted, passed: &AtomicU64) -> Result<Written> {
     let mut prices = Months::new(folder, "product-events");
     let mut failed = None;
     world.product_events(Micros(i64::MIN / 4), world.end(), &mut |event| {
-        text.clear();
-        event.line(world.products(), &mut text);
-        written.product_events += 1;
-        if failed.is_none() {
-            failed = prices.line(event.at, &text).err();
+        for listing in event.listings(world.products()) {
+            text.clear();
+            listing.line(&mut text);
+            written.product_events += 1;
+            if failed.is_none() {
+                failed = prices.line(event.at, &text).err();
+            }
         }
     });
     if let Some(problem) = failed.take() {

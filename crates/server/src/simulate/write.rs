@@ -93,25 +93,11 @@ impl Months {
 /// Products as they are known at the start. All but code, name and fine type is generated, and says so.
 pub(super) fn products(folder: &Path, world: &World, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut packed = Packed::new(folder.join("products.jsonl.gz"))?;
-    for p in world.products() {
-        let (year, month, day) = date_of(p.launched);
-        let row = json!({
-            "code": p.code,
-            "name": p.name,
-            "fine_type": p.fine,
-            "kind": p.kind.word(),
-            "risk_level": p.rating,
-            "generated": p.generated,
-            "term_days": p.term_days,
-            "least_order": p.least_fen,
-            "confirm_lag": p.confirm_lag,
-            "pay_lag": p.pay_lag,
-            "buy_fee_ppm": p.buy_fee_ppm,
-            "redeem_fee": p.ladder,
-            "fast_limit": p.fast_limit_fen,
-            "launched": format!("{year:04}-{month:02}-{day:02}"),
-        });
-        packed.write(&format!("{row}\n"))?;
+    let mut line = String::new();
+    for product in world.products() {
+        line.clear();
+        product.listing().line(&mut line);
+        packed.write(&line)?;
     }
     packed.finish(files)
 }

@@ -195,13 +195,17 @@ fn what_is_simulated_is_imported_whole_and_once() {
     }
     let products = lines(&files(&folder, "products")[0]);
     assert_eq!(products.len(), 9_000);
-    assert!(products.iter().all(|p| p["generated"] == true));
-    assert!(products.iter().any(|p| p["risk_level"].is_null()));
+    assert!(products.iter().all(|p| {
+        p["values"]["generated"]
+            .as_str()
+            .is_some_and(|g| g.contains("term_days"))
+    }));
+    assert!(products.iter().any(|p| p["values"]["risk_level"].is_null()));
     let prices = lines(&files(&folder, "product-events")[0]);
     assert!(
         prices
             .iter()
-            .any(|p| p["type"] == "nav" && p["nav"].as_f64().is_some_and(|n| n > 0.0))
+            .any(|p| p["type"] == "luopan.nav" && p["nav"].as_f64().is_some_and(|n| n > 0.0))
     );
 }
 
@@ -376,7 +380,7 @@ mod real_data {
         let february = data.path().join("real/product-events-2026-02.jsonl.gz");
         let days: std::collections::BTreeSet<String> = lines(&february)
             .iter()
-            .filter(|e| e["type"] == "nav")
+            .filter(|e| e["type"] == "luopan.nav")
             .filter_map(|e| Some(e["day"].as_str()?.to_owned()))
             .collect();
         assert!(

@@ -9,6 +9,7 @@
 
 pub mod days;
 mod ground;
+mod listing;
 mod market;
 mod offers;
 mod orders;
@@ -23,7 +24,9 @@ pub mod truth;
 mod world;
 
 pub use days::{BadCalendar, TradingDays};
+pub use listing::{Change, Listing, Values};
 pub use market::{BadHistory, HISTORY_MIN, History, NAV_UNITS};
+pub use offers::{FATIGUE_HALF_LIFE_US, ORDER_DELAY_MEDIAN_US, ORDER_DELAY_SIGMA};
 pub use orders::LOTS_MAX;
 pub use person::ASSESSMENT_DAYS;
 pub use product::{
@@ -33,6 +36,6 @@ pub use said::{Attributes, Event, Happening, Page, Refusal, Side, Told, order_id
 pub use session::ATTEMPT_SHARE;
 pub use story::{ProductChange, ProductEvent};
 pub use world::{
-    BadOffer, BadWorld, CALENDAR_AHEAD, DAYS_MAX, Link, MADE_UP_PRODUCTS, Settings, THREADS_MAX,
-    World,
+    BadOffer, BadWorld, CALENDAR_AHEAD, CUSTOMERS_MAX, DAYS_MAX, Link, MADE_UP_PRODUCTS, Settings,
+    THREADS_MAX, World,
 };

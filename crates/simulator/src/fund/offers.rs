@@ -7,9 +7,38 @@ use super::orders::LOTS_MAX;
 use super::person::{NEVER, Person, TOLD, UNSUBSCRIBED};
 use super::product::Kind;
 use crate::chance::{exponential, log_normal, sigmoid};
-use crate::response::{Answer, Chances, ORDER_DELAY_MEDIAN_US, ORDER_DELAY_SIGMA};
 use luopan_kernel::random::Random;
-use luopan_kernel::time::{DAY_US, MINUTE_US, Micros};
+use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros};
+
+/// Time in which half of the remembered contacts are forgotten: four days, in microseconds.
+pub const FATIGUE_HALF_LIFE_US: i64 = 4 * DAY_US;
+/// Median time from a contact to the order that it led to, over the hidden types' own factors (0.5 to 2), in microseconds.
+pub const ORDER_DELAY_MEDIAN_US: i64 = 5 * HOUR_US;
+/// Standard deviation of the logarithm of that time.
+pub const ORDER_DELAY_SIGMA: f64 = 0.8;
+
+/// Chances of each answer to one contact; they sum to one with silence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Chances {
+    /// She submits an order.
+    pub(crate) order: f64,
+    /// She looks at the product and no more.
+    pub(crate) view: f64,
+    /// She dismisses it.
+    pub(crate) dismissed: f64,
+    /// She unsubscribes.
+    pub(crate) unsubscribed: f64,
+}
+
+/// An answer that was drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Answer {
+    Ignored,
+    View,
+    Dismissed,
+    Unsubscribed,
+    Order,
+}
 
 /// Chance of an order from the most willing customer at her best hour.
 const ORDER_CHANCE_MAX: f64 = 0.5;

@@ -2,12 +2,12 @@
 //! can be drawn again, and never decide anything.
 
 use super::days::{EXCHANGE_OFFSET_S, Season, start_of};
+use super::offers::FATIGUE_HALF_LIFE_US;
 use super::product::Product;
 use super::said::Attributes;
+use super::said::ZONES;
 use crate::chance::{Purpose, log_normal, sigmoid, stream, weighted};
-use crate::customer::ZONES;
 use crate::hidden::{Hidden, TASTES, Taste};
-use crate::response::FATIGUE_HALF_LIFE_US;
 use luopan_kernel::random::Random;
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros, Moment, SECOND_US};
 

@@ -1,13 +1,24 @@
 //! What customers of the wealth platform say: small values in the order of time, and the same in the words of the `fund`
 //! scene. It must never carry anything hidden.
 
+use super::listing::written;
 use super::product::Product;
-use crate::customer::{INCOME_BANDS, ZONES};
 use crate::event::{SimEvent, customer_name};
 use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use std::sync::Arc;
+
+/// Income bands from low to high.
+pub(crate) const INCOME_BANDS: [&str; 5] = ["A", "B", "C", "D", "E"];
+
+/// Zones that customers live in, with their offset from UTC in hours (none of them has summer time).
+pub(crate) const ZONES: [(&str, f64, f64); 4] = [
+    ("Asia/Shanghai", 8.0, 0.90),
+    ("Asia/Urumqi", 6.0, 0.04),
+    ("Asia/Hong_Kong", 8.0, 0.04),
+    ("Asia/Tokyo", 9.0, 0.02),
+];
 
 /// A page of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +236,11 @@ impl Event {
                 .map_or("", |p| p.code.as_str());
             ("item", Value::text(code.to_owned()))
         };
+        let kind = |product: u32| {
+            products
+                .get(product as usize)
+                .map(|p| ("kind", Value::text(p.kind.word())))
+        };
         let decision = |d: &Option<Arc<str>>| {
             d.as_ref()
                 .map(|d| ("decision_id", Value::text(d.as_ref().to_owned())))
@@ -233,8 +249,9 @@ impl Event {
             Happening::Attributes(a) => attributes(a),
             Happening::Login | Happening::Unsubscribed => Vec::new(),
             Happening::PageView(page, product) => product
-                .map(code)
                 .into_iter()
+                .flat_map(|p| [Some(code(*p)), kind(*p)])
+                .flatten()
                 .chain([("page", Value::text(page.word()))])
                 .collect(),
             Happening::Deposit(fen) => vec![("amount", Value::Int(*fen))],
@@ -242,7 +259,9 @@ impl Event {
             Happening::Submitted(o) => {
                 let mut p = vec![("amount", Value::Int(o.amount))];
                 p.extend(decision(&o.decision));
-                p.extend([code(o.product), id(o.order)]);
+                p.push(code(o.product));
+                p.extend(kind(o.product));
+                p.push(id(o.order));
                 if o.side == Side::Redeem {
                     p.push(("shares", Value::Number(o.shares as f64 / 100.0)));
                 }
@@ -252,9 +271,9 @@ impl Event {
             Happening::Confirmed(o) => {
                 let mut p = vec![("amount", Value::Int(o.amount))];
                 p.extend(decision(&o.decision));
+                p.extend([("fee", Value::Int(o.fee)), code(o.product)]);
+                p.extend(kind(o.product));
                 p.extend([
-                    ("fee", Value::Int(o.fee)),
-                    code(o.product),
                     ("nav", Value::Number(o.nav_e4 as f64 / 10_000.0)),
                     id(o.order),
                     ("shares", Value::Number(o.shares as f64 / 100.0)),
@@ -292,20 +311,7 @@ impl Event {
                     out.push(',');
                 }
                 let _ = write!(out, "\"{name}\":");
-                match value {
-                    Value::Missing => out.push_str("null"),
-                    Value::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
-                    Value::Int(v) => {
-                        let _ = write!(out, "{v}");
-                    }
-                    Value::Number(v) => {
-                        let _ = write!(out, "{v}");
-                    }
-                    Value::Time(v) => {
-                        let _ = write!(out, "{}", v.0);
-                    }
-                    Value::Text(v) => quoted(v, out),
-                }
+                written(value, out);
             }
             out.push('}');
         }

@@ -4,12 +4,12 @@
 use super::days::start_of;
 use super::ground::Ground;
 use super::offers;
+use super::offers::Answer;
 use super::orders::{Open, confirm, release, submit};
 use super::person::{Person, TOLD, UNSUBSCRIBED};
 use super::said::{Event, Happening, Page};
 use super::session::{answer, paid_out, play, spend};
 use crate::chance::{Purpose, stream_at};
-use crate::response::Answer;
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros, SECOND_US};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;

@@ -1,10 +1,9 @@
 //! What happens to products: re-ratings, suspensions, ends, restated prices; and everything said of products, as plain
 //! types in order of time. All of it is fixed when the world is made. It must never know a customer.
 
-use super::days::{TradingDays, date_of, start_of};
-use super::market::{GROWTH_UNITS, Market, NAV_UNITS};
+use super::days::{TradingDays, start_of};
+use super::market::{GROWTH_UNITS, Market};
 use super::product::Product;
-use super::said::quoted;
 use crate::chance::{Purpose, stream_at};
 use luopan_kernel::time::{HOUR_US, Micros};
 
@@ -165,88 +164,6 @@ pub struct ProductEvent {
     pub product: u32,
     /// What.
     pub change: ProductChange,
-}
-
-impl ProductEvent {
-    /// Appends the event as a line of JSON: `product` (its code), `type`, `at` (microseconds), and what the type tells;
-    /// days as dates, prices in yuan.
-    pub fn line(&self, products: &[Product], out: &mut String) {
-        use std::fmt::Write as _;
-        let code = |product: u32| {
-            products
-                .get(product as usize)
-                .map_or("", |p| p.code.as_str())
-        };
-        let date = |day: i64| {
-            let (y, m, d) = date_of(day);
-            format!("\"{y:04}-{m:02}-{d:02}\"")
-        };
-        let yuan = |e4: i64| e4 as f64 / NAV_UNITS as f64;
-        out.push_str("{\"product\":");
-        quoted(code(self.product), out);
-        let _ = write!(
-            out,
-            ",\"type\":\"{}\",\"at\":{}",
-            self.change.word(),
-            self.at.0
-        );
-        let into_code = |into: Option<u32>, out: &mut String| {
-            if let Some(into) = into {
-                out.push_str(",\"into\":");
-                quoted(code(into), out);
-            }
-        };
-        match self.change {
-            ProductChange::Nav { day, nav_e4 } => {
-                let _ = write!(out, ",\"day\":{},\"nav\":{}", date(day), yuan(nav_e4));
-            }
-            ProductChange::Income { day, per_10k } => {
-                let _ = write!(
-                    out,
-                    ",\"day\":{},\"income_per_10k\":{per_10k:.4}",
-                    date(day)
-                );
-            }
-            ProductChange::Restated {
-                day,
-                wrong_e4,
-                right_e4,
-            } => {
-                let (wrong, right) = (yuan(wrong_e4), yuan(right_e4));
-                let _ = write!(
-                    out,
-                    ",\"day\":{},\"was\":{wrong},\"nav\":{right}",
-                    date(day)
-                );
-            }
-            ProductChange::Rerated { from, to } => {
-                let _ = write!(out, ",\"was\":{from},\"risk_level\":{to}");
-            }
-            ProductChange::Suspended {
-                buying,
-                redeeming,
-                from,
-                to,
-            } => {
-                let _ = write!(
-                    out,
-                    ",\"buying\":{buying},\"redeeming\":{redeeming},\"from\":{}",
-                    date(from)
-                );
-                // Until its end is told of no day.
-                if to != i64::MAX {
-                    let _ = write!(out, ",\"to\":{}", date(to));
-                }
-            }
-            ProductChange::Resumed => {}
-            ProductChange::EndAnnounced { day, into } => {
-                let _ = write!(out, ",\"day\":{}", date(day));
-                into_code(into, out);
-            }
-            ProductChange::Ended { into } => into_code(into, out),
-        }
-        out.push_str("}\n");
-    }
 }
 
 /// The stories of all products, between `start` and `end`; wrong prices are written into the market.

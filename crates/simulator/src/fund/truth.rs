@@ -6,7 +6,20 @@ use super::product::Parameters;
 use super::world::World;
 use luopan_kernel::time::Micros;
 
-pub use crate::truth::Truth;
+/// Chance of each answer to one contact; with silence they sum to one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Truth {
+    /// An order that is confirmed.
+    pub order_confirmed: f64,
+    /// An order that is submitted, whether confirmed or not.
+    pub order_submitted: f64,
+    /// A look and no more.
+    pub view: f64,
+    /// A dismissal.
+    pub dismissed: f64,
+    /// An unsubscribing.
+    pub unsubscribed: f64,
+}
 
 /// What would come of offering a product to a customer now at `at`. None for an unknown customer or product. An order is
 /// confirmed only when the rules let it pass, which this does not say: `order_confirmed` is the share that the fund house

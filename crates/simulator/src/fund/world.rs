@@ -9,10 +9,11 @@ use super::said::Event;
 use super::shard::{Due, Shard};
 use super::story::{ProductEvent, said_on, tell};
 use crate::event::SimEvent;
-use crate::population::CUSTOMERS_MAX;
 use luopan_kernel::time::{HOUR_US, Micros};
 use std::collections::BTreeMap;
 
+/// Most customers of a population.
+pub const CUSTOMERS_MAX: u32 = 10_000_000;
 /// Longest world, days.
 pub const DAYS_MAX: i64 = 3_660;
 /// Most threads, and so most parts that customers are divided into.

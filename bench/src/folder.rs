@@ -134,10 +134,19 @@ pub struct Sent {
 
 /// Sends `events` events of uniformly drawn customers as fast as the server takes them, and waits until they are folded.
 pub fn intake(server: &Server, customers: u64, events: u64) -> Result<Sent, Fault> {
+    taken(server, uniform(customers), events)
+}
+
+/// Sends `events` events of such sources as fast as the server takes them, and waits until they are folded.
+pub fn taken<S: Source>(
+    server: &Server,
+    source: impl Fn(u64) -> S + Sync,
+    events: u64,
+) -> Result<Sent, Fault> {
     let others = Others::watch(&[server.pid(), std::process::id()])?;
     let before = cpu(server.pid())?;
     let started = Instant::now();
-    let sent = send(server, CONNECTIONS, uniform(customers), events)?;
+    let sent = send(server, CONNECTIONS, source, events)?;
     let durable_after = started.elapsed();
     server.wait_folded()?;
     Ok(Sent {
@@ -155,11 +164,23 @@ pub fn uniform(customers: u64) -> impl Fn(u64) -> Events + Sync {
     move |n| Events::new(&format!("{run:x}-{n}"), Customers::Uniform(customers), 0)
 }
 
+/// Where events come from.
+pub trait Source {
+    /// Writes up to `lines` lines into `out` and answers how many.
+    fn write(&mut self, lines: u64, out: &mut Vec<u8>) -> u64;
+}
+
+impl Source for Events {
+    fn write(&mut self, lines: u64, out: &mut Vec<u8>) -> u64 {
+        Events::write(self, lines, out)
+    }
+}
+
 /// Sends from `connections` sources at once until they are empty or `events` are taken.
-fn send(
+pub fn send<S: Source>(
     server: &Server,
     connections: u64,
-    source: impl Fn(u64) -> Events + Sync,
+    source: impl Fn(u64) -> S + Sync,
     events: u64,
 ) -> Result<u64, Fault> {
     let (asked, taken) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -1,9 +1,11 @@
 //! What every measurement shares: the record it leaves in `bench/results/NAME.json`. A measurement is a binary of this package
 //! named after its file. This room must never round, smooth or pick among figures: what a binary measured is what is written.
 
+pub mod asking;
 pub mod bare;
 pub mod folder;
 pub mod peer;
+pub mod platform;
 pub mod process;
 pub mod stored;
 pub mod traffic;

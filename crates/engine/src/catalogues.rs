@@ -402,14 +402,14 @@ impl Inner {
     /// Lays out every catalogue of these scene versions as it was before the entry at `version`.
     async fn lay_out(
         &self,
-        scenes: &[&SceneRuntime],
+        scenes: &[(SceneNo, &ScenePlan)],
         version: u64,
         is_past: bool,
     ) -> luopan_store::Result<Vec<Vec<Arc<Catalogue>>>> {
         let mut building: Vec<Vec<Building<'_>>> = (scenes.iter())
-            .map(|s| {
-                (s.plan.catalogues.iter())
-                    .map(|c| Building::new(s.no, c))
+            .map(|(no, plan)| {
+                (plan.catalogues.iter())
+                    .map(|c| Building::new(*no, c))
                     .collect()
             })
             .collect();
@@ -493,7 +493,7 @@ impl Inner {
         let _one = self.catalogues.building.lock().await;
         let version = self.state.positions(&[ENVIRONMENT]).await?[0].0;
         let in_use = self.scenes.in_use();
-        let scenes: Vec<&SceneRuntime> = in_use.iter().map(AsRef::as_ref).collect();
+        let scenes: Vec<_> = in_use.iter().map(|s| (s.no, &*s.plan)).collect();
         let built = self.lay_out(&scenes, version, false).await?;
         let mut snapshots = BTreeMap::new();
         for (scene, catalogues) in in_use.iter().zip(built) {
@@ -504,6 +504,17 @@ impl Inner {
         Counters::add(&self.counters.catalogue_snapshots, 1);
         self.catalogues.swap(snapshots);
         Ok(())
+    }
+
+    /// The catalogues of a plan that need not be applied, as State knows their items now.
+    pub(crate) async fn catalogues_of(
+        &self,
+        scene: SceneNo,
+        plan: &ScenePlan,
+    ) -> luopan_store::Result<Vec<Arc<Catalogue>>> {
+        let version = self.state.positions(&[ENVIRONMENT]).await?[0].0;
+        let built = self.lay_out(&[(scene, plan)], version, false).await?;
+        Ok(built.into_iter().next().unwrap_or_default())
     }
 
     /// NAVs of an item that are in force.
@@ -639,7 +650,9 @@ impl Inner {
         if let Some(kept) = self.catalogues.past.lock().get(&name) {
             return Ok(kept);
         }
-        let built = self.lay_out(&[scene], version, true).await?;
+        let built = self
+            .lay_out(&[(scene.no, &scene.plan)], version, true)
+            .await?;
         let built = built.into_iter().next().unwrap_or_default();
         let mut past = self.catalogues.past.lock();
         past.read += 1;
@@ -655,7 +668,9 @@ impl Inner {
             let Some(now) = self.catalogues.get(&scene) else {
                 continue;
             };
-            let built = self.lay_out(&[&scene], now.version, true).await?;
+            let built = self
+                .lay_out(&[(scene.no, &scene.plan)], now.version, true)
+                .await?;
             let built = built.into_iter().flatten();
             for ((plan, kept), built) in (scene.plan.catalogues.iter())
                 .zip(&now.catalogues)

@@ -21,7 +21,9 @@ use luopan_kernel::id::{
 };
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::policy::CONTACTS_MAX;
-use luopan_kernel::plan::{BudgetPeriod, Field, ObjectiveValue, PolicyPlan, Scorer, SlotSource};
+use luopan_kernel::plan::{
+    BudgetPeriod, Field, ObjectiveValue, PolicyPlan, ScenePlan, Scorer, SlotSource,
+};
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
 use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::{DAY_US, Micros, Moment, SECOND_US};
@@ -624,7 +626,16 @@ impl Inner {
         profiles: &[&luopan_kernel::profile::Profile],
         now: Micros,
     ) -> Moment {
-        let plan = &scene.plan;
+        self.moment_of(&scene.plan, profiles, now)
+    }
+
+    /// As [`Inner::moment`], of a plan that need not be applied.
+    pub(crate) fn moment_of(
+        &self,
+        plan: &ScenePlan,
+        profiles: &[&luopan_kernel::profile::Profile],
+        now: Micros,
+    ) -> Moment {
         let declared = (plan.zone_attribute.as_ref())
             .and_then(|name| plan.tags.iter().position(|t| t.name == *name))
             .map(|i| luopan_kernel::slots::tag_value(plan, i, &plan.tags[i], profiles, now));

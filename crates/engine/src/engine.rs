@@ -7,6 +7,7 @@ use crate::api::{
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
+use crate::examples::Examples;
 use crate::fold::inbox::Inbox;
 use crate::fold::worker;
 use crate::identity::IdentityMap;
@@ -661,6 +662,15 @@ impl Engine {
         versions: Option<&[(String, u64)]>,
     ) -> Result<Matcher> {
         self.inner.matcher(scene, policy, at, versions).await
+    }
+
+    /// Readies the history of a scene to be read as examples for the factors of `policy`. `plan` need not be applied: it is
+    /// another version of a scene that is, and what it knows of customers is folded anew from the log.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_policy`, `nothing_to_learn_from`, or a store that failed.
+    pub async fn examples(&self, plan: Arc<ScenePlan>, policy: &str) -> Result<Examples> {
+        Examples::new(self.inner.clone(), plan, policy).await
     }
 
     /// Counters since start, lag, halts, budgets and models.

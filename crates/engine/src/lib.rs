@@ -13,6 +13,7 @@ mod decisions;
 mod engine;
 mod env;
 mod environment;
+pub mod examples;
 mod explain;
 mod fold;
 #[cfg(test)]

@@ -119,6 +119,13 @@ impl SlotSet {
         Self::new(scene, wanted)
     }
 
+    /// The slots that these features read.
+    pub fn of_features(scene: &ScenePlan, features: &[FeaturePlan]) -> Self {
+        let mut wanted = Vec::new();
+        features.iter().for_each(|f| feature_slots(f, &mut wanted));
+        Self::new(scene, wanted)
+    }
+
     /// True when `id` is in the set.
     pub fn contains(&self, id: SlotId) -> bool {
         (self.bits.get(usize::from(id.0) / 64)).is_some_and(|w| w >> (id.0 % 64) & 1 == 1)

@@ -180,6 +180,29 @@ impl Draft {
     /// # Errors
     /// Every fault, by file and place.
     pub fn check_with(&self, decode: &DecodeArtifact<'_>) -> Result<Checked, Vec<Fault>> {
+        self.compiled(compile::Trained {
+            files: &self.trained,
+            decode,
+            to_train: false,
+        })
+    }
+
+    /// As [`Draft::check`], of a pack whose trained files are not there yet or are of other features: none is read. The
+    /// plan says what to train them from. It names no hashes, so no engine applies it, and it has no ranking by trees.
+    ///
+    /// # Errors
+    /// Every other fault, by file and place.
+    pub fn check_to_train(&self) -> Result<ScenePlan, Vec<Fault>> {
+        let none = |_: ArtifactKind, _: &[u8]| Err(String::new());
+        let checked = self.compiled(compile::Trained {
+            files: &self.trained,
+            decode: &none,
+            to_train: true,
+        })?;
+        Ok(checked.plan)
+    }
+
+    fn compiled(&self, trained: compile::Trained<'_>) -> Result<Checked, Vec<Fault>> {
         let mut report = Reporter {
             files: &self.files,
             faults: self.faults.clone(),
@@ -204,10 +227,6 @@ impl Draft {
             check(root, &PACK, &mut report);
             self.gather(root, &mut sections, &mut report);
         }
-        let trained = compile::Trained {
-            files: &self.trained,
-            decode,
-        };
         let (plan, artifacts, declared, mut report) =
             compile::scene(&sections, self, trained, report);
         let mut compiled = BTreeMap::new();

@@ -51,6 +51,16 @@ pub fn compile_with(
     Draft::parse(pack).0.check_with(decode)
 }
 
+/// As [`compile`], of a pack whose trained files are still to be made ([`Draft::check_to_train`]).
+///
+/// # Errors
+/// Every other fault, by file and place.
+pub fn compile_to_train(
+    pack: impl Into<Loaded>,
+) -> Result<luopan_kernel::plan::ScenePlan, Vec<Fault>> {
+    Draft::parse(pack).0.check_to_train()
+}
+
 /// Named limits of packs. At a limit the pack is refused and the fault names it; the kernel's own limits
 /// ([`luopan_kernel::plan`]) hold too.
 pub mod limits {

@@ -104,10 +104,10 @@ pub(crate) struct Running {
     pub(crate) scenes: BTreeMap<SceneNo, Arc<SceneRuntime>>,
 }
 
-/// The fields of an event, for filters and values of rewards.
-struct EventFields<'e> {
-    schema: &'e EventSchema,
-    event: &'e Event<'e>,
+/// The fields of an event, for filters and values of rewards and of examples.
+pub(crate) struct EventFields<'e> {
+    pub(crate) schema: &'e EventSchema,
+    pub(crate) event: &'e Event<'e>,
 }
 
 impl Lookup for EventFields<'_> {

@@ -3,6 +3,7 @@
 mod attacks;
 mod catalogue;
 mod concurrency;
+mod examples;
 mod identity;
 mod inputs;
 mod matching;

@@ -18,6 +18,8 @@ pub const CONTACTS_MAX: u32 = 1000;
 
 /// Most candidates that retrieval or ranking keeps.
 pub const KEPT_MAX: u32 = 1000;
+/// Most kinds of events that the factors of one policy are trained from.
+pub const LEARN_FROM_MAX: usize = 16;
 /// Most objectives of one policy, and most groups.
 pub const OBJECTIVES_MAX: usize = 16;
 
@@ -91,6 +93,23 @@ pub struct Retrieval {
     pub item: Vec<FeaturePlan>,
     /// How many are kept, 1..=[`KEPT_MAX`].
     pub keep: u32,
+    /// What the factors are trained from, at most [`LEARN_FROM_MAX`]. Deciding does not read it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learn_from: Vec<LearnFrom>,
+}
+
+/// Events that say which item a customer chose, to train a retrieval's factors from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearnFrom {
+    /// Index into [`super::ScenePlan::events`].
+    pub event: u16,
+    /// Index of the field that holds the item's key: a text of that event.
+    pub item: u16,
+    /// Condition over the fields of the event; unknown does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
+    /// How much one such event counts, above zero.
+    pub weight: f64,
 }
 
 /// How one input of a tree ensemble is read.

@@ -131,6 +131,8 @@ pub type DecodeArtifact<'d> = dyn Fn(ArtifactKind, &[u8]) -> Result<Artifact, St
 pub(crate) struct Trained<'d> {
     pub(crate) files: &'d BTreeMap<String, Vec<u8>>,
     pub(crate) decode: &'d DecodeArtifact<'d>,
+    /// True when artifacts are still to be trained: they are named and not read.
+    pub(crate) to_train: bool,
 }
 
 /// Compiles the sections. The plan means something only when there are no faults.

@@ -313,6 +313,8 @@ impl<'d> Compiler<'d, '_> {
             },
             ranking: match ranking {
                 None => None,
+                // What trees read is known with the trees.
+                _ if self.trained.to_train => None,
                 Some(found) => Some(found?),
             },
             scorer: scorer?,

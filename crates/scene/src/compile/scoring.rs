@@ -7,12 +7,13 @@ use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::artifact::Artifact;
 use luopan_kernel::features;
-use luopan_kernel::plan::policy::{KEPT_MAX, OBJECTIVES_MAX};
+use luopan_kernel::plan::policy::{KEPT_MAX, LEARN_FROM_MAX, OBJECTIVES_MAX};
 use luopan_kernel::plan::{
     ARTIFACTS_MAX, ArtifactKind, ArtifactPlan, Diversity, Exploration, Expr, FeaturePlan,
-    ModelScope, Objective, ObjectiveGroup, ObjectiveValue, Objectives, Ranking, RankingInput,
-    Retrieval, Scorer, SlotSource,
+    LearnFrom, ModelScope, Objective, ObjectiveGroup, ObjectiveValue, Objectives, Ranking,
+    RankingInput, Retrieval, Scorer, SlotSource,
 };
+use luopan_kernel::value::ValueType;
 
 /// The models that a scorer learns with.
 pub(super) fn models_of(scorer: &Scorer) -> Vec<&str> {
@@ -40,6 +41,17 @@ impl Compiler<'_, '_> {
                 );
                 break;
             }
+            if self.trained.to_train {
+                // Named and not read: what is to be trained is not there yet.
+                if let Some(kind) = kind_of(node) {
+                    self.plan.artifacts.push(ArtifactPlan {
+                        name: key.text.clone(),
+                        kind,
+                        sha256: String::new(),
+                    });
+                }
+                continue;
+            }
             if let Some(artifact) = self.artifact(node) {
                 self.plan.artifacts.push(ArtifactPlan {
                     name: key.text.clone(),
@@ -54,11 +66,7 @@ impl Compiler<'_, '_> {
     fn artifact(&mut self, node: &Node) -> Option<Artifact> {
         let file = node.get("file")?;
         let path = file.text()?;
-        let kind = match node.get("kind")?.text()? {
-            "trees" => ArtifactKind::Trees,
-            "factors" => ArtifactKind::Factors,
-            _ => return None,
-        };
+        let kind = kind_of(node)?;
         let Some(bytes) = self.trained.files.get(path) else {
             let known: Vec<&str> = self.trained.files.keys().map(String::as_str).collect();
             let write = if known.is_empty() {
@@ -94,8 +102,9 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// The place and the artifact that `node` names; none, reported, when it is not there or of another kind.
-    fn artifact_of(&mut self, node: &Node, kind: ArtifactKind) -> Option<(u16, Artifact)> {
+    /// The place of the artifact that `node` names and what it holds, which is none where artifacts are still to be trained;
+    /// none, reported, when it is not there or of another kind.
+    fn artifact_of(&mut self, node: &Node, kind: ArtifactKind) -> Option<(u16, Option<Artifact>)> {
         let name = node.text()?;
         let Some(i) = self.plan.artifacts.iter().position(|a| a.name == name) else {
             // One that is declared and at fault was told of where it stands.
@@ -121,7 +130,7 @@ impl Compiler<'_, '_> {
             );
             return None;
         }
-        Some((i as u16, self.artifacts[i].clone()))
+        Some((i as u16, self.artifacts.get(i).cloned()))
     }
 
     /// What scores of this policy may read: the stages that it has with everything of the item.
@@ -167,15 +176,20 @@ impl Compiler<'_, '_> {
                 return None;
             }
         }
+        let learn_from = self.learn_from(node);
         let (artifact, trained) = found?;
         let (customer, item) = (customer?, item?);
-        let Artifact::Factors(factors) = trained else {
-            return None;
+        let wanted = match &trained {
+            None => None,
+            Some(Artifact::Factors(f)) => Some((f.customer_positions(), f.attribute_positions())),
+            Some(_) => return None,
         };
-        for (list, wanted, what) in [
-            (&customer, factors.customer_positions(), "customer"),
-            (&item, factors.attribute_positions(), "item"),
-        ] {
+        for (list, wanted, what) in wanted.iter().flat_map(|(of_customer, of_item)| {
+            [
+                (&customer, *of_customer, "customer"),
+                (&item, *of_item, "item"),
+            ]
+        }) {
             let found: usize = list.iter().map(features::width).sum();
             if found != wanted {
                 self.report.at(
@@ -192,6 +206,72 @@ impl Compiler<'_, '_> {
             customer,
             item,
             keep: kept(node)?,
+            learn_from: learn_from?,
+        })
+    }
+
+    /// What factors are trained from.
+    fn learn_from(&mut self, node: &Node) -> Option<Vec<LearnFrom>> {
+        let list = node.get("learn_from").map_or(&[][..], Node::elements);
+        if list.len() > LEARN_FROM_MAX {
+            self.report.at(
+                node.get("learn_from").unwrap_or(node).at,
+                Code::Limit,
+                format!("{} kinds of events", list.len()),
+                format!("write at most {LEARN_FROM_MAX}"),
+            );
+        }
+        let mut out = Vec::new();
+        let mut sound = true;
+        for n in list {
+            match self.learnt(n) {
+                Some(learnt) => out.push(learnt),
+                None => sound = false,
+            }
+        }
+        sound.then_some(out)
+    }
+
+    fn learnt(&mut self, node: &Node) -> Option<LearnFrom> {
+        let event = node.get("event").and_then(|n| self.event_index(n));
+        let scope = self.event_scope(event);
+        let filter = node
+            .get("where")
+            .map(|n| self.expression(n, &scope, Want::Condition));
+        let event = event?;
+        let schema = &self.plan.events[usize::from(event)];
+        let item = match node.get("item") {
+            Some(n) => self.field_index(event, n)?,
+            None => match schema.field("item") {
+                Some(i) => i as u16,
+                None if self.declared.has_field(&schema.name, "item") => return None,
+                None => {
+                    let found = format!("`{}` has no field `item`", schema.name);
+                    let write = "write `item: FIELD`, the field that holds the item's key";
+                    self.report.at(node.at, Code::MissingKey, found, write);
+                    return None;
+                }
+            },
+        };
+        let field = &self.plan.events[usize::from(event)].fields[usize::from(item)];
+        if field.kind != ValueType::Text || field.personal {
+            let found = format!("`{}` is {}", field.name, field.kind.word());
+            self.report.at(
+                node.get("item").unwrap_or(node).at,
+                Code::WrongType,
+                found,
+                "the key of an item is text",
+            );
+            return None;
+        }
+        Some(LearnFrom {
+            event,
+            item,
+            filter: match filter {
+                None => None,
+                Some(found) => Some(found?.expr),
+            },
+            weight: node.get("weight").map_or(Some(1.0), Node::number)?,
         })
     }
 
@@ -227,7 +307,7 @@ impl Compiler<'_, '_> {
         let mut scope = scope.clone();
         scope.hide("score.ranked", "it is what the trees give");
         let (artifact, trained) = found?;
-        let Artifact::Trees(trees) = trained else {
+        let Some(Artifact::Trees(trees)) = trained else {
             return None;
         };
         if trees.outputs() != 1 {
@@ -567,6 +647,14 @@ impl Compiler<'_, '_> {
             floor: n.get("floor").map_or(Some(0.01), Node::number)?,
             scale: n.get("scale").map_or(Some(1.0), Node::number)?,
         })
+    }
+}
+
+fn kind_of(artifact: &Node) -> Option<ArtifactKind> {
+    match artifact.get("kind")?.text()? {
+        "trees" => Some(ArtifactKind::Trees),
+        "factors" => Some(ArtifactKind::Factors),
+        _ => None,
     }
 }
 

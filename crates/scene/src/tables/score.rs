@@ -48,6 +48,30 @@ pub(super) static RETRIEVAL: Kind = Kind::Object(&shape(
             "features of the item beside its own vector; none when left out",
         ),
         must("keep", &KEEP, "how many are kept"),
+        may(
+            "learn_from",
+            &Kind::List(&LEARN_FROM, 1),
+            "what `luopan train factors` trains the factors from",
+        ),
+    ],
+));
+
+static LEARN_FROM: Kind = Kind::Object(&shape(
+    "what factors are trained from",
+    "Events that say which item a customer chose.",
+    &[
+        must("event", &NAME, "type of event"),
+        may(
+            "item",
+            &NAME,
+            "text field that holds the item's key; `item` when left out",
+        ),
+        may("where", &CEL, "condition over the event's fields"),
+        may(
+            "weight",
+            &POSITIVE,
+            "how much one event counts; 1 when left out",
+        ),
     ],
 ));
 

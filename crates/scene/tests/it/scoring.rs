@@ -300,3 +300,83 @@ fn a_pack_without_stages_has_no_stage_slots_and_no_artifacts() {
     let json = String::from_utf8(checked.plan.encode()).unwrap();
     assert!(!json.contains("artifacts"), "older plans keep their hash");
 }
+
+const LEARNT: &str = r#"
+artifacts:
+  taste: {file: artifacts/taste.bin, kind: factors}
+policies:
+  offer:
+    catalogue: funds
+    channel: app
+    retrieval:
+      factors: taste
+      customer: [intercept]
+      keep: 10
+      learn_from: [{event: order, item: fund, where: 'amount > money("1", "CNY")', weight: 2.5}, {event: order, item: city}]
+    ranking: {trees: rank, keep: 5}
+    score: score.retrieved + score.ranked
+    exploration: greedy
+    null_action: {name: silent}
+"#;
+
+#[test]
+fn a_pack_without_its_factors_says_what_to_train_them_from() {
+    let learnt = LEARNT
+        .replace("\n    ranking: {trees: rank, keep: 5}", "")
+        .replace(" + score.ranked", "");
+    let pack = |text: &str| Loaded {
+        files: vec![(
+            "scene.yaml".into(),
+            format!("{BASE}{text}").replace(
+                "fields: {amount:",
+                "fields: {fund: text, city: text, count: integer, amount:",
+            ),
+        )],
+        ..Loaded::default()
+    };
+    // Trees that are not there yet are left out.
+    let both = LEARNT.replace(
+        "kind: factors}",
+        "kind: factors}\n  rank: {file: artifacts/rank.txt, kind: trees}",
+    );
+    for text in [learnt.as_str(), both.as_str()] {
+        let plan =
+            luopan_scene::compile_to_train(pack(text)).unwrap_or_else(|f| panic!("{}", lines(&f)));
+        let retrieval = plan.policies[0].retrieval.as_ref().unwrap();
+        let event = plan.event("order").unwrap();
+        let learnt: Vec<_> = (retrieval.learn_from.iter())
+            .map(|l| {
+                let field = &event.fields[usize::from(l.item)].name;
+                (field.as_str(), l.filter.is_some(), l.weight)
+            })
+            .collect();
+        assert_eq!(learnt, [("fund", true, 2.5), ("city", false, 1.0)]);
+        assert!(plan.artifacts.iter().all(|a| a.sha256.is_empty()));
+        assert!(plan.policies[0].ranking.is_none());
+        // To apply it, the file must be there.
+        let faults = luopan_scene::compile(pack(text)).unwrap_err();
+        assert!(lines(&faults).contains("the pack has no file `artifacts/taste.bin`"));
+    }
+    // With it, the plan is the same but for the hash.
+    let mut whole = pack(&learnt);
+    whole
+        .trained
+        .insert("artifacts/taste.bin".into(), factors(1, 0));
+    let mut plan = luopan_scene::compile(whole).unwrap().plan;
+    assert_eq!(plan.artifacts[0].sha256.len(), 64);
+    plan.artifacts[0].sha256.clear();
+    assert_eq!(plan, luopan_scene::compile_to_train(pack(&learnt)).unwrap());
+
+    for (wrong, right, said) in [
+        ("event: order, item: city", "event: oder", "`oder`"),
+        ("item: city", "item: town", "`town`"),
+        ("item: city", "item: count", "the key of an item is text"),
+        (", item: city", "", "no field `item`"),
+        ("weight: 2.5", "weight: 0", "a number above zero"),
+        ("amount > money(\"1\", \"CNY\")", "amount", "condition"),
+    ] {
+        let faults =
+            luopan_scene::compile_to_train(pack(&learnt.replace(wrong, right))).unwrap_err();
+        assert!(lines(&faults).contains(said), "{right}: {}", lines(&faults));
+    }
+}

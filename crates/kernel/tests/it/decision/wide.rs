@@ -168,6 +168,7 @@ pub(crate) fn wide(seed: u64) -> World {
             missing: true,
         }],
         keep: 1 + d.below(8) as u32,
+        learn_from: vec![],
     });
     let ranking = dice.maybe(0.6, |d| Ranking {
         artifact: 1,

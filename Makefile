@@ -10,7 +10,7 @@ export LUOPAN_DATASETS ?= $(abspath $(CURDIR)/../shared/data)
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
-demo: ## Build luopan and watch the loop learn on 20,000 simulated customers
+demo: ## Build luopan and watch the loop learn on 20,000 simulated customers and 9,000 funds
 	cargo build --release --locked -p luopan-server --bin luopan
 	"$(CARGO_TARGET_DIR)/release/luopan" demo $(DEMO)
 

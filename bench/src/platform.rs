@@ -60,7 +60,10 @@ impl Lines {
 impl Source for Lines {
     fn write(&mut self, lines: u64, out: &mut Vec<u8>) -> u64 {
         let asked = usize::try_from(lines).unwrap_or(usize::MAX);
-        let from = self.next.fetch_add(asked, Ordering::Relaxed).min(self.len());
+        let from = self
+            .next
+            .fetch_add(asked, Ordering::Relaxed)
+            .min(self.len());
         let to = from.saturating_add(asked).min(self.len());
         if from == to {
             return 0;

@@ -52,7 +52,8 @@ fn run() -> Result<(), Fault> {
     wait_idle(server.pid())?;
 
     let lines = Lines::of(&mut world, start.plus((BEFORE + MEASURED) * DAY_US - 1));
-    let rest = Lines::of(&mut world, world.end());
+    let end = world.end();
+    let rest = Lines::of(&mut world, end);
     let events = lines.len() as u64;
     eprintln!("{} events came before, {events} are measured", before.len());
     let sent = taken(&server, |_| lines.clone(), events)?;
@@ -62,12 +63,16 @@ fn run() -> Result<(), Fault> {
     let stop = AtomicBool::new(false);
     let (decisions, meanwhile) = std::thread::scope(|scope| {
         let paced = scope.spawn(|| paced(&server, rest, per_request, &stop));
-        let measured = measure(&server, ", fund scene", &|random: &mut Random, key: &str| {
-            let customer = random.below(u64::from(customers));
-            format!(
-                r#"{{"policy":"random","customer":"c{customer:07}","idempotency_key":"{key}"}}"#
-            )
-        });
+        let measured = measure(
+            &server,
+            ", fund scene",
+            &|random: &mut Random, key: &str| {
+                let customer = random.below(u64::from(customers));
+                format!(
+                    r#"{{"policy":"random","customer":"c{customer:07}","idempotency_key":"{key}"}}"#
+                )
+            },
+        );
         stop.store(true, Ordering::Relaxed);
         let rate = paced.join().map_err(|_| "the intake thread panicked")??;
         Ok::<_, Fault>((measured?, rate))

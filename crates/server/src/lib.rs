@@ -23,4 +23,5 @@ pub mod proof;
 pub mod question;
 mod simulate;
 pub mod time;
+pub mod train;
 mod trained;

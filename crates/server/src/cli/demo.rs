@@ -14,6 +14,12 @@ pub(super) struct Demo {
     /// Number of simulated customers
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000), value_name = "N")]
     customers: u32,
+    /// Number of simulated products
+    #[arg(long, default_value_t = 9_000, value_parser = clap::value_parser!(u32).range(12..=18_300), value_name = "N")]
+    products: u32,
+    /// Days of history before the first decision: what customers did, from which factors are trained
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(30..=730), value_name = "DAYS")]
+    history: u32,
     /// Seed of the world: the same seed gives the same customers
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -51,6 +57,8 @@ pub(super) async fn run(common: &Common, args: Demo) -> Result<Said> {
     };
     let settings = Settings {
         customers: args.customers,
+        products: args.products,
+        history_days: args.history,
         seed: args.seed,
         data: data_was_named().then(|| common.data.clone()),
         seconds: args.seconds,

@@ -291,8 +291,15 @@ impl Drive {
                 say(Past { day, events })?;
             }
         }
-        self.settle().await?;
+        self.settle().await
+    }
+
+    /// From here on decisions are made, and waits are as short as simulated time is.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
         self.env.hurry();
+        self.rates.at = Instant::now();
+        self.rates.now = self.world.now();
+        self.rates.events = self.engine.stats().await?.events_accepted;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::http::{App, listen, router};
 use crate::keys;
 use crate::limits::HEAD_TIME_MAX;
 use crate::problem::{Problem, Result};
+use crate::train;
 use clock::DemoEnv;
 use drive::{Drive, Snapshot};
 use luopan_embedded::{Embedded, Options};
@@ -44,10 +45,6 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 const SECONDS_WITHOUT_TERMINAL: u64 = 60;
 /// Simulated days of a demo that no one limits; it then has caught up with the present and ends.
 const DAYS_MAX: i64 = 120;
-/// Products of the world.
-const PRODUCTS: usize = fund::MADE_UP_PRODUCTS;
-/// Days of history before the first decision.
-const HISTORY_DAYS: i64 = 90;
 /// Days of prices before that.
 const PRICE_DAYS: i64 = 35;
 
@@ -56,6 +53,10 @@ const PRICE_DAYS: i64 = 35;
 pub(crate) struct Settings {
     /// Number of customers.
     pub(crate) customers: u32,
+    /// Number of products.
+    pub(crate) products: u32,
+    /// Days of history before the first decision.
+    pub(crate) history_days: u32,
     /// Seed of the world.
     pub(crate) seed: u64,
     /// Data folder, fresh; none for one in the folder for temporary files.
@@ -123,6 +124,7 @@ async fn within(
     lives: &mut bool,
 ) -> Result<Ending> {
     let (checked, files) = pack::load()?;
+    let plan = Arc::new(pack::to_train()?);
     let world = world(&settings, start, end)?;
     let real = Arc::new(RealEnv::default());
     let clock = Arc::new(DemoEnv::new(real.clone(), world.start(), pace));
@@ -143,20 +145,13 @@ async fn within(
         std::future::pending(),
     ));
 
-    let mut drive = Drive::new(
-        engine.clone(),
-        clock,
-        &checked.plan,
-        world,
-        (start, end),
-        pace,
-    )?;
+    let mut drive = Drive::new(engine.clone(), clock, &plan, world, (start, end), pace)?;
     let url = format!("http://{address}");
     if settings.view == View::Lines {
         say(&format!(
             "{} simulated customers, {} products, seed {}, data in {}, API at {url}",
             words::grouped(settings.customers.into()),
-            words::grouped(PRODUCTS as u64),
+            words::grouped(settings.products.into()),
             settings.seed,
             data.display()
         ))?;
@@ -165,20 +160,39 @@ async fn within(
     *lives = true;
     let lines = settings.view == View::Lines;
     let begun = Instant::now();
+    let history = i64::from(settings.history_days);
     drive
         .past(&mut |past| {
             if !lines {
                 return Ok(());
             }
             say(&format!(
-                "history: day {:>3} of {HISTORY_DAYS}, {} events",
-                past.day,
+                "history: day {:>3} of {}, {} events",
+                past.day.min(history),
+                history,
                 words::grouped(past.events)
             ))
         })
         .await?;
+    let history_seconds = begun.elapsed().as_secs_f64();
+    let settings_of_training = train::factors::Settings::default();
+    let trained = train::factors(&engine, plan, pack::POLICY, &settings_of_training).await;
+    let (factors, training) = trained?;
+    let (checked, files) = pack::trained(&factors)?;
+    engine
+        .apply_trained_scene(&checked.plan, &checked.artifacts, &files, "demo")
+        .await?;
+    drive.begin().await?;
     if lines {
-        say(&format!("history: {:.1} s", begun.elapsed().as_secs_f64()))?;
+        say(&format!(
+            "history took {history_seconds:.1} s; factors of {} examples in {:.1} s: {:.3} of later purchases among 50 of {} funds \
+             (by popularity {:.3})",
+            words::grouped(training.read.examples),
+            training.reading_seconds + training.training_seconds,
+            training.factors.recall_at_50,
+            words::grouped(training.items as u64),
+            training.popularity.recall_at_50,
+        ))?;
     }
     let footer = Footer {
         url,
@@ -217,11 +231,11 @@ fn span(now: Micros, seconds: Option<u64>, speed: f64) -> (Micros, Micros) {
 
 /// A world with history before `start`, which goes on until `end`.
 fn world(settings: &Settings, start: Micros, end: Micros) -> Result<World> {
-    let first = days::day_at(start) - HISTORY_DAYS;
+    let first = days::day_at(start) - i64::from(settings.history_days);
     let mut of = fund::Settings::new(settings.seed, settings.customers, first);
     of.days = days::day_at(end) + 1 - first;
     of.price_history_days = PRICE_DAYS;
-    of.products = Some(fund::made_up(settings.seed, PRODUCTS));
+    of.products = Some(fund::made_up(settings.seed, settings.products as usize));
     of.threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(4);
@@ -336,6 +350,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let settings = Settings {
             customers: 600,
+            products: 300,
+            history_days: 40,
             seed: 3,
             data: Some(parent.path().join("data")),
             seconds: Some(5),

@@ -2,6 +2,7 @@
 //! of their name, so that the two groups differ by nothing but the policy; what they answered is valued by the scene's own
 //! reward. It must never look at the simulator's truth.
 
+use super::pack;
 use luopan_kernel::id::{DecisionId, hash64};
 use luopan_kernel::time::{HOUR_US, Micros};
 use serde::Serialize;
@@ -29,7 +30,7 @@ impl Arm {
     /// Name of the policy in the scene.
     pub(crate) fn policy(self) -> &'static str {
         match self {
-            Self::Learned => "learned",
+            Self::Learned => pack::POLICY,
             Self::Random => "random",
         }
     }

@@ -1,6 +1,7 @@
 //! `luopan simulate` and `luopan import --as-sent`: what is written is what is read, and what is given is used or refused.
 
 use crate::command_line::{Run, luopan};
+use crate::pages::root;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -8,57 +9,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A pack that declares everything that simulated customers say.
-const PACK: &str = r#"
-scene: platform
-zone: Asia/Shanghai
-zone_attribute: zone
-customer:
-  age: integer
-  income_band: {type: text, one_of: [A, B, C, D, E]}
-  city_tier: integer
-  zone: text
-  risk_appetite: integer
-  appetite_expires_at: time
-  consent_marketing: boolean
-events:
-  login: {}
-  page_view: {fields: {page: {type: text, required: true}, item: text}}
-  deposit: {fields: {amount: {type: money, currency: CNY, required: true}}}
-  dismissed: {fields: {decision_id: text}}
-  unsubscribed: {}
-  order_submitted:
-    fields:
-      item: {type: text, required: true}
-      amount: {type: money, currency: CNY, required: true}
-      decision_id: text
-      order_id: {type: text, required: true}
-      side: {type: text, one_of: [buy, redeem]}
-      shares: number
-  order_confirmed:
-    fields:
-      item: {type: text, required: true}
-      amount: {type: money, currency: CNY, required: true}
-      decision_id: text
-      order_id: {type: text, required: true}
-      side: {type: text, one_of: [buy, redeem]}
-      shares: number
-      nav: number
-      fee: {type: money, currency: CNY}
-  order_accepted: {fields: {order_id: {type: text, required: true}}}
-  order_failed: {fields: {order_id: {type: text, required: true}, reason: text}}
-  order_cancelled: {fields: {order_id: {type: text, required: true}}}
-  order_paid: {fields: {order_id: {type: text, required: true}, amount: {type: money, currency: CNY}}}
-tags:
-  logins: {event: login, aggregate: count}
-  deposited: {event: deposit, aggregate: sum, of: amount}
-"#;
-
 fn platform() -> TempDir {
     let data = tempfile::tempdir().expect("a folder");
-    let pack = data.path().join("scene.yaml");
-    std::fs::write(&pack, PACK).expect("a pack");
-    let pack = pack.display().to_string();
+    let pack = root().join("scenes/fund").display().to_string();
     luopan(data.path(), &["scene", "apply", &pack]).ok();
     data
 }
@@ -133,7 +86,7 @@ fn what_is_simulated_is_imported_whole_and_once() {
     let mut words = vec![
         "import",
         "--scene",
-        "platform",
+        "fund",
         "--into",
         "events",
         "--as-sent",
@@ -142,7 +95,7 @@ fn what_is_simulated_is_imported_whole_and_once() {
     ];
     let paths: Vec<String> = events.iter().map(|p| p.display().to_string()).collect();
     words.extend(paths.iter().map(String::as_str));
-    let counted = json!({"scene": "platform", "rows": count, "accepted": count, "duplicate": 0, "quarantined": 0, "skipped": 0});
+    let counted = json!({"scene": "fund", "rows": count, "accepted": count, "duplicate": 0, "quarantined": 0, "skipped": 0});
     let import = |words: &[&str]| {
         let mut answer = luopan(data.path(), words).json();
         answer.as_object_mut().expect("an object").remove("files");
@@ -158,9 +111,7 @@ fn what_is_simulated_is_imported_whole_and_once() {
     let (customer, fen) = deposits.iter().next().expect("a deposit");
     let profile = luopan(
         data.path(),
-        &[
-            "profile", customer, "--scene", "platform", "--format", "json",
-        ],
+        &["profile", customer, "--scene", "fund", "--format", "json"],
     )
     .json();
     assert_eq!(profile["tags"]["deposited"], json!(fen), "{profile}");
@@ -231,7 +182,7 @@ fn lines_that_are_no_events_stand_aside() {
     let words = [
         "import",
         "--scene",
-        "platform",
+        "fund",
         "--into",
         "events",
         "--as-sent",
@@ -261,7 +212,7 @@ fn lines_that_are_no_events_stand_aside() {
     let products = [
         "import",
         "--scene",
-        "platform",
+        "fund",
         "--into",
         "products",
         "--as-sent",
@@ -271,7 +222,7 @@ fn lines_that_are_no_events_stand_aside() {
     let both = [
         "import",
         "--scene",
-        "platform",
+        "fund",
         "--into",
         "events",
         "--as-sent",
@@ -302,12 +253,38 @@ fn what_is_given_is_used_or_refused() {
     assert_eq!(run("good", &["--products", &list]).json()["products"], 2);
     let written = lines(&files(&data.path().join("good"), "products")[0]);
     assert_eq!(
-        (&written[0]["code"], &written[0]["name"]),
+        (&written[0]["key"], &written[0]["values"]["name"]),
         (&json!("000001"), &json!("甲混合"))
     );
     assert_eq!(
-        (&written[1]["code"], &written[1]["kind"]),
+        (&written[1]["key"], &written[1]["values"]["kind"]),
         (&json!("1"), &json!("money_market"))
+    );
+    // All that was said of the products fits the shipped pack; the money-market fund has no prices.
+    let shop = platform();
+    let good = data.path().join("good");
+    let said = [files(&good, "products"), files(&good, "product-events")].concat();
+    let said: Vec<String> = said.iter().map(|f| f.display().to_string()).collect();
+    let into =
+        "import --scene fund --into product_events --as-sent --catalogue funds --format json";
+    let mut words: Vec<&str> = into.split(' ').collect();
+    words.extend(said.iter().map(String::as_str));
+    let taken = luopan(shop.path(), &words).json();
+    assert!(taken["rows"].as_u64() > Some(10), "{taken}");
+    assert_eq!(taken["accepted"], taken["rows"], "{taken}");
+    let show = "product show --scene fund --catalogue funds --format json 000001";
+    let shown = luopan(shop.path(), &show.split(' ').collect::<Vec<_>>()).json();
+    assert!(shown["attributes"]["nav"].as_f64().is_some(), "{shown}");
+    let listless: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|w| !["--catalogue", "funds"].contains(w))
+        .collect();
+    let lost = luopan(shop.path(), &listless);
+    assert!(
+        lost.refused().contains("whose products are they?"),
+        "{}",
+        lost.err
     );
 
     let refused = |output: &str, more: &[&str]| {

@@ -105,6 +105,7 @@ fn scene() -> ScenePlan {
                 window: *window,
                 default: Value::Missing,
                 not_a_feature: None,
+                clock: Vec::new(),
             });
         }
     }

@@ -13,9 +13,9 @@ use crate::plan::orders::HeldTag;
 use crate::plan::policy::{ObjectiveValue, PolicyPlan, RankingInput, Scorer};
 use crate::plan::rule::Expr;
 use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource, Stage};
-use crate::plan::tag::{Aggregate, TagPlan};
+use crate::plan::tag::{Aggregate, PAUSE, TagPlan};
 use crate::plan::{EventSchema, ScenePlan};
-use crate::profile::{Held, Profile, State, Sum, combined};
+use crate::profile::{Act, Held, Profile, State, Sum, combined};
 use crate::rule::{Lookup, MISSING, borrow, eval, visit_slots};
 use crate::time::{Micros, Moment};
 use crate::value::{Value, ValueType, from_quanta};
@@ -342,7 +342,7 @@ pub fn tag_value<'a>(
 /// What a merged state shows at `as_of` as the tag's value.
 fn shown<'a>(
     state: Cow<'a, State>,
-    tag: &TagPlan,
+    tag: &'a TagPlan,
     event: Option<&EventSchema>,
     as_of: Micros,
 ) -> Value<'a> {
@@ -373,9 +373,55 @@ fn shown<'a>(
                     _ => Value::Missing,
                 }
             }
+            State::Quantile(sketch) => {
+                let Aggregate::Quantile { millionths, .. } = tag.aggregate else {
+                    return Value::Missing;
+                };
+                match (sketch.quantile(millionths), Unit::of(&tag.measure, event)) {
+                    (None, _) => borrow(&tag.default),
+                    (Some(units), Unit::Whole) => whole(units, tag.kind),
+                    (Some(units), Unit::Quanta) => number(from_quanta(units), tag.kind),
+                }
+            }
+            State::Sequence(recent) => {
+                Value::Text(Cow::Owned(told(recent.acts(), &tag.aggregate, as_of)))
+            }
             State::First(_) | State::Last(_) => Value::Missing,
         },
     }
+}
+
+/// Acts as a text of words, with pauses between acts and, when the newest is long past, at the end. An act of a fast clock is
+/// not in the future: nothing was paused.
+fn told(acts: &[Act], aggregate: &Aggregate, as_of: Micros) -> String {
+    let Aggregate::Sequence {
+        pause_us, steps, ..
+    } = aggregate
+    else {
+        return String::new();
+    };
+    let mut out = String::new();
+    let mut say = |word: &str| {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    };
+    let paused = |from: Micros, to: Micros| pause_us.is_some_and(|us| to.since(from) >= us);
+    let mut before: Option<Micros> = None;
+    for act in acts {
+        if before.is_some_and(|b| paused(b, act.at)) {
+            say(PAUSE);
+        }
+        before = Some(act.at);
+        if let Some(step) = steps.get(usize::from(act.word)) {
+            say(&step.word);
+        }
+    }
+    if before.is_some_and(|b| paused(b, as_of)) {
+        say(PAUSE);
+    }
+    out
 }
 
 fn as_number(sum: &Sum, unit: Unit) -> Option<f64> {
@@ -451,7 +497,11 @@ fn requested<'a>(
 }
 
 /// The value of an environment slot.
-fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> Value<'static> {
+pub(crate) fn environment(
+    tag: EnvironmentTag,
+    calendars: &[Calendar],
+    moment: Moment,
+) -> Value<'static> {
     let calendar = |number: u16| calendars.get(usize::from(number));
     // A calendar whose exchange has a clock, with the day by it.
     let exchange = |number: u16| {

@@ -23,7 +23,7 @@ pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
 pub use schema::{EventSchema, Field};
 pub use slot::{Calendar, EnvironmentTag, Exchange, SlotId, SlotPlan, SlotSource, Stage};
-pub use tag::{Aggregate, Measure, TagPlan, Window};
+pub use tag::{Aggregate, Measure, Step, TagPlan, Window};
 
 /// Newest format of a scene plan.
 pub const PLAN_FORMAT: u16 = 1;

@@ -58,6 +58,8 @@ struct Touched {
 pub(crate) struct Snapshot {
     version: u64,
     catalogues: Vec<Arc<Catalogue>>,
+    /// What they tell of the market.
+    market: Vec<Value<'static>>,
     /// One a policy; none for a policy whose catalogue the plan does not have.
     prepared: Vec<Option<Arc<Prepared>>>,
 }
@@ -81,8 +83,10 @@ impl Snapshot {
             let catalogue = catalogues.get(number)?;
             Some(Arc::new(Prepared::new(plan, policy, catalogue, artifacts)))
         };
+        let of_number = |n: u16| catalogues.get(usize::from(n)).map(AsRef::as_ref);
         Self {
             version,
+            market: luopan_kernel::market::values(plan, of_number),
             prepared: plan.policies.iter().enumerate().map(prepare).collect(),
             catalogues,
         }
@@ -91,6 +95,11 @@ impl Snapshot {
     /// Catalogue `number`.
     pub(crate) fn catalogue(&self, number: u16) -> Option<&Arc<Catalogue>> {
         self.catalogues.get(usize::from(number))
+    }
+
+    /// What the catalogues tell of the market.
+    pub(crate) fn market(&self) -> &[Value<'static>] {
+        &self.market
     }
 
     /// What policy number `policy` decides over.

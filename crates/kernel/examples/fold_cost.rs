@@ -164,6 +164,7 @@ fn scene() -> ScenePlan {
         artifacts: vec![],
         dedup_horizon_us: 7 * DAY_US,
         orders: vec![],
+        market: vec![],
     }
 }
 

@@ -291,7 +291,7 @@ fn read_by(tag: &TagPlan, event: u16) -> Vec<(Option<u16>, Option<&Expr>)> {
 }
 
 /// The same expression over other slot numbers.
-fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
+pub fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
     let same = |x: &Expr| Box::new(renumbered(x, number));
     match expr {
         Expr::Const(v) => Expr::Const(v.clone()),

@@ -19,6 +19,7 @@ pub mod features;
 pub mod fold;
 pub mod id;
 pub mod learn;
+pub mod market;
 pub mod money;
 pub mod plan;
 pub mod profile;

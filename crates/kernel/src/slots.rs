@@ -202,6 +202,13 @@ impl HeldItems {
     }
 }
 
+/// What is known beside the customer, the moment and the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// What [`crate::market::values`] made of the scene's catalogues; past its end nothing is known.
+    pub market: &'a [Value<'static>],
+}
+
 impl<'a> CustomerSlots<'a> {
     /// Reads every slot of `scene`. `profiles` are those of the customer's linked identifiers (none for a customer never
     /// seen); `request` holds the context fields of the request by name.
@@ -214,13 +221,25 @@ impl<'a> CustomerSlots<'a> {
         Self::read_only(scene, &SlotSet::all(scene), profiles, moment, request)
     }
 
-    /// Reads the slots of `set` and leaves the others missing.
+    /// Reads the slots of `set` and leaves the others missing, and so those of the market.
     pub fn read_only(
         scene: &'a ScenePlan,
         set: &SlotSet,
         profiles: &[&'a Profile],
         moment: Moment,
         request: &'a [(Cow<'a, str>, Value<'a>)],
+    ) -> Self {
+        Self::read_within(scene, set, profiles, moment, request, Around::default())
+    }
+
+    /// Reads the slots of `set` and leaves the others missing.
+    pub fn read_within(
+        scene: &'a ScenePlan,
+        set: &SlotSet,
+        profiles: &[&'a Profile],
+        moment: Moment,
+        request: &'a [(Cow<'a, str>, Value<'a>)],
+        around: Around<'a>,
     ) -> Self {
         let sorted;
         let profiles = if profiles.is_sorted_by_key(|p| p.identifier) {
@@ -249,6 +268,9 @@ impl<'a> CustomerSlots<'a> {
                 SlotSource::Request => requested(&slot.name, slot.kind, request),
                 SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_) => {
                     Value::Missing
+                }
+                SlotSource::Market(k) => {
+                    (around.market.get(usize::from(k))).map_or(Value::Missing, borrow)
                 }
                 SlotSource::Book(o, tag) => match scene.orders.get(usize::from(o)) {
                     Some(orders) => (books[usize::from(o)])
@@ -532,6 +554,15 @@ pub(crate) fn environment(
         EnvironmentTag::DaysClosedAhead(c) => exchange(c)
             .and_then(|(c, _, day)| c.closed_ahead(day))
             .map_or(Value::Missing, Value::Int),
+        EnvironmentTag::ClosedAfterT1(c) | EnvironmentTag::ClosedAfterT2(c) => {
+            let lag = match tag {
+                EnvironmentTag::ClosedAfterT1(_) => 1,
+                _ => 2,
+            };
+            calendar(c)
+                .and_then(|c| c.closed_after(moment.now, lag))
+                .map_or(Value::Missing, Value::Int)
+        }
         EnvironmentTag::OrderDay(c) => exchange(c)
             .and_then(|(c, exchange, _)| Some(exchange.start_of(c.order_day(moment.now)?)))
             .map_or(Value::Missing, Value::Time),

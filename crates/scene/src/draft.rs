@@ -41,13 +41,15 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 15] = [
+const NAMED: [&str; 17] = [
     "customer",
     "events",
     "tags",
+    "sequences",
     "derived",
     "request",
     "calendars",
+    "market",
     "catalogues",
     "orders",
     "segments",

@@ -70,6 +70,32 @@ pub struct CataloguePlan {
     pub key_digits: Option<u8>,
 }
 
+/// Most values of the market that a scene declares.
+pub const MARKET_MAX: usize = 64;
+
+/// Whose attribute tells of the market.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarketOf {
+    /// That of the item of this key.
+    Item(String),
+    /// The median over the items for which the condition (over slots of the item alone) is true; without one, over all.
+    Median(Option<Expr>),
+}
+
+/// A value of the market, read as `env.market_NAME`: a number that the snapshot of a catalogue gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarketPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Number of the catalogue.
+    pub catalogue: u16,
+    /// Index of the attribute, a number or an integer.
+    pub attribute: u16,
+    /// Whose.
+    pub of: MarketOf,
+}
+
 /// What kind of trained thing an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +164,9 @@ pub struct ScenePlan {
     /// Orders, at most one a catalogue and [`orders::ORDERS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrdersPlan>,
+    /// What catalogues tell of the market.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub market: Vec<MarketPlan>,
 }
 
 /// Why plan bytes were refused.

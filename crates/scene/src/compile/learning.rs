@@ -493,6 +493,7 @@ impl Compiler<'_, '_> {
                 .map(|c| c.items.iter().map(|i| i.key.clone()).collect()),
             SlotSource::Derived(_)
             | SlotSource::Environment(_)
+            | SlotSource::Market(_)
             | SlotSource::Stage(_)
             | SlotSource::Book(..)
             | SlotSource::Held(..) => None,

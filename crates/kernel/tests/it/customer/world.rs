@@ -372,6 +372,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         artifacts: vec![],
         dedup_horizon_us: 86_400_000_000,
         orders: vec![],
+        market: vec![],
     }
 }
 

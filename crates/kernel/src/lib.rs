@@ -28,6 +28,7 @@ pub mod random;
 pub mod record;
 pub mod rule;
 pub mod segment;
+pub mod sequence;
 pub mod slots;
 pub mod time;
 pub mod trading;

@@ -260,6 +260,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         dedup_horizon_us: DAY_US,
         orders: vec![],
         market: vec![],
+        intentions: vec![],
     }
 }
 

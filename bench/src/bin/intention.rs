@@ -13,7 +13,9 @@ use std::time::Instant;
 use luopan_bench::{Fault, Measurement, Reference, write};
 use luopan_kernel::plan::tag::SEQUENCE_MAX;
 use luopan_kernel::sequence::{SequenceModel, Token};
-use luopan_learning::intention::{Blend, Point, Points, Score, Training, evaluate, train};
+use luopan_learning::intention::{
+    Blend, Point, Points, Reading, Score, Training, evaluate, points, train,
+};
 use luopan_simulator::fund::{Happening, Kind, Page, Settings, Side, World};
 
 /// A visit is over when nothing was done for so long, microseconds.
@@ -132,63 +134,22 @@ fn cost(model: &SequenceModel, points: &Points) -> f64 {
 
 /// Every third customer is predicted, the others are learned from.
 fn is_kept(customer: u64) -> bool {
-    luopan_kernel::id::hash64(&customer.to_le_bytes()) % 3 == 0
+    luopan_kernel::id::hash64(&customer.to_le_bytes()).is_multiple_of(3)
 }
 
-/// What the customers of one data set did, in order of time.
-#[derive(Default)]
-struct Acts {
-    /// By customer: time and word.
-    of: BTreeMap<u64, Vec<(i64, u8)>>,
-}
+/// Acts by customer, in order of time: microseconds and word.
+type Acts = BTreeMap<u64, Vec<(i64, Token)>>;
 
-impl Acts {
-    /// Moments before and after `border`, of the customers learned from and of those kept. `class` says what class a word is
-    /// as the next act; none are acts that are read but not predicted. `leave` is the class of a pause, or of the end.
-    fn points(
-        self,
-        pause: Token,
-        border: i64,
-        class: impl Fn(u8) -> Option<u8>,
-        leave: Option<u8>,
-    ) -> (Points, Points) {
-        let (mut learned, mut kept) = (Points::default(), Points::default());
-        for (customer, acts) in self.of {
-            let is_kept = is_kept(customer);
-            let to = if is_kept { &mut kept } else { &mut learned };
-            let history = to.histories.len() as u32;
-            let mut tokens: Vec<Token> = Vec::with_capacity(acts.len());
-            for (i, (at, word)) in acts.iter().enumerate() {
-                tokens.push(*word);
-                let next = acts.get(i + 1);
-                let paused = next.is_none_or(|n| n.0 - at >= PAUSE_US);
-                let what = match (paused, leave, next) {
-                    (true, Some(leave), _) => Some(leave),
-                    (_, _, Some((_, word))) => class(*word),
-                    (_, _, None) => None,
-                };
-                // A moment belongs to the side on which what came next is known too.
-                let known_at = if paused { at + PAUSE_US } else { *at };
-                let is_of_side = match is_kept {
-                    true => *at >= border,
-                    false => known_at < border,
-                };
-                if let (Some(class), true) = (what, is_of_side) {
-                    to.points.push(Point {
-                        history,
-                        end: tokens.len() as u32,
-                        class,
-                        weight: 1.0,
-                    });
-                }
-                if paused {
-                    tokens.push(pause);
-                }
-            }
-            to.histories.push(tokens);
-        }
-        (learned, kept)
-    }
+/// Moments before `border` of customers that are learned from, and those after it of the others.
+fn divided(acts: Acts, border: i64, reading: &Reading<'_>) -> (Points, Points) {
+    let (customers, acts): (Vec<u64>, Vec<_>) = acts.into_iter().unzip();
+    let learned = points(&acts, reading, |c, _, known_at| {
+        !is_kept(customers[c]) && known_at < border
+    });
+    let kept = points(&acts, reading, |c, at, _| {
+        is_kept(customers[c]) && at >= border
+    });
+    (learned, kept)
 }
 
 const WORDS: [&str; 16] = [
@@ -250,7 +211,7 @@ fn platform() -> Result<Data, Fault> {
         threads: 2,
         ..Settings::new(20_251_122, CUSTOMERS, FIRST_DAY)
     })?;
-    let mut acts = Acts::default();
+    let mut acts = Acts::new();
     let mut heard = Vec::new();
     let end = world.end();
     let teller = world.clone();
@@ -260,7 +221,7 @@ fn platform() -> Result<Data, Fault> {
         }
     });
     for (customer, at, word) in heard {
-        acts.of.entry(customer).or_default().push((at, word));
+        acts.entry(customer).or_default().push((at, word));
     }
     // Home begins a visit and is no wish; orders are taken back at any time.
     let is_class = |word: &str| !matches!(word, "home" | "cancel");
@@ -269,13 +230,15 @@ fn platform() -> Result<Data, Fault> {
         .map(|w| (*w).to_owned())
         .collect();
     classes.push("leave".to_owned());
-    let class_of = |word: u8| {
-        let name = WORDS[usize::from(word)];
-        classes.iter().position(|c| c == name).map(|i| i as u8)
-    };
+    let class_of = |word: &str| classes.iter().position(|c| c == word).map(|i| i as u8);
     let border = world.start().0 + (end.0 - world.start().0) / 3 * 2;
-    let leave = classes.len() as u8 - 1;
-    let (learned, kept) = acts.points(WORDS.len() as Token, border, class_of, Some(leave));
+    let reading = Reading {
+        pause_us: PAUSE_US,
+        classes: &WORDS.map(class_of),
+        leave: class_of("leave"),
+        until_us: end.0,
+    };
+    let (learned, kept) = divided(acts, border, &reading);
     Ok(Data {
         name: "simulated wealth platform",
         words: WORDS.map(str::to_owned).to_vec(),
@@ -317,7 +280,7 @@ fn films() -> Result<Data, Fault> {
     words.sort_unstable();
     words.dedup();
     let ratings = data("recsys_movielens100k/ml-100k.inter.gz")?;
-    let mut acts = Acts::default();
+    let mut acts = Acts::new();
     let mut times = Vec::new();
     for line in ratings.lines().skip(1) {
         let cells: Vec<&str> = line.split('\t').collect();
@@ -330,17 +293,20 @@ fn films() -> Result<Data, Fault> {
         };
         let at = at.parse::<f64>()? as i64 * 1_000_000;
         times.push(at);
-        let of = acts.of.entry(user.parse()?).or_default();
+        let of = acts.entry(user.parse()?).or_default();
         of.push((at, word as u8));
     }
     // Ratings of one second keep the order of the file, which says nothing; both sides alike.
-    acts.of
-        .values_mut()
-        .for_each(|a| a.sort_by_key(|(at, _)| *at));
+    acts.values_mut().for_each(|a| a.sort_by_key(|(at, _)| *at));
     times.sort_unstable();
     let border = times[times.len() / 3 * 2];
-    let pause = words.len() as Token;
-    let (learned, kept) = acts.points(pause, border, Some, None);
+    let reading = Reading {
+        pause_us: PAUSE_US,
+        classes: &(0..words.len()).map(|i| Some(i as u8)).collect::<Vec<_>>(),
+        leave: None,
+        until_us: i64::MAX,
+    };
+    let (learned, kept) = divided(acts, border, &reading);
     Ok(Data {
         name: "MovieLens 100k, genre of the next film",
         classes: words.clone(),

@@ -400,9 +400,7 @@ impl Inner {
             self.state.spent(&budgets).await?
         };
         let snapshot = self.catalogues.get(&p.scene);
-        let around = Around {
-            market: snapshot.as_ref().map_or(&[][..], |s| s.market()),
-        };
+        let around = (snapshot.as_ref()).map_or_else(Around::default, |s| s.around());
         let mut slots = CustomerSlots::read_within(
             plan,
             &p.scene.policy_slots[p.policy],

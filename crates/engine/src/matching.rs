@@ -21,7 +21,7 @@ use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId, hash128};
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::PolicyPlan;
 use luopan_kernel::profile::Profile;
-use luopan_kernel::slots::{Around, CustomerSlots};
+use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::{Micros, Moment};
 use luopan_store::Table;
 use std::collections::BTreeMap;
@@ -389,9 +389,7 @@ impl Matcher {
             .collect();
         let slots: Vec<CustomerSlots<'_>> = (page.known.iter().zip(&profiles))
             .map(|(known, profiles)| {
-                let around = Around {
-                    market: self.snapshot.market(),
-                };
+                let around = self.snapshot.around();
                 let mut slots =
                     CustomerSlots::read_within(plan, set, profiles, known.moment, &[], around);
                 slots.hold(

@@ -196,6 +196,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         dedup_horizon_us: DAY_US,
         orders: vec![],
         market: vec![],
+        intentions: vec![],
     }
 }
 

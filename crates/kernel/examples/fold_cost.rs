@@ -165,6 +165,7 @@ fn scene() -> ScenePlan {
         dedup_horizon_us: 7 * DAY_US,
         orders: vec![],
         market: vec![],
+        intentions: vec![],
     }
 }
 

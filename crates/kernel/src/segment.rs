@@ -318,6 +318,7 @@ impl Walk<'_> {
             },
             SlotSource::Environment(_)
             | SlotSource::Market(_)
+            | SlotSource::Intention(..)
             | SlotSource::Request
             | SlotSource::Item(..)
             | SlotSource::ItemKey(_)

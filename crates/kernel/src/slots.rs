@@ -4,6 +4,7 @@
 //! Reading never changes a profile and never guesses: what is outside a calendar, absent from the request or of another type
 //! than declared is missing.
 
+use crate::artifact::{Artifacts, NONE};
 use crate::book::view::{Reading, not_held};
 use crate::book::{Book, positions, summary};
 use crate::catalogue::Catalogue;
@@ -12,9 +13,9 @@ use crate::plan::model::FeaturePlan;
 use crate::plan::orders::HeldTag;
 use crate::plan::policy::{ObjectiveValue, PolicyPlan, RankingInput, Scorer};
 use crate::plan::rule::Expr;
-use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource, Stage};
+use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource, Stage};
 use crate::plan::tag::{Aggregate, PAUSE, TagPlan};
-use crate::plan::{EventSchema, ScenePlan};
+use crate::plan::{EventSchema, IntentionPlan, ScenePlan};
 use crate::profile::{Act, Held, Profile, State, Sum, combined};
 use crate::rule::{Lookup, MISSING, borrow, eval, visit_slots};
 use crate::time::{Micros, Moment};
@@ -50,6 +51,14 @@ impl SlotSet {
                 && let Some(expr) = scene.derived.get(usize::from(k))
             {
                 visit_slots(expr, &mut |read| open.push(read));
+            }
+            // What an intention is predicted from is read beside it, so that it can be predicted again.
+            if let SlotSource::Intention(k, _) = slot.source
+                && let Some(intention) = scene.intentions.get(usize::from(k))
+            {
+                let is_read = |s: &SlotPlan| s.source == SlotSource::Tag(intention.sequence);
+                let place = scene.slots.iter().position(is_read);
+                open.extend(place.map(|i| SlotId(i as u16)));
             }
         }
         set.order
@@ -203,10 +212,35 @@ impl HeldItems {
 }
 
 /// What is known beside the customer, the moment and the request.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Around<'a> {
     /// What [`crate::market::values`] made of the scene's catalogues; past its end nothing is known.
     pub market: &'a [Value<'static>],
+    /// The scene's artifacts; what is predicted by one that is not there is not known.
+    pub artifacts: &'a Artifacts,
+}
+
+impl Default for Around<'_> {
+    /// Nothing.
+    fn default() -> Self {
+        Self {
+            market: &[],
+            artifacts: &NONE,
+        }
+    }
+}
+
+/// The probabilities of an intention's classes after what its sequence tells; nothing where nothing was done yet, or without the
+/// model.
+pub(crate) fn predicted(
+    plan: &IntentionPlan,
+    sequence: &Value<'_>,
+    artifacts: &Artifacts,
+) -> Vec<f64> {
+    match (sequence, artifacts.sequence(plan.artifact)) {
+        (Value::Text(acts), Some(model)) => model.predict_text(acts),
+        _ => Vec::new(),
+    }
 }
 
 impl<'a> CustomerSlots<'a> {
@@ -252,6 +286,7 @@ impl<'a> CustomerSlots<'a> {
         };
         let mut values = vec![Value::Missing; scene.slots.len()];
         let mut books = vec![None; scene.orders.len()];
+        let mut intentions: Vec<Option<Vec<f64>>> = vec![None; scene.intentions.len()];
         for id in set.iter() {
             let place = usize::from(id.0);
             let slot = &scene.slots[place];
@@ -271,6 +306,25 @@ impl<'a> CustomerSlots<'a> {
                 }
                 SlotSource::Market(k) => {
                     (around.market.get(usize::from(k))).map_or(Value::Missing, borrow)
+                }
+                SlotSource::Intention(k, class) => {
+                    let k = usize::from(k);
+                    let intention = scene.intentions.get(k).and_then(|plan| {
+                        let tag = scene.tags.get(usize::from(plan.sequence))?;
+                        Some((plan, tag))
+                    });
+                    match intention {
+                        None => Value::Missing,
+                        Some((plan, tag)) => {
+                            let p = intentions[k].get_or_insert_with(|| {
+                                let place = usize::from(plan.sequence);
+                                let acts = tag_value(scene, place, tag, profiles, moment.now);
+                                predicted(plan, &acts, around.artifacts)
+                            });
+                            (p.get(usize::from(class)).copied())
+                                .map_or(Value::Missing, Value::Number)
+                        }
+                    }
                 }
                 SlotSource::Book(o, tag) => match scene.orders.get(usize::from(o)) {
                     Some(orders) => (books[usize::from(o)])

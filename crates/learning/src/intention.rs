@@ -49,6 +49,67 @@ impl Points {
     }
 }
 
+/// How acts become moments.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// A pause, microseconds: this long without an act.
+    pub pause_us: i64,
+    /// The class of each word as the next act; none are words that are read and not predicted.
+    pub classes: &'a [Option<u8>],
+    /// The class of a pause; without one, pauses are read and not predicted.
+    pub leave: Option<u8>,
+    /// Until when acts are known: what would come after it is not taken for a pause.
+    pub until_us: i64,
+}
+
+/// The moments of customers: after every act, what came next. `acts` are each customer's, by time in microseconds and word, in
+/// order; `is_wanted` says of a customer (by place), the time of the act and the time at which what came next was known whether
+/// that moment is among them.
+pub fn points(
+    acts: &[Vec<(i64, Token)>],
+    reading: &Reading<'_>,
+    mut is_wanted: impl FnMut(usize, i64, i64) -> bool,
+) -> Points {
+    let pause = Vocabulary::new(reading.classes.len()).pause();
+    let mut out = Points::default();
+    for (customer, acts) in acts.iter().enumerate() {
+        let history = out.histories.len() as u32;
+        let mut tokens: Vec<Token> = Vec::with_capacity(acts.len());
+        let before = out.points.len();
+        for (i, (at, word)) in acts.iter().enumerate() {
+            tokens.push(*word);
+            let next = acts.get(i + 1);
+            let over = at.saturating_add(reading.pause_us);
+            let paused = next.is_none_or(|n| n.0 >= over);
+            let (class, known_at) = match next {
+                Some((next_at, word)) if !paused => {
+                    let class = reading.classes.get(usize::from(*word));
+                    (class.copied().flatten(), *next_at)
+                }
+                _ => (reading.leave, over),
+            };
+            if let Some(class) = class
+                && known_at <= reading.until_us
+                && is_wanted(customer, *at, known_at)
+            {
+                out.points.push(Point {
+                    history,
+                    end: tokens.len() as u32,
+                    class,
+                    weight: 1.0,
+                });
+            }
+            if paused {
+                tokens.push(pause);
+            }
+        }
+        if out.points.len() > before {
+            out.histories.push(tokens);
+        }
+    }
+    out
+}
+
 /// How well a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {

@@ -41,7 +41,7 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 17] = [
+const NAMED: [&str; 18] = [
     "customer",
     "events",
     "tags",
@@ -58,6 +58,7 @@ const NAMED: [&str; 17] = [
     "models",
     "budgets",
     "artifacts",
+    "intentions",
     "policies",
 ];
 

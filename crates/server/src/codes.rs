@@ -109,6 +109,7 @@ pub const ALL: &[Code] = &[
     code("store_unavailable", 503, "a store failed"),
     code("terminal_unusable", 400, "the terminal cannot be used"),
     code("text_too_long", 422, "the text is too long"),
+    code("too_little_to_learn_from", 422, "too few examples"),
     code("too_many_decisions", 429, "too many decisions at once"),
     code(
         "too_many_identifiers",
@@ -137,6 +138,7 @@ pub const ALL: &[Code] = &[
     code("unknown_route", 404, "there is nothing here"),
     code("unknown_scene", 404, "there is no such scene"),
     code("unknown_segment", 404, "there is no such segment"),
+    code("unknown_sequence", 404, "there is no such sequence"),
     code("unreadable_plan", 503, "a stored plan cannot be read"),
     code(
         "unsupported_media_type",

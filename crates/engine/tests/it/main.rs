@@ -6,6 +6,7 @@ mod concurrency;
 mod identity;
 mod inputs;
 mod matching;
+mod moment;
 mod orders;
 mod point_in_time;
 mod replay;

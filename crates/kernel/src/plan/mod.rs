@@ -104,6 +104,22 @@ pub enum ArtifactKind {
     Factors,
     /// [`crate::trees::Ensemble`].
     Trees,
+    /// [`crate::sequence::SequenceModel`].
+    Sequence,
+}
+
+/// Most intentions of one scene.
+pub const INTENTIONS_MAX: usize = 8;
+
+/// What is predicted that the customer will do next: slots `intention.NAME.CLASS`, one a class of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentionPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Index into [`ScenePlan::tags`] of the sequence that the model reads.
+    pub sequence: u16,
+    /// Index into [`ScenePlan::artifacts`] of the model.
+    pub artifact: u16,
 }
 
 /// A trained thing that a scene's policies use. It is kept beside the plan, under the hash of its bytes.
@@ -167,6 +183,9 @@ pub struct ScenePlan {
     /// What catalogues tell of the market.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub market: Vec<MarketPlan>,
+    /// What is predicted of customers' next acts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intentions: Vec<IntentionPlan>,
 }
 
 /// Why plan bytes were refused.

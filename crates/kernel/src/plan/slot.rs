@@ -95,6 +95,8 @@ pub enum SlotSource {
     Stage(Stage),
     /// The value of the market of this index ([`super::ScenePlan::market`]).
     Market(u16),
+    /// The probability, by the intention of this index ([`super::ScenePlan::intentions`]), that the next act is of this class.
+    Intention(u16, u8),
     /// The customer's books under the numbered orders.
     Book(u16, BookTag),
     /// The customer's position in the candidate item, under the numbered orders.

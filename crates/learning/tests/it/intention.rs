@@ -2,7 +2,9 @@
 
 use luopan_kernel::random::Random;
 use luopan_kernel::sequence::Token;
-use luopan_learning::intention::{Blend, Point, Points, Score, Training, evaluate, train};
+use luopan_learning::intention::{
+    Blend, Point, Points, Reading, Score, Training, evaluate, points, train,
+};
 
 /// Histories of three words in which the next one is a function of the last two, but for some noise; or, `habit`, of a word that
 /// each customer prefers and shows only over many acts.
@@ -111,4 +113,40 @@ fn measures_are_as_they_say() {
     assert_eq!((found.top_1, found.top_3, found.weight), (0.25, 0.25, 4.0));
     let loss = -(0.5f64.ln() + 3.0 * 0.1f64.ln()) / 4.0;
     assert!((found.log_loss - loss).abs() < 1e-12);
+}
+
+#[test]
+fn moments_are_what_followed_each_act_and_a_pause_is_known_only_after_it() {
+    let reading = Reading {
+        pause_us: 10,
+        // The word 2 is read and not predicted.
+        classes: &[Some(0), Some(1), None],
+        leave: Some(2),
+        until_us: 100,
+    };
+    let acts = vec![
+        vec![(0, 0), (5, 1), (7, 2), (20, 0)],
+        vec![],
+        // Whether she leaves is not known yet.
+        vec![(90, 1), (95, 0)],
+    ];
+    let found = points(&acts, &reading, |_, _, _| true);
+    assert_eq!(found.histories, [vec![0, 1, 2, 3, 0, 3], vec![1, 0, 3]]);
+    let told: Vec<(Vec<u8>, u8)> = (found.points.iter())
+        .map(|p| (found.history(p).to_vec(), p.class))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (vec![0], 1),
+            // After the word 1 comes the word 2, which is no class; then a pause, then an end that is known.
+            (vec![0, 1, 2], 2),
+            (vec![0, 1, 2, 3, 0], 2),
+            (vec![1], 0),
+        ]
+    );
+    let early = points(&acts, &reading, |_, _, known| known < 17);
+    assert_eq!(early.points.len(), 1);
+    let late = points(&acts, &reading, |customer, at, _| customer == 2 && at >= 90);
+    assert_eq!((late.histories.len(), late.points.len()), (1, 1));
 }

@@ -113,7 +113,10 @@ impl<'a> Scope<'a> {
                     SlotSource::Item(..) | SlotSource::ItemKey(_),
                     Place::Item(_) | Place::Scored(_),
                 ) => continue,
-                (SlotSource::Stage(_), Place::Scored(_)) => None,
+                (SlotSource::Stage(_) | SlotSource::Intention(..), Place::Scored(_)) => None,
+                (SlotSource::Intention(..), _) => Some(
+                    "a prediction allows and forbids nothing: it is read in scores, features and inputs of trees only",
+                ),
                 (SlotSource::Stage(_), _) => Some(
                     "what a stage of scoring gave an item is read in scores, features and inputs of trees only",
                 ),
@@ -311,6 +314,7 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
         }
         SlotSource::Environment(_)
         | SlotSource::Market(_)
+        | SlotSource::Intention(..)
         | SlotSource::Request
         | SlotSource::ItemKey(_)
         | SlotSource::Stage(_) => Ty::of(slot.kind, None),
@@ -364,6 +368,7 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
         SlotSource::ItemKey(_)
         | SlotSource::Environment(_)
         | SlotSource::Market(_)
+        | SlotSource::Intention(..)
         | SlotSource::Request
         | SlotSource::Stage(_) => None,
     }

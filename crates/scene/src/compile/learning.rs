@@ -494,6 +494,7 @@ impl Compiler<'_, '_> {
             SlotSource::Derived(_)
             | SlotSource::Environment(_)
             | SlotSource::Market(_)
+            | SlotSource::Intention(..)
             | SlotSource::Stage(_)
             | SlotSource::Book(..)
             | SlotSource::Held(..) => None,

@@ -3,20 +3,24 @@
 
 use super::{Compiler, Want, duration};
 use crate::cel::{Place, Scope, Ty};
-use crate::fault::{Code, shown};
+use crate::fault::{Code, listed, shown};
 use crate::node::{Key, Node};
+use luopan_kernel::artifact::Artifact;
 use luopan_kernel::fold::renumbered;
 use luopan_kernel::id::hash64;
 use luopan_kernel::plan::tag::{PAUSE, SEQUENCE_WORD_BYTES_MAX, SEQUENCE_WORDS_MAX, SEQUENCES_MAX};
 use luopan_kernel::plan::{
-    Aggregate, EnvironmentTag, Expr, MARKET_MAX, MarketOf, MarketPlan, Measure, SlotId, SlotPlan,
-    SlotSource, Step, TagPlan, Window,
+    Aggregate, ArtifactKind, EnvironmentTag, Expr, INTENTIONS_MAX, IntentionPlan, MARKET_MAX,
+    MarketOf, MarketPlan, Measure, SlotId, SlotPlan, SlotSource, Step, TagPlan, Window,
 };
 use luopan_kernel::rule::visit_slots;
 use luopan_kernel::slots::ItemSlots;
 use luopan_kernel::time::SECOND_US;
 use luopan_kernel::trading::Phase;
 use luopan_kernel::value::{Value, ValueType};
+
+/// What intentions at fault are filed under.
+pub(super) const INTENTIONS: &str = "intentions";
 
 /// What an exchange's clock tells, by the beginning of its name; the calendar's name follows.
 pub(super) fn clock_word(tag: EnvironmentTag) -> Option<(&'static str, ValueType, u16)> {
@@ -252,6 +256,78 @@ impl Compiler<'_, '_> {
             not_a_feature,
             clock: Vec::new(),
         })
+    }
+
+    /// What is predicted of customers' next acts, with a slot a class.
+    pub(super) fn intentions(&mut self) {
+        for (i, (key, node)) in self.section("intentions").iter().enumerate() {
+            if i == INTENTIONS_MAX {
+                self.report.at(
+                    key.at,
+                    Code::Limit,
+                    "more intentions than are predicted",
+                    format!("write at most {INTENTIONS_MAX}"),
+                );
+                break;
+            }
+            let Some((plan, classes)) = self.intention(key, node) else {
+                self.declared.owners.insert(INTENTIONS.to_owned());
+                continue;
+            };
+            let number = self.plan.intentions.len() as u16;
+            for (class, name) in (0u8..).zip(&classes) {
+                self.plan.slots.push(SlotPlan {
+                    name: format!("intention.{}.{name}", key.text),
+                    kind: ValueType::Number,
+                    source: SlotSource::Intention(number, class),
+                });
+            }
+            self.plan.intentions.push(plan);
+        }
+    }
+
+    fn intention(&mut self, key: &Key, node: &Node) -> Option<(IntentionPlan, Vec<String>)> {
+        let of = node.get("sequence")?;
+        let name = of.text()?;
+        let sequence = self
+            .plan
+            .tags
+            .iter()
+            .position(|t| t.name == name && matches!(t.aggregate, Aggregate::Sequence { .. }));
+        if sequence.is_none() && !self.broken.contains(name) {
+            self.unknown(of.at, "sequences", "sequence", name);
+        }
+        let model = node.get("model")?;
+        let (artifact, trained) = self.artifact_of(model, ArtifactKind::Sequence)?;
+        let Artifact::Sequence(trained) = trained else {
+            return None;
+        };
+        let sequence = sequence? as u16;
+        let Aggregate::Sequence { steps, .. } = &self.plan.tags[usize::from(sequence)].aggregate
+        else {
+            return None;
+        };
+        let declared: Vec<&str> = steps.iter().map(|s| s.word.as_str()).collect();
+        let known: Vec<&str> = trained.words().iter().map(String::as_str).collect();
+        if declared.iter().any(|w| !known.contains(w)) {
+            let found = format!(
+                "the model of `{}` knows {}",
+                shown(&key.text),
+                listed(known)
+            );
+            let write = format!(
+                "the sequence says {}: train the model again with its words",
+                listed(declared)
+            );
+            self.report.at(model.at, Code::WrongType, found, write);
+            return None;
+        }
+        let plan = IntentionPlan {
+            name: key.text.clone(),
+            sequence,
+            artifact,
+        };
+        Some((plan, trained.classes().to_vec()))
     }
 
     /// The slots of values of the market; what they are made of is compiled behind the catalogues.

@@ -57,6 +57,7 @@ impl Compiler<'_, '_> {
         let kind = match node.get("kind")?.text()? {
             "trees" => ArtifactKind::Trees,
             "factors" => ArtifactKind::Factors,
+            "sequence" => ArtifactKind::Sequence,
             _ => return None,
         };
         let Some(bytes) = self.trained.files.get(path) else {
@@ -87,6 +88,7 @@ impl Compiler<'_, '_> {
                             "give LightGBM's text model, or trees of Luopan's own form"
                         }
                         ArtifactKind::Factors => "give factors of Luopan's own form",
+                        ArtifactKind::Sequence => "give a model of sequences of Luopan's own form",
                     },
                 );
                 None
@@ -95,7 +97,11 @@ impl Compiler<'_, '_> {
     }
 
     /// The place and the artifact that `node` names; none, reported, when it is not there or of another kind.
-    fn artifact_of(&mut self, node: &Node, kind: ArtifactKind) -> Option<(u16, Artifact)> {
+    pub(super) fn artifact_of(
+        &mut self,
+        node: &Node,
+        kind: ArtifactKind,
+    ) -> Option<(u16, Artifact)> {
         let name = node.text()?;
         let Some(i) = self.plan.artifacts.iter().position(|a| a.name == name) else {
             // One that is declared and at fault was told of where it stands.
@@ -111,6 +117,7 @@ impl Compiler<'_, '_> {
         let word = |kind| match kind {
             ArtifactKind::Trees => "trees",
             ArtifactKind::Factors => "factors",
+            ArtifactKind::Sequence => "sequence",
         };
         if self.plan.artifacts[i].kind != kind {
             self.report.at(

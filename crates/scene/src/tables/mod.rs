@@ -16,7 +16,7 @@ use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
 use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
-use moment::{MARKET, SEQUENCE};
+use moment::{INTENTION, MARKET, SEQUENCE};
 use score::ARTIFACT;
 
 static PACK_SHAPE: Shape = shape(
@@ -98,7 +98,12 @@ static PACK_SHAPE: Shape = shape(
         may(
             "artifacts",
             &Kind::Map(&ARTIFACT),
-            "trained files: trees and factors",
+            "trained files: trees, factors, models of sequences",
+        ),
+        may(
+            "intentions",
+            &Kind::Map(&INTENTION),
+            "next acts predicted, read as `intention.NAME.CLASS`",
         ),
         may(
             "policies",

@@ -59,3 +59,13 @@ pub(super) static MARKET: Kind = Kind::Object(&shape(
         may("description", &PARAGRAPH, "what it tells"),
     ],
 ));
+
+pub(super) static INTENTION: Kind = Kind::Object(&shape(
+    "intention",
+    "What a customer will do next, predicted from a sequence of her acts.",
+    &[
+        must("sequence", &NAME, "the sequence that the model reads"),
+        must("model", &NAME, "an artifact of kind `sequence`"),
+        may("description", &PARAGRAPH, "what it is for"),
+    ],
+));

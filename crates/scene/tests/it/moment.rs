@@ -151,7 +151,10 @@ impl World {
             .map(|(n, v)| (Cow::Borrowed(*n), Value::text(*v)))
             .collect();
         let set = SlotSet::of_policy(plan, policy);
-        let around = Around { market: &told };
+        let around = Around {
+            market: &told,
+            ..Around::default()
+        };
         let profiles = [&self.profile];
         let mut slots = CustomerSlots::read_within(plan, &set, &profiles, moment, &context, around);
         let catalogue = &catalogues[usize::from(policy.catalogue)];
@@ -644,4 +647,216 @@ fn faults_of_the_moment_are_told_with_what_to_write() {
         let found = with(from, to);
         assert!(found.contains(told), "{from} as {to}: {found}");
     }
+}
+
+const FORESEEN: &str = r#"
+scene: a
+events:
+  page_view: {fields: {page: text}}
+  order: {}
+sequences:
+  acts: {keep: 8, pause: 30m, words: {look: {event: page_view}, buy: {event: order}}}
+artifacts:
+  next: {file: artifacts/next.bin, kind: sequence}
+intentions:
+  next: {sequence: acts, model: next}
+catalogues:
+  funds: {attributes: {hot: boolean}, items: {calm: {hot: false}, hot: {hot: true}}}
+policies:
+  offer:
+    catalogue: funds
+    channel: app
+    score: 'item.hot ? intention.next.buy : 0.5'
+    exploration: greedy
+    null_action: {name: silent}
+"#;
+
+/// A model that says `buy` after `look look` and `leave` after all else.
+fn foreseeing() -> Vec<u8> {
+    use luopan_kernel::sequence::{SequenceModel, Vocabulary};
+    let names = |all: [&str; 2]| all.map(str::to_owned).to_vec();
+    let vocabulary = Vocabulary::new(2);
+    let mut weights = vec![0.0; vocabulary.features() * 2];
+    // The intercept is for leaving, the pair of looks for buying.
+    weights[1] = 2.0;
+    weights[2 * (1 + 4)] = 5.0;
+    let (words, classes) = (names(["look", "buy"]), names(["buy", "leave"]));
+    SequenceModel::new(words, classes, weights)
+        .unwrap()
+        .encode()
+}
+
+fn with_model(
+    text: &str,
+    bytes: Vec<u8>,
+) -> Result<luopan_scene::Checked, Vec<luopan_scene::Fault>> {
+    luopan_scene::compile(luopan_scene::Loaded {
+        files: vec![("scene.yaml".into(), text.to_owned())],
+        trained: [("artifacts/next.bin".to_owned(), bytes)].into(),
+        faults: Vec::new(),
+    })
+}
+
+#[test]
+fn a_score_reads_what_she_is_about_to_do_and_the_record_foretells_it_again() {
+    use luopan_kernel::artifact::Artifacts;
+    use luopan_kernel::record::{DecisionRecord, Known, compare, plan_hash, recompute};
+    let checked = with_model(FORESEEN, foreseeing()).unwrap_or_else(|f| panic!("{}", lines(&f)));
+    let (plan, artifacts) = (checked.plan, Artifacts::of(checked.artifacts));
+    let fold_plan = FoldPlan::new(&plan);
+    let catalogue = Catalogue::new(&plan.catalogues[0], 1, []).unwrap();
+    let policy = plan.policy("offer").unwrap();
+    let set = SlotSet::of_policy(&plan, policy);
+    let decided = |acts: &[&'static str], artifacts: &Artifacts| {
+        let start = micros("2026-11-24T10:00:00+08:00");
+        let mut profile = Profile::new(WHO, fold_plan.layout(), start);
+        for (i, kind) in acts.iter().enumerate() {
+            let at = start.plus(i as i64 * 1_000_000);
+            let event = Event {
+                id: Cow::Owned(i.to_string()),
+                tenant: TenantId(1),
+                scene: SceneNo(1),
+                identifier: WHO,
+                kind: Cow::Borrowed(*kind),
+                occurred_at: at,
+                received_at: at,
+                origin: Origin::Live,
+                properties: vec![],
+                context: vec![],
+                corrects: None,
+                sealed: vec![],
+            };
+            fold(&fold_plan, &mut profile, &event);
+        }
+        let moment = Moment {
+            now: start.plus(60_000_000),
+            utc_offset_s: 0,
+        };
+        let around = Around {
+            artifacts,
+            ..Around::default()
+        };
+        let profiles = [&profile];
+        let slots = CustomerSlots::read_within(&plan, &set, &profiles, moment, &[], around);
+        let situation = Situation {
+            customer: &slots,
+            catalogue: &catalogue,
+            prepared: None,
+            contacts: &[],
+            spent: &[],
+            elapsed: &[],
+            model: None,
+            objective_models: &[],
+            artifacts,
+        };
+        let request = Request {
+            decision: DecisionId([7; 16]),
+            customer: WHO,
+            moment,
+            slots: None,
+            origin: Origin::Live,
+            forced: None,
+        };
+        let decision = decide(&plan, policy, &situation, &request, 1);
+        (decision, request)
+    };
+    let (looked, request) = decided(&["page_view", "page_view"], &artifacts);
+    assert_eq!(chosen(&looked), "hot");
+    let (bought, _) = decided(&["page_view", "order"], &artifacts);
+    assert_eq!(chosen(&bought), "calm");
+    // Nothing done yet, or no model: what is not known scores nothing, and the item that needs it is not there.
+    for found in [
+        decided(&[], &artifacts).0,
+        decided(&["page_view", "page_view"], &Artifacts::default()).0,
+    ] {
+        assert_eq!((chosen(&found), found.available), ("calm", 1));
+    }
+    let read: Vec<(&str, bool)> = (looked.slots_read.iter())
+        .map(|(name, value)| (name.as_str(), value.is_missing()))
+        .collect();
+    assert_eq!(read, [("acts", false), ("intention.next.buy", false)]);
+    let record = DecisionRecord {
+        semantics: luopan_kernel::SEMANTICS,
+        tenant: TenantId(1),
+        scene: SceneNo(1),
+        scene_version: 1,
+        plan_hash: plan_hash(&plan),
+        policy: "offer".to_owned(),
+        catalogue_version: 1,
+        model: None,
+        objective_models: vec![],
+        request,
+        identifier: WHO,
+        identifiers: vec![WHO],
+        context: vec![],
+        idempotency: None,
+        seed: 1,
+        positions: vec![],
+        contacts: vec![],
+        spent: vec![],
+        elapsed: vec![],
+        attempt: 1,
+        withheld: None,
+        valid_until: micros("2026-11-24T11:00:00+08:00"),
+        decision: looked,
+    };
+    let again = |record: &DecisionRecord| {
+        let known = Known {
+            catalogue: &catalogue,
+            model: None,
+            objective_models: &[],
+            artifacts: &artifacts,
+        };
+        compare(record, &recompute(record, &plan, &known).unwrap())
+    };
+    assert_eq!(again(&record), []);
+    // A recorded probability that the recorded acts do not give is told.
+    let mut changed = record;
+    changed.decision.slots_read[1].1 = Value::Number(0.25);
+    let differences = again(&changed);
+    assert!(
+        differences
+            .iter()
+            .any(|d| d.path.starts_with("slots_read/1")),
+        "{differences:?}"
+    );
+}
+
+#[test]
+fn a_prediction_allows_and_forbids_nothing_and_knows_its_words() {
+    let found = |from: &str, to: &str| {
+        assert!(FORESEEN.contains(from), "{from}");
+        let compiled = with_model(&FORESEEN.replace(from, to), foreseeing());
+        compiled.map_or_else(|f| lines(&f), |_| String::new())
+    };
+    for (from, to, told) in [
+        (
+            "    score:",
+            "    eligibility: [{name: a, rule: intention.next.buy > 0.5}]\n    score:",
+            "a prediction allows and forbids nothing",
+        ),
+        (
+            "catalogues:",
+            "derived: {soon: intention.next.buy > 0.5}\ncatalogues:",
+            "intention.next.buy",
+        ),
+        (
+            "intention.next.buy : 0.5",
+            "intention.next.by : 0.5",
+            "intention.next.buy",
+        ),
+        (
+            "buy: {event: order}",
+            "bought: {event: order}",
+            "train the model again with its words",
+        ),
+        ("sequence: acts, model", "sequence: deeds, model", "deeds"),
+        ("model: next", "model: soon", "soon"),
+        ("kind: sequence", "kind: factors", "cannot be read"),
+    ] {
+        let faults = found(from, to);
+        assert!(faults.contains(told), "{from} as {to}: {faults}");
+    }
+    // A word that the model knows and the sequence does not say does no harm.
+    assert_eq!(found(", buy: {event: order}", ""), "");
 }

@@ -373,6 +373,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         dedup_horizon_us: 86_400_000_000,
         orders: vec![],
         market: vec![],
+        intentions: vec![],
     }
 }
 

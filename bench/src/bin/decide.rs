@@ -260,6 +260,8 @@ fn scene(random: &mut Random) -> ScenePlan {
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
         orders: vec![],
+        market: vec![],
+        intentions: vec![],
     }
 }
 

@@ -22,6 +22,7 @@ use luopan_kernel::decide::Prepared;
 use luopan_kernel::id::{Position, SceneNo};
 use luopan_kernel::plan::policy::PolicyPlan;
 use luopan_kernel::plan::{CataloguePlan, ItemPlan, ScenePlan};
+use luopan_kernel::slots::Around;
 use luopan_kernel::value::Value;
 use luopan_store::{Row, Table};
 use parking_lot::{Mutex, RwLock};
@@ -58,6 +59,10 @@ struct Touched {
 pub(crate) struct Snapshot {
     version: u64,
     catalogues: Vec<Arc<Catalogue>>,
+    /// What they tell of the market.
+    market: Vec<Value<'static>>,
+    /// The scene's artifacts.
+    artifacts: Arc<Artifacts>,
     /// One a policy; none for a policy whose catalogue the plan does not have.
     prepared: Vec<Option<Arc<Prepared>>>,
 }
@@ -68,7 +73,7 @@ impl Snapshot {
         plan: &ScenePlan,
         version: u64,
         catalogues: Vec<Arc<Catalogue>>,
-        artifacts: &Artifacts,
+        artifacts: Arc<Artifacts>,
         before: Option<(&Self, &[bool])>,
     ) -> Self {
         let prepare = |(i, policy): (usize, &PolicyPlan)| {
@@ -79,18 +84,30 @@ impl Snapshot {
                 return before.prepared.get(i).cloned().flatten();
             }
             let catalogue = catalogues.get(number)?;
-            Some(Arc::new(Prepared::new(plan, policy, catalogue, artifacts)))
+            let prepared = Prepared::new(plan, policy, catalogue, &artifacts);
+            Some(Arc::new(prepared))
         };
+        let of_number = |n: u16| catalogues.get(usize::from(n)).map(AsRef::as_ref);
         Self {
             version,
+            market: luopan_kernel::market::values(plan, of_number),
             prepared: plan.policies.iter().enumerate().map(prepare).collect(),
             catalogues,
+            artifacts,
         }
     }
 
     /// Catalogue `number`.
     pub(crate) fn catalogue(&self, number: u16) -> Option<&Arc<Catalogue>> {
         self.catalogues.get(usize::from(number))
+    }
+
+    /// What is known beside the customer, the moment and the request.
+    pub(crate) fn around(&self) -> Around<'_> {
+        Around {
+            market: &self.market,
+            artifacts: &self.artifacts,
+        }
     }
 
     /// What policy number `policy` decides over.
@@ -498,7 +515,7 @@ impl Inner {
         let mut snapshots = BTreeMap::new();
         for (scene, catalogues) in in_use.iter().zip(built) {
             let artifacts = self.artifacts_of(scene).await?;
-            let snapshot = Snapshot::new(&scene.plan, version, catalogues, &artifacts, None);
+            let snapshot = Snapshot::new(&scene.plan, version, catalogues, artifacts, None);
             snapshots.insert((scene.no, scene.version), Arc::new(snapshot));
         }
         Counters::add(&self.counters.catalogue_snapshots, 1);
@@ -626,7 +643,7 @@ impl Inner {
             }
             let artifacts = self.artifacts_of(scene).await?;
             let earlier = Some((&*before, &changed_any[..]));
-            let snapshot = Snapshot::new(&scene.plan, to.0, catalogues, &artifacts, earlier);
+            let snapshot = Snapshot::new(&scene.plan, to.0, catalogues, artifacts, earlier);
             built.insert((scene.no, scene.version), Arc::new(snapshot));
         }
         Counters::add(&self.counters.catalogue_snapshots, 1);

@@ -25,7 +25,7 @@ use luopan_kernel::plan::{
     BudgetPeriod, Field, ObjectiveValue, PolicyPlan, ScenePlan, Scorer, SlotSource,
 };
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
-use luopan_kernel::slots::CustomerSlots;
+use luopan_kernel::slots::{Around, CustomerSlots};
 use luopan_kernel::time::{DAY_US, Micros, Moment, SECOND_US};
 use luopan_kernel::value::Value;
 use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey, Write};
@@ -401,14 +401,16 @@ impl Inner {
         } else {
             self.state.spent(&budgets).await?
         };
-        let mut slots = CustomerSlots::read_only(
+        let snapshot = self.catalogues.get(&p.scene);
+        let around = (snapshot.as_ref()).map_or_else(Around::default, |s| s.around());
+        let mut slots = CustomerSlots::read_within(
             plan,
             &p.scene.policy_slots[p.policy],
             &refs,
             moment,
             &p.context,
+            around,
         );
-        let snapshot = self.catalogues.get(&p.scene);
         let found = snapshot.as_ref().and_then(|s| s.of_policy(plan, p.policy));
         let Some((catalogue, prepared)) = found else {
             return Err(refusal(

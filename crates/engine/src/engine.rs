@@ -395,6 +395,14 @@ impl Engine {
         self.inner.evidence(scene, from, to, see).await
     }
 
+    /// What customers did in the words of a sequence, from the log.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_sequence`, or a store that failed.
+    pub async fn acts(&self, scene: &str, sequence: &str) -> Result<crate::acts::ActsRead> {
+        self.inner.acts(scene, sequence).await
+    }
+
     /// The plan of any recorded version of a scene.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! of what was known, committed together with the ledgers it draws on. This room knows stores only through their traits and
 //! the world only through [`Env`]; it must never touch a clock, an executor, HTTP, configuration files or a concrete backend.
 
+pub mod acts;
 pub mod api;
 mod catalogues;
 mod contacts;

@@ -389,7 +389,9 @@ impl Matcher {
             .collect();
         let slots: Vec<CustomerSlots<'_>> = (page.known.iter().zip(&profiles))
             .map(|(known, profiles)| {
-                let mut slots = CustomerSlots::read_only(plan, set, profiles, known.moment, &[]);
+                let around = self.snapshot.around();
+                let mut slots =
+                    CustomerSlots::read_within(plan, set, profiles, known.moment, &[], around);
                 slots.hold(
                     plan,
                     set,

@@ -195,6 +195,8 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
         orders: vec![],
+        market: vec![],
+        intentions: vec![],
     }
 }
 

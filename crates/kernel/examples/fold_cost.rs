@@ -105,6 +105,7 @@ fn scene() -> ScenePlan {
                 window: *window,
                 default: Value::Missing,
                 not_a_feature: None,
+                clock: Vec::new(),
             });
         }
     }
@@ -163,6 +164,8 @@ fn scene() -> ScenePlan {
         artifacts: vec![],
         dedup_horizon_us: 7 * DAY_US,
         orders: vec![],
+        market: vec![],
+        intentions: vec![],
     }
 }
 

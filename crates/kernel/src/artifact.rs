@@ -1,9 +1,10 @@
-//! Trained things that policies use, beside the plan that names them: factors and trees. They are immutable and named by the
+//! Trained things that policies use, beside the plan that names them: factors, trees, models of sequences. They are immutable and named by the
 //! hash of their bytes, so a decision that records its plan records them too.
 
 use crate::codec;
 use crate::factors::Factors;
 use crate::plan::{ArtifactKind, ScenePlan};
+use crate::sequence::SequenceModel;
 use crate::trees::Ensemble;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub enum Artifact {
     Factors(Arc<Factors>),
     /// Gradient-boosted trees.
     Trees(Ensemble),
+    /// A model of sequences.
+    Sequence(Arc<SequenceModel>),
 }
 
 impl Artifact {
@@ -25,6 +28,7 @@ impl Artifact {
         match self {
             Self::Factors(_) => ArtifactKind::Factors,
             Self::Trees(_) => ArtifactKind::Trees,
+            Self::Sequence(_) => ArtifactKind::Sequence,
         }
     }
 
@@ -33,6 +37,7 @@ impl Artifact {
         match self {
             Self::Factors(f) => f.encode(),
             Self::Trees(t) => t.encode(),
+            Self::Sequence(s) => s.encode(),
         }
     }
 
@@ -44,6 +49,7 @@ impl Artifact {
         Ok(match kind {
             ArtifactKind::Factors => Self::Factors(Arc::new(Factors::decode(bytes)?)),
             ArtifactKind::Trees => Self::Trees(Ensemble::decode(bytes)?),
+            ArtifactKind::Sequence => Self::Sequence(Arc::new(SequenceModel::decode(bytes)?)),
         })
     }
 
@@ -148,6 +154,14 @@ impl Artifacts {
     pub fn factors(&self, index: u16) -> Option<&Arc<Factors>> {
         match self.list.get(usize::from(index)).map(AsRef::as_ref) {
             Some(Artifact::Factors(f)) => Some(f),
+            _ => None,
+        }
+    }
+
+    /// The model of sequences of this index.
+    pub fn sequence(&self, index: u16) -> Option<&SequenceModel> {
+        match self.list.get(usize::from(index)).map(AsRef::as_ref) {
+            Some(Artifact::Sequence(model)) => Some(model),
             _ => None,
         }
     }

@@ -13,11 +13,14 @@ use crate::event::Event;
 use crate::plan::ScenePlan;
 use crate::plan::rule::Expr;
 use crate::plan::schema::{EventSchema, Field};
-use crate::plan::slot::SlotId;
+use crate::plan::slot::{Calendar, EnvironmentTag, SlotId};
 use crate::plan::tag::{Aggregate, Measure, TagPlan, Window};
-use crate::profile::{Contribution, Ewma, Kind, Layout, Profile, Scalar, Stamped, window_tiles};
+use crate::profile::{
+    Act, Contribution, Ewma, Kind, Layout, Newest, Profile, Scalar, Stamped, window_tiles,
+};
 use crate::rule::{Lookup, MISSING, truth, visit_slots};
-use crate::time::Micros;
+use crate::slots::environment;
+use crate::time::{Micros, Moment};
 use crate::value::{NUMBER_MAX, Value, ValueType, to_quanta};
 
 /// A scene's tags, arranged for folding.
@@ -28,6 +31,8 @@ pub struct FoldPlan {
     books: Vec<BookPlan>,
     /// Sliding windows by length of tile: which cells lose tiles when that tile ends.
     clocks: Vec<Clock>,
+    /// Calendars that filters read; empty when none does.
+    calendars: Vec<Calendar>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +47,9 @@ struct EventFold {
     name: String,
     /// Fields that are read, ascending by name.
     fields: Vec<(String, ValueType)>,
-    /// Different filters, over `fields`.
+    /// What filters read of the exchange's clock when the event happened; numbered behind `fields`.
+    clock: Vec<EnvironmentTag>,
+    /// Different filters, over `fields` and `clock`.
     filters: Vec<Expr>,
     touches: Vec<Touch>,
 }
@@ -56,6 +63,11 @@ struct Touch {
     measure: Compiled,
     denominator: Compiled,
     window: Window,
+    /// Of a quantile: the newest value is told apart.
+    tells_newest: bool,
+    /// Of a sequence: how many acts it keeps, and the words that the event may say.
+    keep: usize,
+    words: Vec<(u8, Compiled)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +139,10 @@ impl FoldPlan {
                 .map(|orders| BookPlan::new(scene, orders))
                 .collect(),
             clocks,
+            calendars: match scene.tags.iter().any(|t| !t.clock.is_empty()) {
+                true => scene.calendars.clone(),
+                false => Vec::new(),
+            },
         }
     }
 
@@ -139,16 +155,28 @@ impl FoldPlan {
 impl EventFold {
     fn new(scene: &ScenePlan, index: usize, schema: &EventSchema) -> Option<Self> {
         let tags: Vec<(usize, &TagPlan)> = (scene.tags.iter().enumerate())
-            .filter(|(_, t)| usize::from(t.event) == index)
+            .filter(|(_, t)| t.events().contains(&(index as u16)))
             .collect();
         if tags.is_empty() {
             return None;
         }
+        let fields = schema.fields.len();
         let mut read: Vec<u16> = Vec::new();
-        for measure in tags.iter().flat_map(|(_, t)| measures(t)) {
-            read.extend(measure.of);
-            if let Some(filter) = &measure.filter {
-                visit_slots(filter, &mut |id| read.push(id.0));
+        let mut clock: Vec<EnvironmentTag> = Vec::new();
+        for (_, tag) in &tags {
+            let mut reads = |id: SlotId| match usize::from(id.0).checked_sub(fields) {
+                Some(of_clock) if of_clock < tag.clock.len() => {
+                    if !clock.contains(&tag.clock[of_clock]) {
+                        clock.push(tag.clock[of_clock]);
+                    }
+                }
+                _ => read.push(id.0),
+            };
+            for (of, filter) in read_by(tag, index as u16) {
+                of.into_iter().for_each(|of| reads(SlotId(of)));
+                if let Some(filter) = filter {
+                    visit_slots(filter, &mut reads);
+                }
             }
         }
         read.sort_unstable();
@@ -156,6 +184,7 @@ impl EventFold {
         let mut fold = Self {
             name: schema.name.clone(),
             fields: Vec::new(),
+            clock,
             filters: Vec::new(),
             touches: Vec::new(),
         };
@@ -167,24 +196,39 @@ impl EventFold {
             })
             .collect();
         for (cell, tag) in tags {
-            let measure = fold.compile(&tag.measure, schema, &read);
-            let mut half_life_us = 0;
-            let mut denominator = measure;
+            let measure = fold.compile(&tag.measure, tag, schema, &read);
+            let mut touch = Touch {
+                cell: cell as u16,
+                kind: Kind::of(&tag.aggregate),
+                half_life_us: 0,
+                measure,
+                denominator: measure,
+                window: tag.window,
+                tells_newest: false,
+                keep: 0,
+                words: Vec::new(),
+            };
             match &tag.aggregate {
-                Aggregate::Ewma { half_life_us: h } => half_life_us = *h,
-                Aggregate::Ratio { denominator: d } => {
-                    denominator = fold.compile(d, schema, &read);
+                Aggregate::Ewma { half_life_us } => touch.half_life_us = *half_life_us,
+                Aggregate::Ratio { denominator } => {
+                    touch.denominator = fold.compile(denominator, tag, schema, &read);
+                }
+                Aggregate::Quantile { without_latest, .. } => touch.tells_newest = *without_latest,
+                Aggregate::Sequence { keep, steps, .. } => {
+                    touch.keep = usize::from(*keep);
+                    let said = steps.iter().zip(0u8..);
+                    for (step, word) in said.filter(|(s, _)| usize::from(s.event) == index) {
+                        let measure = Measure {
+                            of: None,
+                            filter: step.filter.clone(),
+                        };
+                        let compiled = fold.compile(&measure, tag, schema, &read);
+                        touch.words.push((word, compiled));
+                    }
                 }
                 _ => {}
             }
-            fold.touches.push(Touch {
-                cell: cell as u16,
-                kind: Kind::of(&tag.aggregate),
-                half_life_us,
-                measure,
-                denominator,
-                window: tag.window,
-            });
+            fold.touches.push(touch);
         }
         // Tags of one tile length stand together, so that the tile of an event is worked out once for them.
         fold.touches.sort_by_key(|t| match t.window {
@@ -194,8 +238,24 @@ impl EventFold {
         Some(fold)
     }
 
-    fn compile(&mut self, measure: &Measure, schema: &EventSchema, read: &[u16]) -> Compiled {
-        let place = |field: u16| read.binary_search(&field).unwrap_or(read.len()) as u16;
+    fn compile(
+        &mut self,
+        measure: &Measure,
+        tag: &TagPlan,
+        schema: &EventSchema,
+        read: &[u16],
+    ) -> Compiled {
+        // Behind the fields stand the values of the clock; past those nothing.
+        let place = |field: u16| {
+            let of_clock = usize::from(field)
+                .checked_sub(schema.fields.len())
+                .and_then(|i| tag.clock.get(i));
+            let found = match of_clock {
+                Some(t) => (self.clock.iter().position(|c| c == t)).map(|i| read.len() + i),
+                None => read.binary_search(&field).ok(),
+            };
+            found.unwrap_or(read.len() + self.clock.len()) as u16
+        };
         let filter = measure.filter.as_ref().map(|filter| {
             let filter = renumbered(filter, &|id| SlotId(place(id.0)));
             let known = self.filters.iter().position(|f| *f == filter);
@@ -212,17 +272,26 @@ impl EventFold {
     }
 }
 
-/// A tag's own measure and, of a ratio, its denominator.
-fn measures(tag: &TagPlan) -> impl Iterator<Item = &Measure> {
-    let denominator = match &tag.aggregate {
-        Aggregate::Ratio { denominator } => Some(denominator),
-        _ => None,
-    };
-    core::iter::once(&tag.measure).chain(denominator)
+/// The field that a tag measures of events of the type `event` and the filter over them: its own and, of a ratio, the
+/// denominator's; those of a sequence's words.
+fn read_by(tag: &TagPlan, event: u16) -> Vec<(Option<u16>, Option<&Expr>)> {
+    match &tag.aggregate {
+        Aggregate::Sequence { steps, .. } => (steps.iter())
+            .filter(|s| s.event == event)
+            .map(|s| (None, s.filter.as_ref()))
+            .collect(),
+        Aggregate::Ratio { denominator } => {
+            vec![
+                (tag.measure.of, tag.measure.filter.as_ref()),
+                (denominator.of, denominator.filter.as_ref()),
+            ]
+        }
+        _ => vec![(tag.measure.of, tag.measure.filter.as_ref())],
+    }
 }
 
 /// The same expression over other slot numbers.
-fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
+pub fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
     let same = |x: &Expr| Box::new(renumbered(x, number));
     match expr {
         Expr::Const(v) => Expr::Const(v.clone()),
@@ -235,12 +304,19 @@ fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
     }
 }
 
-/// The values of the read fields of one event, by place.
-struct Fields<'f>(&'f [&'f Value<'f>]);
+/// The values of the read fields of one event, by place, and behind them those of the clock.
+struct Fields<'f> {
+    fields: &'f [&'f Value<'f>],
+    clock: &'f [Value<'static>],
+}
 
 impl Lookup for Fields<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
-        self.0.get(usize::from(id.0)).copied().unwrap_or(&MISSING)
+        let place = usize::from(id.0);
+        match place.checked_sub(self.fields.len()) {
+            None => self.fields[place],
+            Some(place) => self.clock.get(place).unwrap_or(&MISSING),
+        }
     }
 }
 
@@ -273,7 +349,16 @@ pub fn fold(plan: &FoldPlan, profile: &mut Profile, event: &Event<'_>) {
         }
     };
     resolve(touched, event, fields);
-    touch_all(touched, profile, event, &Fields(fields));
+    // Mostly empty, and then nothing is allocated.
+    let moment = Moment {
+        now: event.occurred_at.min(event.received_at),
+        utc_offset_s: 0,
+    };
+    let clock: Vec<Value<'static>> = (touched.clock.iter())
+        .map(|tag| environment(*tag, &plan.calendars, moment))
+        .collect();
+    let clock = &clock;
+    touch_all(touched, profile, event, &Fields { fields, clock });
 }
 
 /// Moves log time forward to `log_time` and lets go of what has thereby left every window. For entries that are not events
@@ -374,7 +459,26 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
                 let d = measured(&touch.denominator).and_then(|v| touch.denominator.unit.units(v));
                 (n.is_some() || d.is_some()).then_some(Contribution::Ratio(n, d))
             }
+            (Kind::Sequence, _) => {
+                let said = touch.words.iter().find(|(_, m)| passes(m));
+                said.map(|(word, _)| {
+                    let act = Act {
+                        at: event.occurred_at,
+                        hash: stamped(&ONE).hash,
+                        word: *word,
+                    };
+                    Contribution::Sequence(act, touch.keep)
+                })
+            }
             (_, None) => None,
+            (Kind::Quantile, Some(v)) => touch.measure.unit.units(v).map(|units| {
+                let newest = touch.tells_newest.then(|| Newest {
+                    at: event.occurred_at,
+                    hash: stamped(v).hash,
+                    units,
+                });
+                Contribution::Quantile(units, newest)
+            }),
             (Kind::Count, Some(_)) => Some(Contribution::Count),
             (Kind::Sum, Some(v)) => touch.measure.unit.units(v).map(Contribution::Sum),
             (Kind::Least, Some(v)) => Scalar::of(v).map(Contribution::Least),
@@ -398,8 +502,11 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
     }
 }
 
-/// Bits for the filters of one event type: at most two a tag.
-const FILTER_WORDS: usize = 2 * crate::plan::TAGS_MAX / 64;
+/// Bits for the filters of one event type: two a tag, and one a word of a sequence.
+const FILTER_WORDS: usize = {
+    use crate::plan::tag::{SEQUENCE_WORDS_MAX, SEQUENCES_MAX};
+    (2 * crate::plan::TAGS_MAX + SEQUENCES_MAX * SEQUENCE_WORDS_MAX) / 64
+};
 
 fn stamp<'v>(at: Micros, hash: u64, value: &'v Value<'_>) -> Stamped<'v> {
     Stamped {

@@ -7,8 +7,8 @@ use crate::catalogue::Catalogue;
 use crate::decide::{Contact, Decision, Request, Situation, decide};
 use crate::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use crate::learn::ModelState;
-use crate::plan::{ScenePlan, SlotSource};
-use crate::slots::{CustomerSlots, HeldItems};
+use crate::plan::{PolicyPlan, ScenePlan, SlotSource};
+use crate::slots::{CustomerSlots, HeldItems, SlotSet, predicted};
 use crate::time::Micros;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
@@ -285,7 +285,8 @@ pub fn recompute(
             });
         }
     }
-    let customer = seen(record, scene, policy.catalogue);
+    let mut customer = seen(record, scene, policy.catalogue);
+    foresee(&mut customer, scene, policy, artifacts);
     let situation = Situation {
         customer: &customer,
         catalogue,
@@ -302,6 +303,34 @@ pub fn recompute(
         Some(reason) => decision.withheld(reason),
         None => decision,
     })
+}
+
+/// Predicts the intentions that the policy reads again, from the recorded acts, by the models that the plan names.
+fn foresee(
+    customer: &mut CustomerSlots<'_>,
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    artifacts: &Artifacts,
+) {
+    if scene.intentions.is_empty() {
+        return;
+    }
+    for id in SlotSet::of_policy(scene, policy).iter() {
+        let SlotSource::Intention(k, class) = scene.slots[usize::from(id.0)].source else {
+            continue;
+        };
+        let Some(plan) = scene.intentions.get(usize::from(k)) else {
+            continue;
+        };
+        let acts = (scene.slots.iter()).position(|s| s.source == SlotSource::Tag(plan.sequence));
+        if let Some(acts) = acts.and_then(|i| customer.values.get(i))
+            && artifacts.sequence(plan.artifact).is_some()
+        {
+            let p = predicted(plan, acts, artifacts);
+            let p = p.get(usize::from(class)).copied();
+            customer.values[usize::from(id.0)] = p.map_or(Value::Missing, Value::Number);
+        }
+    }
 }
 
 /// The slots that the decision saw, from its record.

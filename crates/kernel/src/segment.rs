@@ -283,6 +283,13 @@ impl Walk<'_> {
                         segment: self.segment.to_owned(),
                         slot: slot.name.clone(),
                     },
+                    // Its pauses come with time.
+                    Some(t) if matches!(t.aggregate, Aggregate::Sequence { .. }) => {
+                        Error::NotOfCustomer {
+                            segment: self.segment.to_owned(),
+                            slot: slot.name.clone(),
+                        }
+                    }
                     Some(_) => return,
                     None => Error::NoSuchSlot {
                         segment: self.segment.to_owned(),
@@ -310,6 +317,8 @@ impl Walk<'_> {
                 },
             },
             SlotSource::Environment(_)
+            | SlotSource::Market(_)
+            | SlotSource::Intention(..)
             | SlotSource::Request
             | SlotSource::Item(..)
             | SlotSource::ItemKey(_)

@@ -4,6 +4,7 @@
 //! Reading never changes a profile and never guesses: what is outside a calendar, absent from the request or of another type
 //! than declared is missing.
 
+use crate::artifact::{Artifacts, NONE};
 use crate::book::view::{Reading, not_held};
 use crate::book::{Book, positions, summary};
 use crate::catalogue::Catalogue;
@@ -12,10 +13,10 @@ use crate::plan::model::FeaturePlan;
 use crate::plan::orders::HeldTag;
 use crate::plan::policy::{ObjectiveValue, PolicyPlan, RankingInput, Scorer};
 use crate::plan::rule::Expr;
-use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotSource, Stage};
-use crate::plan::tag::{Aggregate, TagPlan};
-use crate::plan::{EventSchema, ScenePlan};
-use crate::profile::{Held, Profile, State, Sum, combined};
+use crate::plan::slot::{Calendar, EnvironmentTag, SlotId, SlotPlan, SlotSource, Stage};
+use crate::plan::tag::{Aggregate, PAUSE, TagPlan};
+use crate::plan::{EventSchema, IntentionPlan, ScenePlan};
+use crate::profile::{Act, Held, Profile, State, Sum, combined};
 use crate::rule::{Lookup, MISSING, borrow, eval, visit_slots};
 use crate::time::{Micros, Moment};
 use crate::value::{Value, ValueType, from_quanta};
@@ -50,6 +51,14 @@ impl SlotSet {
                 && let Some(expr) = scene.derived.get(usize::from(k))
             {
                 visit_slots(expr, &mut |read| open.push(read));
+            }
+            // What an intention is predicted from is read beside it, so that it can be predicted again.
+            if let SlotSource::Intention(k, _) = slot.source
+                && let Some(intention) = scene.intentions.get(usize::from(k))
+            {
+                let is_read = |s: &SlotPlan| s.source == SlotSource::Tag(intention.sequence);
+                let place = scene.slots.iter().position(is_read);
+                open.extend(place.map(|i| SlotId(i as u16)));
             }
         }
         set.order
@@ -209,6 +218,38 @@ impl HeldItems {
     }
 }
 
+/// What is known beside the customer, the moment and the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// What [`crate::market::values`] made of the scene's catalogues; past its end nothing is known.
+    pub market: &'a [Value<'static>],
+    /// The scene's artifacts; what is predicted by one that is not there is not known.
+    pub artifacts: &'a Artifacts,
+}
+
+impl Default for Around<'_> {
+    /// Nothing.
+    fn default() -> Self {
+        Self {
+            market: &[],
+            artifacts: &NONE,
+        }
+    }
+}
+
+/// The probabilities of an intention's classes after what its sequence tells; nothing where nothing was done yet, or without the
+/// model.
+pub(crate) fn predicted(
+    plan: &IntentionPlan,
+    sequence: &Value<'_>,
+    artifacts: &Artifacts,
+) -> Vec<f64> {
+    match (sequence, artifacts.sequence(plan.artifact)) {
+        (Value::Text(acts), Some(model)) => model.predict_text(acts),
+        _ => Vec::new(),
+    }
+}
+
 impl<'a> CustomerSlots<'a> {
     /// Reads every slot of `scene`. `profiles` are those of the customer's linked identifiers (none for a customer never
     /// seen); `request` holds the context fields of the request by name.
@@ -221,13 +262,25 @@ impl<'a> CustomerSlots<'a> {
         Self::read_only(scene, &SlotSet::all(scene), profiles, moment, request)
     }
 
-    /// Reads the slots of `set` and leaves the others missing.
+    /// Reads the slots of `set` and leaves the others missing, and so those of the market.
     pub fn read_only(
         scene: &'a ScenePlan,
         set: &SlotSet,
         profiles: &[&'a Profile],
         moment: Moment,
         request: &'a [(Cow<'a, str>, Value<'a>)],
+    ) -> Self {
+        Self::read_within(scene, set, profiles, moment, request, Around::default())
+    }
+
+    /// Reads the slots of `set` and leaves the others missing.
+    pub fn read_within(
+        scene: &'a ScenePlan,
+        set: &SlotSet,
+        profiles: &[&'a Profile],
+        moment: Moment,
+        request: &'a [(Cow<'a, str>, Value<'a>)],
+        around: Around<'a>,
     ) -> Self {
         let sorted;
         let profiles = if profiles.is_sorted_by_key(|p| p.identifier) {
@@ -240,6 +293,7 @@ impl<'a> CustomerSlots<'a> {
         };
         let mut values = vec![Value::Missing; scene.slots.len()];
         let mut books = vec![None; scene.orders.len()];
+        let mut intentions: Vec<Option<Vec<f64>>> = vec![None; scene.intentions.len()];
         for id in set.iter() {
             let place = usize::from(id.0);
             let slot = &scene.slots[place];
@@ -256,6 +310,28 @@ impl<'a> CustomerSlots<'a> {
                 SlotSource::Request => requested(&slot.name, slot.kind, request),
                 SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_) => {
                     Value::Missing
+                }
+                SlotSource::Market(k) => {
+                    (around.market.get(usize::from(k))).map_or(Value::Missing, borrow)
+                }
+                SlotSource::Intention(k, class) => {
+                    let k = usize::from(k);
+                    let intention = scene.intentions.get(k).and_then(|plan| {
+                        let tag = scene.tags.get(usize::from(plan.sequence))?;
+                        Some((plan, tag))
+                    });
+                    match intention {
+                        None => Value::Missing,
+                        Some((plan, tag)) => {
+                            let p = intentions[k].get_or_insert_with(|| {
+                                let place = usize::from(plan.sequence);
+                                let acts = tag_value(scene, place, tag, profiles, moment.now);
+                                predicted(plan, &acts, around.artifacts)
+                            });
+                            (p.get(usize::from(class)).copied())
+                                .map_or(Value::Missing, Value::Number)
+                        }
+                    }
                 }
                 SlotSource::Book(o, tag) => match scene.orders.get(usize::from(o)) {
                     Some(orders) => (books[usize::from(o)])
@@ -349,7 +425,7 @@ pub fn tag_value<'a>(
 /// What a merged state shows at `as_of` as the tag's value.
 fn shown<'a>(
     state: Cow<'a, State>,
-    tag: &TagPlan,
+    tag: &'a TagPlan,
     event: Option<&EventSchema>,
     as_of: Micros,
 ) -> Value<'a> {
@@ -380,9 +456,55 @@ fn shown<'a>(
                     _ => Value::Missing,
                 }
             }
+            State::Quantile(sketch) => {
+                let Aggregate::Quantile { millionths, .. } = tag.aggregate else {
+                    return Value::Missing;
+                };
+                match (sketch.quantile(millionths), Unit::of(&tag.measure, event)) {
+                    (None, _) => borrow(&tag.default),
+                    (Some(units), Unit::Whole) => whole(units, tag.kind),
+                    (Some(units), Unit::Quanta) => number(from_quanta(units), tag.kind),
+                }
+            }
+            State::Sequence(recent) => {
+                Value::Text(Cow::Owned(told(recent.acts(), &tag.aggregate, as_of)))
+            }
             State::First(_) | State::Last(_) => Value::Missing,
         },
     }
+}
+
+/// Acts as a text of words, with pauses between acts and, when the newest is long past, at the end. An act of a fast clock is
+/// not in the future: nothing was paused.
+fn told(acts: &[Act], aggregate: &Aggregate, as_of: Micros) -> String {
+    let Aggregate::Sequence {
+        pause_us, steps, ..
+    } = aggregate
+    else {
+        return String::new();
+    };
+    let mut out = String::new();
+    let mut say = |word: &str| {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    };
+    let paused = |from: Micros, to: Micros| pause_us.is_some_and(|us| to.since(from) >= us);
+    let mut before: Option<Micros> = None;
+    for act in acts {
+        if before.is_some_and(|b| paused(b, act.at)) {
+            say(PAUSE);
+        }
+        before = Some(act.at);
+        if let Some(step) = steps.get(usize::from(act.word)) {
+            say(&step.word);
+        }
+    }
+    if before.is_some_and(|b| paused(b, as_of)) {
+        say(PAUSE);
+    }
+    out
 }
 
 fn as_number(sum: &Sum, unit: Unit) -> Option<f64> {
@@ -458,7 +580,11 @@ fn requested<'a>(
 }
 
 /// The value of an environment slot.
-fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> Value<'static> {
+pub(crate) fn environment(
+    tag: EnvironmentTag,
+    calendars: &[Calendar],
+    moment: Moment,
+) -> Value<'static> {
     let calendar = |number: u16| calendars.get(usize::from(number));
     // A calendar whose exchange has a clock, with the day by it.
     let exchange = |number: u16| {
@@ -489,6 +615,15 @@ fn environment(tag: EnvironmentTag, calendars: &[Calendar], moment: Moment) -> V
         EnvironmentTag::DaysClosedAhead(c) => exchange(c)
             .and_then(|(c, _, day)| c.closed_ahead(day))
             .map_or(Value::Missing, Value::Int),
+        EnvironmentTag::ClosedAfterT1(c) | EnvironmentTag::ClosedAfterT2(c) => {
+            let lag = match tag {
+                EnvironmentTag::ClosedAfterT1(_) => 1,
+                _ => 2,
+            };
+            calendar(c)
+                .and_then(|c| c.closed_after(moment.now, lag))
+                .map_or(Value::Missing, Value::Int)
+        }
         EnvironmentTag::OrderDay(c) => exchange(c)
             .and_then(|(c, exchange, _)| Some(exchange.start_of(c.order_day(moment.now)?)))
             .map_or(Value::Missing, Value::Time),

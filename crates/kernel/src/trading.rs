@@ -139,6 +139,12 @@ impl Calendar {
         self.nth_trading_day_after(confirmed, lag)
     }
 
+    /// The closure ahead of the `lag`-th trading day behind the order day of `at`: for how many days without trading an order of
+    /// this moment earns at once, when it earns from that trading day on.
+    pub fn closed_after(&self, at: Micros, lag: u32) -> Option<i64> {
+        self.closed_ahead(self.nth_trading_day_after(self.order_day(at)?, lag)?)
+    }
+
     /// The closure ahead of `day`, in days; none where the next trading day is not known.
     pub fn closed_ahead(&self, day: i64) -> Option<i64> {
         Some(self.next_trading_day(day)? - day - 1)

@@ -41,13 +41,15 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 15] = [
+const NAMED: [&str; 18] = [
     "customer",
     "events",
     "tags",
+    "sequences",
     "derived",
     "request",
     "calendars",
+    "market",
     "catalogues",
     "orders",
     "segments",
@@ -56,6 +58,7 @@ const NAMED: [&str; 15] = [
     "models",
     "budgets",
     "artifacts",
+    "intentions",
     "policies",
 ];
 

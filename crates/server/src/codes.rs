@@ -143,6 +143,7 @@ pub const ALL: &[Code] = &[
     code("unknown_route", 404, "there is nothing here"),
     code("unknown_scene", 404, "there is no such scene"),
     code("unknown_segment", 404, "there is no such segment"),
+    code("unknown_sequence", 404, "there is no such sequence"),
     code("unreadable_plan", 503, "a stored plan cannot be read"),
     code(
         "unsupported_media_type",

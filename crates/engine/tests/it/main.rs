@@ -7,6 +7,7 @@ mod examples;
 mod identity;
 mod inputs;
 mod matching;
+mod moment;
 mod orders;
 mod point_in_time;
 mod replay;

@@ -47,6 +47,8 @@ pub struct Nav {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Span {
+    /// Calendar days.
+    Days(u16),
     /// Calendar months; the day is cut to the month's length.
     Months(u16),
     /// To the first NAV.
@@ -234,8 +236,13 @@ impl<'h> History<'h> {
         let last = self.navs.len().checked_sub(1)?;
         let base = match span {
             Span::Inception => 0,
-            Span::Months(months) => {
-                let wanted = months_before(self.navs[last].day, months);
+            Span::Days(_) | Span::Months(_) => {
+                let newest = self.navs[last].day;
+                let wanted = match span {
+                    Span::Days(days) => newest.saturating_sub(i32::from(days)),
+                    Span::Months(months) => months_before(newest, months),
+                    Span::Inception => newest,
+                };
                 let base = self
                     .navs
                     .partition_point(|n| n.day <= wanted)
@@ -541,6 +548,21 @@ mod tests {
         assert_eq!(one(Measure::AgeDays, &navs), Value::Int(9));
         let fall = number(&one(Measure::Drawdown(Span::Inception), &navs));
         assert!((fall - (1.0 - 1.0 / 1.2)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_return_of_days_begins_with_the_nav_before_them() {
+        // Friday, Monday, Tuesday, then a holiday of a week, and the day after it.
+        let navs = [(0, 1.0), (3, 1.1), (4, 0.99), (12, 1.089)];
+        let navs: Vec<Nav> = navs.iter().map(|(d, u)| nav(20_000 + d, *u, *u)).collect();
+        let day = Measure::Return(Span::Days(1));
+        let returned = |navs: &[Nav]| number(&one(day, navs));
+        assert!((returned(&navs[..2]) - 0.1).abs() < 1e-12);
+        assert!((returned(&navs[..3]) + 0.1).abs() < 1e-12);
+        assert!((returned(&navs) - 0.1).abs() < 1e-12);
+        let week = number(&one(Measure::Return(Span::Days(9)), &navs));
+        assert!((week - (1.089 / 1.1 - 1.0)).abs() < 1e-12);
+        assert!(one(Measure::Return(Span::Days(13)), &navs).is_missing());
     }
 
     fn row(key: &str, group: &str, day: i64, v: Value<'static>) -> Row {

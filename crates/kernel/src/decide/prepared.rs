@@ -107,7 +107,7 @@ impl Ranker {
                 Artifact::Trees(t) => {
                     t.feature_names().len() == ranking.inputs.len() && t.outputs() == 1
                 }
-                Artifact::Factors(_) => false,
+                Artifact::Factors(_) | Artifact::Sequence(_) => false,
             });
         let mut out = Self {
             ensemble,

@@ -23,7 +23,7 @@ pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};
 pub use schema::{EventSchema, Field};
 pub use slot::{Calendar, EnvironmentTag, Exchange, SlotId, SlotPlan, SlotSource, Stage};
-pub use tag::{Aggregate, Measure, TagPlan, Window};
+pub use tag::{Aggregate, Measure, Step, TagPlan, Window};
 
 /// Newest format of a scene plan.
 pub const PLAN_FORMAT: u16 = 1;
@@ -70,6 +70,32 @@ pub struct CataloguePlan {
     pub key_digits: Option<u8>,
 }
 
+/// Most values of the market that a scene declares.
+pub const MARKET_MAX: usize = 64;
+
+/// Whose attribute tells of the market.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarketOf {
+    /// That of the item of this key.
+    Item(String),
+    /// The median over the items for which the condition (over slots of the item alone) is true; without one, over all.
+    Median(Option<Expr>),
+}
+
+/// A value of the market, read as `env.market_NAME`: a number that the snapshot of a catalogue gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarketPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Number of the catalogue.
+    pub catalogue: u16,
+    /// Index of the attribute, a number or an integer.
+    pub attribute: u16,
+    /// Whose.
+    pub of: MarketOf,
+}
+
 /// What kind of trained thing an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,6 +104,22 @@ pub enum ArtifactKind {
     Factors,
     /// [`crate::trees::Ensemble`].
     Trees,
+    /// [`crate::sequence::SequenceModel`].
+    Sequence,
+}
+
+/// Most intentions of one scene.
+pub const INTENTIONS_MAX: usize = 8;
+
+/// What is predicted that the customer will do next: slots `intention.NAME.CLASS`, one a class of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentionPlan {
+    /// Name, unique in the scene.
+    pub name: String,
+    /// Index into [`ScenePlan::tags`] of the sequence that the model reads.
+    pub sequence: u16,
+    /// Index into [`ScenePlan::artifacts`] of the model.
+    pub artifact: u16,
 }
 
 /// A trained thing that a scene's policies use. It is kept beside the plan, under the hash of its bytes.
@@ -138,6 +180,12 @@ pub struct ScenePlan {
     /// Orders, at most one a catalogue and [`orders::ORDERS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrdersPlan>,
+    /// What catalogues tell of the market.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub market: Vec<MarketPlan>,
+    /// What is predicted of customers' next acts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intentions: Vec<IntentionPlan>,
 }
 
 /// Why plan bytes were refused.

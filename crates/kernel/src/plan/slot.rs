@@ -67,6 +67,11 @@ pub enum EnvironmentTag {
     DaysClosedAhead(u16),
     /// The beginning of the trading day for which an order of this moment counts, a time.
     OrderDay(u16),
+    /// Days without trading right after the first trading day behind the order day: what an order of this moment is invested
+    /// for when it is confirmed on the next trading day and earns from then on.
+    ClosedAfterT1(u16),
+    /// The same right after the second one.
+    ClosedAfterT2(u16),
 }
 
 /// Where a slot's value comes from.
@@ -88,6 +93,10 @@ pub enum SlotSource {
     /// What an earlier stage of scoring gave the candidate, a number. Missing for the null action, and in a policy without
     /// that stage.
     Stage(Stage),
+    /// The value of the market of this index ([`super::ScenePlan::market`]).
+    Market(u16),
+    /// The probability, by the intention of this index ([`super::ScenePlan::intentions`]), that the next act is of this class.
+    Intention(u16, u8),
     /// The customer's books under the numbered orders.
     Book(u16, BookTag),
     /// The customer's position in the candidate item, under the numbered orders.

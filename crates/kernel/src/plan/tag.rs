@@ -2,6 +2,8 @@
 //! of a tag in [`crate::profile`].
 
 use super::rule::Expr;
+use super::slot::EnvironmentTag;
+use crate::profile::BINS_KEPT;
 use crate::value::{TEXT_BYTES_MAX, Value, ValueType};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,32 @@ pub const TILES_MAX: u32 = 64;
 /// Values a distinct count keeps: exact up to here, above it estimated from the k smallest hashes
 /// (Bar-Yossef et al. 2002; relative standard error about 1/sqrt(k-2)).
 pub const DISTINCT_KEPT: usize = 128;
+
+/// Most sequences of one scene.
+pub const SEQUENCES_MAX: usize = 8;
+
+/// Most acts that a sequence keeps.
+pub const SEQUENCE_MAX: usize = 32;
+
+/// Most words of a sequence, and its longest word in bytes, so that the text of a sequence stays below
+/// [`TEXT_BYTES_MAX`].
+pub const SEQUENCE_WORDS_MAX: usize = 32;
+/// See [`SEQUENCE_WORDS_MAX`].
+pub const SEQUENCE_WORD_BYTES_MAX: usize = 32;
+
+/// What stands in the text of a sequence where a pause lies.
+pub const PAUSE: &str = "|";
+
+/// A word of a sequence, and the events that say it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Word.
+    pub word: String,
+    /// Index into [`super::ScenePlan::events`].
+    pub event: u16,
+    /// Condition over the event's fields; unknown does not count. Of several words of one event the first that fits is said.
+    pub filter: Option<Expr>,
+}
 
 /// What is aggregated: `of` is the index of a field in the event's schema; absent, each event counts as one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +77,22 @@ pub enum Aggregate {
         /// Half life in microseconds, at least one second.
         half_life_us: i64,
     },
+    /// Quantile by nearest rank, from a sketch: at most 1/64 above the true one, never below it.
+    Quantile {
+        /// Which, in millionths: 900,000 is the 90th percentile.
+        millionths: u32,
+        /// The newest value is left out, so that it can be compared with those before it.
+        without_latest: bool,
+    },
+    /// The latest acts as a text of words, oldest first, with [`PAUSE`] where nothing was done for long.
+    Sequence {
+        /// Acts kept, 1..=[`SEQUENCE_MAX`].
+        keep: u8,
+        /// A pause: this long without an act, in microseconds. None marks no pauses.
+        pause_us: Option<i64>,
+        /// Words, at most [`SEQUENCE_WORDS_MAX`].
+        steps: Vec<Step>,
+    },
     /// Ratio of two sums or counts of the same event type: the tag's own measure over `denominator`; unknown when that is zero.
     Ratio {
         /// What the tag's measure is divided by.
@@ -81,6 +125,8 @@ impl TagPlan {
             }
             Aggregate::Distinct => 8 * DISTINCT_KEPT + 40,
             Aggregate::Ratio { .. } => 120,
+            Aggregate::Quantile { .. } => 13 * BINS_KEPT + 60,
+            Aggregate::Sequence { .. } => 19 * SEQUENCE_MAX + 20,
             _ => 60,
         };
         let tiles = match self.window {
@@ -103,9 +149,9 @@ pub struct TagPlan {
     /// Type of its value.
     #[serde(rename = "type")]
     pub kind: ValueType,
-    /// Index into [`super::ScenePlan::events`].
+    /// Index into [`super::ScenePlan::events`]; of a sequence, that of its first word.
     pub event: u16,
-    /// What is aggregated.
+    /// What is aggregated; of a sequence nothing.
     pub measure: Measure,
     /// How.
     pub aggregate: Aggregate,
@@ -116,4 +162,18 @@ pub struct TagPlan {
     /// Not usable as a model feature, with the reason (inherited from the field it aggregates).
     #[serde(default)]
     pub not_a_feature: Option<String>,
+    /// What conditions over the event read of the exchange's clock when it happened: the slots of their numbers above the
+    /// event's fields, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clock: Vec<EnvironmentTag>,
+}
+
+impl TagPlan {
+    /// The types of events that the tag reads, by index, in order of the declaration; a type may stand there twice.
+    pub fn events(&self) -> Vec<u16> {
+        match &self.aggregate {
+            Aggregate::Sequence { steps, .. } => steps.iter().map(|s| s.event).collect(),
+            _ => vec![self.event],
+        }
+    }
 }

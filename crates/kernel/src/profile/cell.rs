@@ -1,7 +1,7 @@
 //! The state of one tag: one aggregate state for a lifetime window, one a tile for a sliding window. Tiles are aligned to the
 //! epoch and bounded in number; a tile that has left the window of the profile's log time is gone for good.
 
-use super::state::{Contribution, Kind, State};
+use super::state::{Contribution, Kind, OLD_KINDS, State};
 use super::sum::Sum;
 use crate::codec::{Reader, Result, Writer};
 use crate::plan::tag::{Aggregate, TILES_MAX, TagPlan, Window};
@@ -144,14 +144,26 @@ impl Held {
         }
     }
 
-    /// Reads what [`Held::write`] wrote.
-    pub(super) fn read(r: &mut Reader<'_>, base: Micros) -> Result<Self> {
+    /// True when a profile of format 1 or 2 does not know the kind of what the cell holds.
+    pub(super) fn is_newer(&self) -> bool {
+        let kind = match self {
+            Self::Nothing => None,
+            Self::Lifetime(state) => Some(state.kind()),
+            Self::Tiles(tiles) => tiles.first().map(|t| t.state.kind()),
+        };
+        kind.is_some_and(|kind| kind as u8 > OLD_KINDS)
+    }
+
+    /// Reads what [`Held::write`] wrote; kinds that formats 1 and 2 do not know only when `newer`.
+    pub(super) fn read(r: &mut Reader<'_>, base: Micros, newer: bool) -> Result<Self> {
         let head = r.u8()?;
         if head == 0 {
             return Ok(Self::Nothing);
         }
-        let Some(kind) = Kind::from_code(head & !TILED) else {
-            return Err(r.malformed("a state kind of 1 to 10"));
+        let code = head & !TILED;
+        let known = newer || code <= OLD_KINDS;
+        let Some(kind) = Kind::from_code(code).filter(|_| known) else {
+            return Err(r.malformed("a state kind of this format"));
         };
         if head & TILED == 0 {
             return Ok(Self::Lifetime(State::read(kind, r, base)?));

@@ -5,12 +5,16 @@
 //! and what it encodes must be a function of its content alone: replay compares profiles byte for byte.
 
 mod cell;
+mod recent;
 mod seen;
+mod sketch;
 mod state;
 mod sum;
 
 pub use cell::{Held, Tile, combined, window_tiles};
+pub use recent::{Act, Recent};
 pub use seen::{Admission, DEDUP_KEPT, Seen, Spilled};
+pub use sketch::{BINS_KEPT, Newest, RELATIVE_ERROR, Sketch, bin_of};
 pub use state::{Contribution, Distinct, Ewma, Kind, Scalar, Stamped, State};
 pub use sum::Sum;
 
@@ -23,9 +27,11 @@ use crate::plan::{SEGMENTS_MAX, TAGS_MAX};
 use crate::time::Micros;
 use std::sync::Arc;
 
-/// Newest format of a stored profile. Format 2 adds books; a profile without any is written as format 1.
-pub const PROFILE_FORMAT: u8 = 2;
+/// Newest format of a stored profile. Format 2 adds books, format 3 sketches and sequences; a profile is written in the oldest
+/// format that holds what is in it.
+pub const PROFILE_FORMAT: u8 = 3;
 const WITHOUT_BOOKS: u8 = 1;
+const WITH_BOOKS: u8 = 2;
 
 /// How a plan lays its tags out in a profile: their ids in order, and what kind of cell each has.
 #[derive(Debug, Clone)]
@@ -218,11 +224,12 @@ impl Profile {
     /// Appends the stored form to `bytes`, whose allocation is kept.
     pub fn encode_over(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut w = Writer::over(bytes);
-        w.u8(if self.books.is_empty() {
-            WITHOUT_BOOKS
-        } else {
-            PROFILE_FORMAT
-        });
+        let format = match (self.cells.iter().any(Held::is_newer), self.books.len()) {
+            (true, _) => PROFILE_FORMAT,
+            (false, 0) => WITHOUT_BOOKS,
+            (false, _) => WITH_BOOKS,
+        };
+        w.u8(format);
         w.raw(&self.identifier.0);
         w.uint(u64::from(self.semantics));
         let base = self.last_log_time;
@@ -250,7 +257,7 @@ impl Profile {
             held.write(&mut w, base);
         }
         self.seen.write(&mut w, base);
-        if !self.books.is_empty() {
+        if format > WITHOUT_BOOKS {
             w.uint(self.books.len() as u64);
             for (id, book) in &self.books {
                 w.raw(&id.to_le_bytes());
@@ -305,7 +312,10 @@ impl Profile {
         };
         let mut cells = Vec::with_capacity(n);
         for _ in 0..n {
-            cells.push(Held::read(&mut r, base)?);
+            cells.push(Held::read(&mut r, base, format == PROFILE_FORMAT)?);
+        }
+        if format == PROFILE_FORMAT && !cells.iter().any(Held::is_newer) {
+            return Err(r.malformed("a sketch or a sequence, which format 3 is for"));
         }
         if let Some(layout) = layout
             && Arc::ptr_eq(&ids, &layout.ids)
@@ -318,7 +328,7 @@ impl Profile {
         let books = if format == WITHOUT_BOOKS {
             Vec::new()
         } else {
-            read_books(&mut r, base)?
+            read_books(&mut r, base, format)?
         };
         r.done()?;
         Ok(Self {
@@ -336,9 +346,9 @@ impl Profile {
     }
 }
 
-fn read_books(r: &mut Reader<'_>, base: Micros) -> Result<Vec<(u64, Book)>> {
+fn read_books(r: &mut Reader<'_>, base: Micros, format: u8) -> Result<Vec<(u64, Book)>> {
     let n = r.count(17)?;
-    if n == 0 || n > ORDERS_MAX {
+    if (n == 0 && format == WITH_BOOKS) || n > ORDERS_MAX {
         return Err(r.malformed("1 to 4 books"));
     }
     let mut books: Vec<(u64, Book)> = Vec::with_capacity(n);

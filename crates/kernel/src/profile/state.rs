@@ -2,6 +2,8 @@
 //! window, and the profiles of linked identifiers, in any grouping. The merge of folds is the fold of the union (for
 //! `ewma` up to rounding). Nothing here may depend on the order in which events arrived.
 
+use super::recent::{Act, Recent};
+use super::sketch::{Newest, Sketch};
 use super::sum::Sum;
 use crate::codec::{Reader, Result, Writer};
 use crate::plan::tag::{Aggregate, DISTINCT_KEPT};
@@ -33,7 +35,14 @@ pub enum Kind {
     Ewma = 9,
     /// Two sums.
     Ratio = 10,
+    /// Counts of values by bin.
+    Quantile = 11,
+    /// Latest acts.
+    Sequence = 12,
 }
+
+/// Kinds of states that profiles of formats 1 and 2 hold.
+pub(super) const OLD_KINDS: u8 = 10;
 
 impl Kind {
     /// The kind of state that `aggregate` keeps.
@@ -49,6 +58,8 @@ impl Kind {
             Aggregate::Recency => Self::Latest,
             Aggregate::Ewma { .. } => Self::Ewma,
             Aggregate::Ratio { .. } => Self::Ratio,
+            Aggregate::Quantile { .. } => Self::Quantile,
+            Aggregate::Sequence { .. } => Self::Sequence,
         }
     }
 
@@ -65,6 +76,8 @@ impl Kind {
             8 => Self::Latest,
             9 => Self::Ewma,
             10 => Self::Ratio,
+            11 => Self::Quantile,
+            12 => Self::Sequence,
             _ => return None,
         })
     }
@@ -259,6 +272,10 @@ pub enum Contribution<'a> {
     Ewma(Ewma, i64),
     /// What the numerator and the denominator get.
     Ratio(Option<i128>, Option<i128>),
+    /// Units, and the same with its time where the newest is to be known.
+    Quantile(i128, Option<Newest>),
+    /// An act, and how many are kept.
+    Sequence(Act, usize),
 }
 
 /// What an aggregate has seen.
@@ -284,6 +301,10 @@ pub enum State {
     Ewma(Ewma),
     /// Numerator and denominator.
     Ratio(Box<[Sum; 2]>),
+    /// Counts of values by bin.
+    Quantile(Box<Sketch>),
+    /// Latest acts.
+    Sequence(Recent),
 }
 
 impl State {
@@ -306,6 +327,10 @@ impl State {
                 n.map_or(Sum::ZERO, Sum::of),
                 d.map_or(Sum::ZERO, Sum::of),
             ])),
+            Contribution::Quantile(units, newest) => {
+                Self::Quantile(Box::new(Sketch::of(*units, *newest)))
+            }
+            Contribution::Sequence(act, _) => Self::Sequence(Recent::of(*act)),
         }
     }
 
@@ -346,6 +371,10 @@ impl State {
                     held[1].add(*units);
                 }
             }
+            (Self::Quantile(held), Contribution::Quantile(units, newest)) => {
+                held.merge(&Sketch::of(*units, *newest));
+            }
+            (Self::Sequence(held), Contribution::Sequence(act, keep)) => held.add(*act, *keep),
             _ => *self = Self::start(c),
         }
     }
@@ -365,6 +394,12 @@ impl State {
             (Self::Ratio(a), Self::Ratio(b)) => {
                 a[0].merge(&b[0]);
                 a[1].merge(&b[1]);
+            }
+            (Self::Quantile(a), Self::Quantile(b)) => a.merge(b),
+            (Self::Sequence(a), Self::Sequence(b)) => {
+                if let Aggregate::Sequence { keep, .. } = aggregate {
+                    a.merge(b, usize::from(*keep));
+                }
             }
             (a, b) => {
                 if b.supersedes(a) {
@@ -406,6 +441,8 @@ impl State {
             Self::Latest(_) => Kind::Latest,
             Self::Ewma(_) => Kind::Ewma,
             Self::Ratio(_) => Kind::Ratio,
+            Self::Quantile(_) => Kind::Quantile,
+            Self::Sequence(_) => Kind::Sequence,
         }
     }
 
@@ -436,6 +473,8 @@ impl State {
                 sums[0].write(w);
                 sums[1].write(w);
             }
+            Self::Quantile(sketch) => sketch.write(w, base),
+            Self::Sequence(recent) => recent.write(w, base),
         }
     }
 
@@ -477,6 +516,8 @@ impl State {
                 Self::Ewma(e)
             }
             Kind::Ratio => Self::Ratio(Box::new([Sum::read(r)?, Sum::read(r)?])),
+            Kind::Quantile => Self::Quantile(Box::new(Sketch::read(r, base)?)),
+            Kind::Sequence => Self::Sequence(Recent::read(r, base)?),
         })
     }
 }

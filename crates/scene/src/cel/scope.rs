@@ -113,7 +113,10 @@ impl<'a> Scope<'a> {
                     SlotSource::Item(..) | SlotSource::ItemKey(_),
                     Place::Item(_) | Place::Scored(_),
                 ) => continue,
-                (SlotSource::Stage(_), Place::Scored(_)) => None,
+                (SlotSource::Stage(_) | SlotSource::Intention(..), Place::Scored(_)) => None,
+                (SlotSource::Intention(..), _) => Some(
+                    "a prediction allows and forbids nothing: it is read in scores, features and inputs of trees only",
+                ),
                 (SlotSource::Stage(_), _) => Some(
                     "what a stage of scoring gave an item is read in scores, features and inputs of trees only",
                 ),
@@ -131,6 +134,9 @@ impl<'a> Scope<'a> {
                 ),
                 (SlotSource::Book(_, tag), Place::Segment) if tag.moves_with_time() => Some(
                     "it changes with every moment: declare a tag with `aggregate: recency` over the confirmed orders and compare that",
+                ),
+                (SlotSource::Tag(t), Place::Segment) if is_sequence(plan, *t) => Some(
+                    "its pauses come with the passing of time, and a segment is kept up to date by events",
                 ),
                 (_, Place::Segment) if !is_customers_own(plan, id) => Some(
                     "a segment is kept up to date by events and time alone, so it reads tags only",
@@ -166,6 +172,11 @@ impl<'a> Scope<'a> {
             "it is a segment, and expressions read tags: write its condition, or give the condition a name under `derived`"
                 .to_owned(),
         );
+    }
+
+    /// Adds a name.
+    pub(crate) fn add(&mut self, name: String, slot: SlotId, ty: Ty) {
+        self.names.insert(name, (slot, ty));
     }
 
     /// Takes a name away, saying why.
@@ -302,6 +313,8 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
             Ty::of(slot.kind, currency.as_deref())
         }
         SlotSource::Environment(_)
+        | SlotSource::Market(_)
+        | SlotSource::Intention(..)
         | SlotSource::Request
         | SlotSource::ItemKey(_)
         | SlotSource::Stage(_) => Ty::of(slot.kind, None),
@@ -354,6 +367,8 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
         // Imports add items, and the texts of a request are told by the pack alone.
         SlotSource::ItemKey(_)
         | SlotSource::Environment(_)
+        | SlotSource::Market(_)
+        | SlotSource::Intention(..)
         | SlotSource::Request
         | SlotSource::Stage(_) => None,
     }
@@ -362,10 +377,16 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
 /// True when the slot depends on events and time alone, not on the environment, a request or an item.
 fn is_customers_own(plan: &ScenePlan, id: SlotId) -> bool {
     every_source(plan, id, &mut |s| match s {
-        SlotSource::Tag(_) | SlotSource::Derived(_) => true,
+        SlotSource::Tag(t) => !is_sequence(plan, *t),
+        SlotSource::Derived(_) => true,
         SlotSource::Book(_, tag) => !tag.moves_with_time(),
         _ => false,
     })
+}
+
+fn is_sequence(plan: &ScenePlan, tag: u16) -> bool {
+    (plan.tags.get(usize::from(tag)))
+        .is_some_and(|t| matches!(t.aggregate, Aggregate::Sequence { .. }))
 }
 
 /// True when the slot is a recency, or is derived from one.

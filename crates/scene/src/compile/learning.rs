@@ -493,6 +493,8 @@ impl Compiler<'_, '_> {
                 .map(|c| c.items.iter().map(|i| i.key.clone()).collect()),
             SlotSource::Derived(_)
             | SlotSource::Environment(_)
+            | SlotSource::Market(_)
+            | SlotSource::Intention(..)
             | SlotSource::Stage(_)
             | SlotSource::Book(..)
             | SlotSource::Held(..) => None,

@@ -18,10 +18,16 @@ const LONGEST_GAP_DAYS: u16 = 15;
 const LARGEST_MOVE: f64 = 0.3;
 /// Months of the longest window.
 const MONTHS_MAX: u16 = 1_200;
+/// Days of the longest window that is written in days.
+const DAYS_MAX: u16 = 366;
 
 fn span(text: &str) -> Option<Span> {
     if text == "inception" {
         return Some(Span::Inception);
+    }
+    if let Some(number) = text.strip_suffix('d') {
+        let days: u16 = number.parse().ok()?;
+        return (1..=DAYS_MAX).contains(&days).then_some(Span::Days(days));
     }
     let (number, months) = match text.strip_suffix('m') {
         Some(number) => (number, 1),
@@ -105,13 +111,16 @@ impl Compiler<'_, '_> {
                         window.at,
                         Code::OutOfRange,
                         format!("`{}` is no window", shown(window.scalar()?)),
-                        "write months or years as `3m` or `1y`, or `inception`",
+                        "write days, months or years as `7d`, `3m` or `1y`, or `inception`",
                     );
                     return None;
                 };
-                if let (Span::Months(n), true) = (span, is_annual)
-                    && n < ANNUALISED_MONTHS_MIN
-                {
+                let is_short = match span {
+                    Span::Days(_) => true,
+                    Span::Months(n) => n < ANNUALISED_MONTHS_MIN,
+                    Span::Inception => false,
+                };
+                if is_annual && is_short {
                     this.report.at(
                         window.at,
                         Code::OutOfRange,

@@ -1,5 +1,5 @@
 //! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, orders,
-//! derived tags, catalogues, segments, rewards, models, budgets, artifacts, policies.
+//! derived tags, artifacts, intentions, catalogues, market, segments, rewards, models, budgets, policies.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
@@ -9,6 +9,7 @@ mod catalogue;
 mod events;
 mod learning;
 mod measures;
+mod moment;
 mod orders;
 mod policy;
 mod scoring;
@@ -163,6 +164,8 @@ pub(crate) fn scene<'r>(
             artifacts: Vec::new(),
             dedup_horizon_us: DEDUP_HORIZON_DEFAULT_US,
             orders: vec![],
+            market: vec![],
+            intentions: vec![],
         },
         report,
         sections,
@@ -185,12 +188,14 @@ pub(crate) fn scene<'r>(
     compiler.request();
     compiler.orders();
     compiler.derived();
+    compiler.artifacts();
+    compiler.intentions();
     compiler.catalogues();
+    compiler.market();
     compiler.segments();
     compiler.rewards();
     compiler.models();
     compiler.budgets();
-    compiler.artifacts();
     compiler.policies();
     for (section, name) in compiler.left_out() {
         compiler.declared.names.insert((section, name));
@@ -289,7 +294,9 @@ impl<'d> Compiler<'d, '_> {
             scope.hide_segment(&key.text);
         }
         let vague = |section| self.sections.is_vague(section);
-        if ["customer", "tags", "derived"].into_iter().any(vague)
+        if ["customer", "tags", "sequences", "derived"]
+            .into_iter()
+            .any(vague)
             || self.declared.is_vague(CUSTOMER_TYPE)
         {
             scope.presume("");
@@ -308,6 +315,14 @@ impl<'d> Compiler<'d, '_> {
             scope.presume("env.days_closed_ahead_");
             scope.presume("env.trading_phase_");
             scope.presume("env.order_day_");
+            scope.presume("env.closed_after_t1_");
+            scope.presume("env.closed_after_t2_");
+        }
+        if vague("intentions") || self.declared.is_vague(moment::INTENTIONS) {
+            scope.presume("intention.");
+        }
+        if vague("market") {
+            scope.presume("env.market_");
         }
         let known = match place {
             Place::Item(c) | Place::Scored(c) => self

@@ -95,6 +95,7 @@ impl Compiler<'_, '_> {
                             "give LightGBM's text model, or trees of Luopan's own form"
                         }
                         ArtifactKind::Factors => "give factors of Luopan's own form",
+                        ArtifactKind::Sequence => "give a model of sequences of Luopan's own form",
                     },
                 );
                 None
@@ -104,7 +105,11 @@ impl Compiler<'_, '_> {
 
     /// The place of the artifact that `node` names and what it holds, which is none where artifacts are still to be trained;
     /// none, reported, when it is not there or of another kind.
-    fn artifact_of(&mut self, node: &Node, kind: ArtifactKind) -> Option<(u16, Option<Artifact>)> {
+    pub(super) fn artifact_of(
+        &mut self,
+        node: &Node,
+        kind: ArtifactKind,
+    ) -> Option<(u16, Option<Artifact>)> {
         let name = node.text()?;
         let Some(i) = self.plan.artifacts.iter().position(|a| a.name == name) else {
             // One that is declared and at fault was told of where it stands.
@@ -120,6 +125,7 @@ impl Compiler<'_, '_> {
         let word = |kind| match kind {
             ArtifactKind::Trees => "trees",
             ArtifactKind::Factors => "factors",
+            ArtifactKind::Sequence => "sequence",
         };
         if self.plan.artifacts[i].kind != kind {
             self.report.at(
@@ -654,6 +660,7 @@ fn kind_of(artifact: &Node) -> Option<ArtifactKind> {
     match artifact.get("kind")?.text()? {
         "trees" => Some(ArtifactKind::Trees),
         "factors" => Some(ArtifactKind::Factors),
+        "sequence" => Some(ArtifactKind::Sequence),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Tags, environment, request fields and derived tags: everything that is a slot before there is an item.
 
 use super::calendars::CALENDARS_MAX;
+use super::moment::{clock_word, told_by_clock, told_by_line};
 use super::{Compiler, Want, duration, scalar, value_type};
 use crate::cel::{Place, Ty, names_in};
 use crate::change::by_name;
@@ -11,8 +12,8 @@ use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::id::hash64;
 use luopan_kernel::plan::tag::TILES_MAX;
 use luopan_kernel::plan::{
-    Aggregate, EnvironmentTag, Expr, Field, Measure, SlotId, SlotPlan, SlotSource, TAGS_MAX,
-    TagPlan, Window,
+    Aggregate, EnvironmentTag, EventSchema, Expr, Field, Measure, SlotId, SlotPlan, SlotSource,
+    TAGS_MAX, TagPlan, Window,
 };
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
 use luopan_kernel::value::{Value, ValueType};
@@ -58,6 +59,7 @@ impl<'d> Compiler<'d, '_> {
                 window: Window::Lifetime,
                 default: Value::Missing,
                 not_a_feature: field.not_a_feature.clone(),
+                clock: Vec::new(),
             };
             self.add_tag(tag);
         }
@@ -78,6 +80,23 @@ impl<'d> Compiler<'d, '_> {
                 }
             }
         }
+        for (key, sequence) in self.sequences() {
+            let taken = self.plan.tags.iter().any(|t| t.name == key.text);
+            if taken {
+                self.report.at(
+                    key.at,
+                    Code::DuplicateName,
+                    format!("`{}` is a tag or attribute already", key.text),
+                    "give the sequence another name",
+                );
+            }
+            match sequence {
+                Some(tag) if !taken => self.add_tag(tag),
+                _ => {
+                    self.broken.insert(key.text);
+                }
+            }
+        }
         if self.plan.tags.len() > TAGS_MAX
             && let Some((key, _)) = self.section("tags").last()
         {
@@ -91,6 +110,7 @@ impl<'d> Compiler<'d, '_> {
     }
 
     fn add_tag(&mut self, mut tag: TagPlan) {
+        self.keep_clock(&mut tag);
         tag.id = self.tag_id(&tag);
         let slot = SlotId(self.plan.slots.len() as u16);
         if let Some(why) = &tag.not_a_feature {
@@ -114,7 +134,12 @@ impl<'d> Compiler<'d, '_> {
         let measure = self.measure(node, event);
         let window = self.window(node, word);
         let aggregate = self.aggregate(key, node, event, word);
-        for (extra, belongs) in [("half_life", "ewma"), ("denominator", "ratio")] {
+        for (extra, belongs) in [
+            ("half_life", "ewma"),
+            ("denominator", "ratio"),
+            ("q", "quantile"),
+            ("without_latest", "quantile"),
+        ] {
             if let (Some(n), true) = (node.get(extra), word != belongs && !word.is_empty()) {
                 self.report.at(
                     n.at,
@@ -167,6 +192,7 @@ impl<'d> Compiler<'d, '_> {
             window,
             default,
             not_a_feature,
+            clock: Vec::new(),
         })
     }
 
@@ -209,6 +235,32 @@ impl<'d> Compiler<'d, '_> {
                     return None;
                 }
                 Aggregate::Ewma { half_life_us }
+            }
+            "quantile" => {
+                let Some(written) = node.get("q") else {
+                    self.report.at(
+                        key.at,
+                        Code::MissingKey,
+                        "a quantile without `q`",
+                        "write `q: 0.9` for the 90th percentile",
+                    );
+                    return None;
+                };
+                let millionths = written.number()? * 1e6;
+                if (millionths - millionths.round()).abs() > 1e-6 {
+                    self.report.at(
+                        written.at,
+                        Code::OutOfRange,
+                        "a quantile of more than six digits",
+                        "write millionths at most, such as `0.999999`",
+                    );
+                    return None;
+                }
+                Aggregate::Quantile {
+                    millionths: millionths.round().clamp(0.0, 1e6) as u32,
+                    without_latest: (node.get("without_latest"))
+                        .is_some_and(|n| n.text() == Some("true")),
+                }
             }
             "ratio" => {
                 let Some(below) = node.get("denominator") else {
@@ -269,7 +321,7 @@ impl<'d> Compiler<'d, '_> {
             (word, None) => {
                 let known = matches!(
                     word,
-                    "sum" | "mean" | "min" | "max" | "last" | "first" | "distinct"
+                    "sum" | "mean" | "min" | "max" | "last" | "first" | "distinct" | "quantile"
                 );
                 // A mistyped `of` is there, by another name.
                 let mistyped = |(k, _): &(Key, Node)| nearest(&k.text, ["of"]).is_some();
@@ -292,6 +344,10 @@ impl<'d> Compiler<'d, '_> {
             "ratio" if summed(kind).is_none() => {
                 unfit("divide sums of a number, integer, money, duration or boolean")
             }
+            "quantile" if summed(kind).is_none() || kind == ValueType::Boolean => {
+                unfit("take a quantile of a number, integer, money or duration")
+            }
+            "quantile" => Some(kind),
             "mean" | "ewma" | "ratio" => Some(ValueType::Number),
             "min" | "max" if kind == ValueType::Text => unfit("name a field that has an order"),
             "min" | "max" | "last" | "first" => Some(kind),
@@ -301,7 +357,7 @@ impl<'d> Compiler<'d, '_> {
     }
 
     /// Why what is measured may not be a feature: the reason of the field that is aggregated or of one that the filter reads.
-    fn why_not_a_feature(&self, event: u16, measure: &Measure) -> Option<String> {
+    pub(super) fn why_not_a_feature(&self, event: u16, measure: &Measure) -> Option<String> {
         let fields = &self.plan.events.get(usize::from(event))?.fields;
         let mut read: Vec<u16> = measure.of.into_iter().collect();
         if let Some(filter) = &measure.filter {
@@ -369,7 +425,7 @@ impl<'d> Compiler<'d, '_> {
             found
         });
         let filter = node.get("where").and_then(|n| {
-            let scope = self.event_scope(event);
+            let scope = self.tag_scope(event);
             let found = self.expression(n, &scope, Want::Condition).map(|t| t.expr);
             sound &= found.is_some();
             found
@@ -450,12 +506,14 @@ impl<'d> Compiler<'d, '_> {
     /// when other things are declared.
     fn tag_id(&self, tag: &TagPlan) -> u64 {
         let event = &self.plan.events[usize::from(tag.event)];
-        let field = |i: u16| {
-            event
-                .fields
-                .get(usize::from(i))
-                .map_or(String::new(), |f| format!("{}:{}", f.name, f.kind.word()))
+        let field_of = |event: &EventSchema, i: u16| match event.fields.get(usize::from(i)) {
+            Some(f) => format!("{}:{}", f.name, f.kind.word()),
+            None => usize::from(i)
+                .checked_sub(event.fields.len())
+                .and_then(|i| clock_word(*tag.clock.get(i)?))
+                .map_or(String::new(), |(word, ..)| format!("clock:{word}")),
         };
+        let field = |i: u16| field_of(event, i);
         let measure = |m: &Measure| {
             serde_json::json!({
                 "of": m.of.map(field),
@@ -465,6 +523,23 @@ impl<'d> Compiler<'d, '_> {
         let aggregate = match &tag.aggregate {
             Aggregate::Ratio { denominator } => {
                 serde_json::json!({ "ratio": measure(denominator) })
+            }
+            Aggregate::Sequence {
+                keep,
+                pause_us,
+                steps,
+            } => {
+                let said: Vec<_> = (steps.iter())
+                    .map(|s| {
+                        let event = &self.plan.events[usize::from(s.event)];
+                        let filter = s.filter.as_ref().map(|e| {
+                            let written = serde_json::to_value(e).unwrap_or_default();
+                            by_name(written, &|i| field_of(event, i))
+                        });
+                        serde_json::json!([s.word, event.name, filter])
+                    })
+                    .collect();
+                serde_json::json!({ "sequence": [keep, pause_us, said] })
             }
             other => serde_json::to_value(other).unwrap_or_default(),
         };
@@ -515,7 +590,6 @@ impl<'d> Compiler<'d, '_> {
                 break;
             }
             let number = i as u16;
-            let exchange = node.get("utc_offset").is_some();
             if let Some(calendar) = self.calendar(key, node) {
                 self.plan.calendars.push(calendar);
             }
@@ -529,35 +603,17 @@ impl<'d> Compiler<'d, '_> {
                 ValueType::Integer,
                 EnvironmentTag::DaysToNextTradingDay(number),
             ));
-            let by_clock = [
-                (
-                    "eve_of_holiday",
-                    ValueType::Boolean,
-                    EnvironmentTag::EveOfHoliday(number),
-                    exchange,
-                ),
-                (
-                    "days_closed_ahead",
-                    ValueType::Integer,
-                    EnvironmentTag::DaysClosedAhead(number),
-                    exchange,
-                ),
-                (
-                    "trading_phase",
-                    ValueType::Text,
-                    EnvironmentTag::TradingPhase(number),
-                    node.get("sessions").is_some(),
-                ),
-                (
-                    "order_day",
-                    ValueType::Time,
-                    EnvironmentTag::OrderDay(number),
-                    node.get("cutoff").is_some(),
-                ),
-            ];
-            for (name, kind, tag, is_told) in by_clock {
-                if is_told {
-                    slots.push((format!("{name}_{}", key.text), kind, tag));
+            for tag in told_by_clock(number, node) {
+                if let Some((word, kind, _)) = clock_word(tag) {
+                    slots.push((format!("{word}_{}", key.text), kind, tag));
+                }
+            }
+        }
+        // What came to be told later stands behind, so that plans of before keep their slots.
+        for (i, (key, node)) in self.section("calendars").iter().enumerate() {
+            for tag in told_by_line(i as u16, node) {
+                if let Some((word, kind, _)) = clock_word(tag) {
+                    slots.push((format!("{word}_{}", key.text), kind, tag));
                 }
             }
         }
@@ -568,6 +624,8 @@ impl<'d> Compiler<'d, '_> {
                 source: SlotSource::Environment(tag),
             });
         }
+        self.date_clocks();
+        self.market_slots();
     }
 
     pub(super) fn request(&mut self) {

@@ -105,6 +105,10 @@ pub(super) static TAG: Kind = Kind::Object(&shape(
                     "exponentially weighted moving average in continuous time",
                 ),
                 (
+                    "quantile",
+                    "quantile of the values, at most 1/64 above the true one and never below it",
+                ),
+                (
                     "ratio",
                     "the tag's own sum or count over that of `denominator`",
                 ),
@@ -133,6 +137,16 @@ pub(super) static TAG: Kind = Kind::Object(&shape(
             "of an ewma: the time in which an event's weight halves",
         ),
         may("denominator", &MEASURE, "of a ratio"),
+        may(
+            "q",
+            &SHARE,
+            "of a quantile: 0.9 is the 90th percentile, by nearest rank",
+        ),
+        may(
+            "without_latest",
+            &BOOLEAN,
+            "of a quantile: the newest value is left out, so that it can be compared with those before it",
+        ),
         may(
             "default",
             &SCALAR,
@@ -210,7 +224,7 @@ pub(super) static MEASURES: Kind = Kind::Object(&shape(
                     may(
                         "window",
                         &SCALAR,
-                        "how far back: `1m`, `3m`, `6m`, `1y`, `inception`; what is annualised needs a year at least",
+                        "how far back: `1d`, `7d`, `1m`, `3m`, `6m`, `1y`, `inception`; what is annualised needs a year at least",
                     ),
                     may("of", &NAME, "of ranks: the attribute that is compared"),
                     may(

@@ -5,6 +5,7 @@ mod act;
 mod base;
 mod know;
 mod mapping;
+mod moment;
 mod score;
 
 pub(crate) use act::{POLICY_MUSTS, WHOLE_POLICY};
@@ -15,6 +16,7 @@ use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
 use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
+use moment::{INTENTION, MARKET, SEQUENCE};
 use score::ARTIFACT;
 
 static PACK_SHAPE: Shape = shape(
@@ -45,6 +47,11 @@ static PACK_SHAPE: Shape = shape(
         ),
         may("events", &Kind::LooseMap(&EVENT), "types of events"),
         may("tags", &Kind::Map(&TAG), "what is known of a customer"),
+        may(
+            "sequences",
+            &Kind::Map(&SEQUENCE),
+            "the customer's latest acts, each a tag: a text of words",
+        ),
         may("derived", &Kind::Map(&DERIVED), "expressions over tags"),
         may(
             "request",
@@ -55,6 +62,11 @@ static PACK_SHAPE: Shape = shape(
             "calendars",
             &Kind::Map(&CALENDAR),
             "trading days, read as `env.trading_day_NAME` and the like",
+        ),
+        may(
+            "market",
+            &Kind::Map(&MARKET),
+            "how the market moved, by catalogues; read as `env.market_NAME`",
         ),
         may(
             "catalogues",
@@ -86,7 +98,12 @@ static PACK_SHAPE: Shape = shape(
         may(
             "artifacts",
             &Kind::Map(&ARTIFACT),
-            "trained files: trees and factors",
+            "trained files: trees, factors, models of sequences",
+        ),
+        may(
+            "intentions",
+            &Kind::Map(&INTENTION),
+            "next acts predicted, read as `intention.NAME.CLASS`",
         ),
         may(
             "policies",

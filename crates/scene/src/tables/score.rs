@@ -25,6 +25,10 @@ pub(super) static ARTIFACT: Kind = Kind::Object(&shape(
                     "gradient-boosted trees: LightGBM's text model, or Luopan's own form",
                 ),
                 ("factors", "vectors of customers' features and of items"),
+                (
+                    "sequence",
+                    "what follows the words of a sequence: a model of intention",
+                ),
             ]),
             "what it holds",
         ),

@@ -9,6 +9,7 @@ mod faults;
 mod mappings;
 mod market;
 mod meaning;
+mod moment;
 mod orders;
 mod packs;
 mod scoring;

@@ -3,6 +3,7 @@
 //! apply what it trained.
 
 pub mod factors;
+pub mod intention;
 
 pub use factors::factors;
 

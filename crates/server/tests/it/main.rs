@@ -9,6 +9,7 @@ mod events;
 mod examples;
 mod files;
 mod health;
+mod intention;
 mod matching;
 mod pages;
 mod products;

@@ -2,7 +2,7 @@
 //! back at any point.
 
 use super::oracle;
-use super::world::{Act, Spec, acts, identifier, scene, specs};
+use super::world::{Act, Spec, acts, all_specs, identifier, scene, specs};
 use luopan_kernel::fold::{FoldPlan, advance, fold};
 use luopan_kernel::plan::{Aggregate, ScenePlan};
 use luopan_kernel::profile::{Held, Profile, State};
@@ -75,7 +75,7 @@ proptest! {
 
     #[test]
     fn every_tag_agrees_with_the_oracle_after_every_event(acts in acts(40, 1), ahead in 0i64..300_000_000) {
-        let specs = specs();
+        let specs = all_specs();
         let scene = scene(specs.iter().map(|s| s.plan.clone()).collect());
         let plan = FoldPlan::new(&scene);
         let mut profile = Profile::new(identifier(0), plan.layout(), Micros(acts[0].received_at));
@@ -90,7 +90,7 @@ proptest! {
 
     #[test]
     fn linked_identifiers_read_as_one(acts in acts(60, 4), ahead in 0i64..100_000_000) {
-        let specs = specs();
+        let specs = all_specs();
         let scene = scene(specs.iter().map(|s| s.plan.clone()).collect());
         let plan = FoldPlan::new(&scene);
         let profiles = folded(&plan, &acts);
@@ -110,7 +110,7 @@ proptest! {
     fn the_order_of_arrival_does_not_matter(
         (acts, shuffled) in acts(40, 1).prop_flat_map(|acts| (Just(acts.clone()), Just(acts).prop_shuffle()))
     ) {
-        let scene = scene(specs().into_iter().map(|s| s.plan).collect());
+        let scene = scene(all_specs().into_iter().map(|s| s.plan).collect());
         let plan = FoldPlan::new(&scene);
         let (a, b) = (&folded(&plan, &acts)[&0], &folded(&plan, &shuffled)[&0]);
         prop_assert_eq!(a.last_log_time, b.last_log_time);
@@ -121,7 +121,7 @@ proptest! {
 
     #[test]
     fn the_merge_of_folds_is_the_fold_of_the_union(acts in acts(60, 4)) {
-        let specs = specs();
+        let specs = all_specs();
         let scene = scene(specs.iter().map(|s| s.plan.clone()).collect());
         let plan = FoldPlan::new(&scene);
         let mut parts = folded(&plan, &acts);
@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn storing_and_reading_back_at_any_point_changes_nothing(acts in acts(40, 1), stored in any::<u64>()) {
-        let scene = scene(specs().into_iter().map(|s| s.plan).collect());
+        let scene = scene(all_specs().into_iter().map(|s| s.plan).collect());
         let plan = FoldPlan::new(&scene);
         let mut profile = Profile::new(identifier(0), plan.layout(), Micros(acts[0].received_at));
         for (i, act) in acts.iter().enumerate() {
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn windows_stay_bounded(acts in acts(60, 1)) {
-        let scene = scene(specs().into_iter().map(|s| s.plan).collect());
+        let scene = scene(all_specs().into_iter().map(|s| s.plan).collect());
         let plan = FoldPlan::new(&scene);
         let profile = &folded(&plan, &acts)[&0];
         for ((_, held), tag) in profile.cells().zip(&scene.tags) {
@@ -260,4 +260,134 @@ fn many_different_values_are_estimated_and_merge_as_one() {
         assert!(error <= within, "{estimate} for {n}");
         assert_eq!(read(&[&parts[&0], &parts[&1]]), Value::Int(estimate));
     }
+}
+
+/// A sketch's answer for what stands at a rank, and the newest value beside it, whatever order events came in.
+#[test]
+fn a_deposit_is_compared_with_those_before_it() {
+    use luopan_kernel::plan::{Measure, TagPlan, Window};
+    use luopan_kernel::value::ValueType;
+    let tag = |id, aggregate| TagPlan {
+        id,
+        name: format!("tag_{id}"),
+        kind: ValueType::Money,
+        event: 0,
+        measure: Measure {
+            of: Some(0),
+            filter: None,
+        },
+        aggregate,
+        window: Window::Lifetime,
+        default: Value::Missing,
+        not_a_feature: None,
+        clock: vec![],
+    };
+    let before = Aggregate::Quantile {
+        millionths: 900_000,
+        without_latest: true,
+    };
+    let scene = scene(vec![tag(1, Aggregate::Last), tag(2, before)]);
+    let plan = FoldPlan::new(&scene);
+    let deposit = |i: i64, amount: i64| Act {
+        who: 0,
+        id: format!("d{i}"),
+        kind: "act",
+        occurred_at: i,
+        received_at: 1_000 + i,
+        properties: vec![("amount", Value::Int(amount))],
+    };
+    let read = |acts: &[Act]| {
+        let profiles = folded(&plan, acts);
+        let slots = CustomerSlots::read(&scene, &[&profiles[&0]], moment(9_000), &[]);
+        let int = |v: &Value<'_>| match v {
+            Value::Int(v) => Some(*v),
+            _ => None,
+        };
+        (int(&slots.values[0]), int(&slots.values[1]))
+    };
+    assert_eq!(read(&[deposit(1, 500_000)]), (Some(500_000), None));
+    // The same pay every month is never above itself.
+    let mut acts: Vec<Act> = (1..=12).map(|i| deposit(i, 500_000)).collect();
+    let (last, usual) = read(&acts);
+    assert!(last <= usual, "{last:?} {usual:?}");
+    // A larger one is, and by the same measure when it arrives first.
+    acts.push(deposit(13, 700_000));
+    let (last, still) = read(&acts);
+    assert_eq!((last, still), (Some(700_000), usual));
+    assert!(last > still);
+    acts.rotate_right(1);
+    assert_eq!(read(&acts), (last, still));
+    // What comes late and is older changes the measure, not what is compared with it.
+    acts.push(deposit(0, 800_000));
+    acts.push(deposit(-1, 800_000));
+    assert_eq!(read(&acts).0, Some(700_000));
+    assert!(read(&acts).1 >= Some(800_000));
+}
+
+/// A filter may ask what the exchange's clock said when the event happened.
+#[test]
+fn a_condition_reads_the_calendar_at_the_time_of_the_event() {
+    use luopan_kernel::plan::{
+        BinaryOp, Calendar, EnvironmentTag, Exchange, Expr, Measure, SlotId, TagPlan, Window,
+    };
+    use luopan_kernel::time::DAY_US;
+    use luopan_kernel::value::ValueType;
+    // Friday 2 January 1970 trades, and so does Monday the 5th; by a clock of eight hours east.
+    let calendar = Calendar {
+        name: "market".to_owned(),
+        from_day: 0,
+        to_day: 10,
+        days: vec![0, 1, 4, 5, 6, 7, 8],
+        exchange: Some(Exchange {
+            utc_offset_s: 28_800,
+            cutoff_minute: None,
+            sessions: vec![],
+        }),
+    };
+    let fields = 6;
+    let two_closed = Expr::Binary(
+        BinaryOp::Ge,
+        Box::new(Expr::Slot(SlotId(fields))),
+        Box::new(Expr::Const(Value::Int(2))),
+    );
+    let mut scene = scene(vec![TagPlan {
+        id: 1,
+        name: "on_eves".to_owned(),
+        kind: ValueType::Integer,
+        event: 0,
+        measure: Measure {
+            of: None,
+            filter: Some(two_closed),
+        },
+        aggregate: Aggregate::Count,
+        window: Window::Lifetime,
+        default: Value::Int(0),
+        not_a_feature: None,
+        clock: vec![EnvironmentTag::DaysClosedAhead(0)],
+    }]);
+    scene.calendars = vec![calendar];
+    let plan = FoldPlan::new(&scene);
+    let at = |id: &str, us: i64| Act {
+        who: 0,
+        id: id.to_owned(),
+        kind: "act",
+        occurred_at: us,
+        received_at: us,
+        properties: vec![],
+    };
+    let hour = DAY_US / 24;
+    let acts = [
+        at("thursday", 5 * hour),
+        // 16:00 of Thursday in UTC is midnight of Friday by the exchange.
+        at("friday by the exchange", 16 * hour),
+        at("friday", DAY_US + 5 * hour),
+        at("saturday by the exchange", DAY_US + 16 * hour),
+        at("monday", 4 * DAY_US),
+        // Past the calendar's end nothing is known, and what is not known does not count.
+        at("later", 40 * DAY_US),
+    ];
+    let profiles = folded(&plan, &acts);
+    let slots = CustomerSlots::read(&scene, &[&profiles[&0]], moment(41 * DAY_US), &[]);
+    // Friday twice; Saturday has one closed day ahead of it.
+    assert_eq!(slots.values[0], Value::Int(2));
 }

@@ -1,7 +1,7 @@
 //! Stored profiles: golden files of every released format, changes of plan, and bytes that are no profile.
 
 use super::fold::folded;
-use super::world::{Act, acts, identifier, scene, specs};
+use super::world::{Act, acts, all_specs, identifier, scene, specs};
 use luopan_kernel::codec;
 use luopan_kernel::fold::{FoldPlan, fold};
 use luopan_kernel::plan::ScenePlan;
@@ -16,8 +16,11 @@ fn every_tag() -> ScenePlan {
 
 /// A profile that holds something of everything, made by fixed rules.
 fn sample() -> Profile {
-    let scene = every_tag();
-    let plan = FoldPlan::new(&scene);
+    sample_of(&every_tag())
+}
+
+fn sample_of(scene: &ScenePlan) -> Profile {
+    let plan = FoldPlan::new(scene);
     let start = 1_700_000_000_000_000;
     let mut profile = Profile::new(identifier(9), plan.layout(), Micros(start));
     for i in 0..300i64 {
@@ -82,8 +85,43 @@ fn the_golden_profile_of_format_2_is_read() {
     let (sample, plan) = sample_with_book();
     assert_eq!(Profile::decode(golden).unwrap(), sample);
     assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
-    // While format 2 is the newest, it is also what is written of a profile with books.
+    // A profile with books and nothing newer is still written so.
     assert_eq!(sample.encode(), golden);
+}
+
+/// The sample of every aggregate, with a book.
+fn newest_sample() -> (Profile, FoldPlan) {
+    let mut scene = scene(all_specs().into_iter().map(|s| s.plan).collect());
+    let bare = sample_of(&scene);
+    super::book::add_orders(&mut scene);
+    let plan = FoldPlan::new(&scene);
+    let mut profile = Profile::decode_for(&bare.encode(), plan.layout()).unwrap();
+    for act in super::book::story() {
+        fold(&plan, &mut profile, &act.event());
+    }
+    (profile, plan)
+}
+
+#[test]
+fn the_golden_profile_of_format_3_is_read() {
+    let golden = include_bytes!("../../golden/profile-3.bin");
+    let (sample, plan) = newest_sample();
+    assert_eq!(Profile::decode(golden).unwrap(), sample);
+    assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
+    // While format 3 is the newest, it is also what is written of a profile with sketches or sequences.
+    assert_eq!(sample.encode(), golden);
+    // Formats before it do not hold them, and it is not written without them.
+    for older in [1, 2] {
+        let mut bytes = golden.to_vec();
+        bytes[0] = older;
+        assert!(Profile::decode(&bytes).is_err());
+    }
+    let mut bytes = include_bytes!("../../golden/profile-2.bin").to_vec();
+    bytes[0] = 3;
+    assert!(matches!(
+        Profile::decode(&bytes).unwrap_err(),
+        codec::Error::Malformed { what, .. } if what.contains("format 3")
+    ));
 }
 
 #[test]
@@ -109,19 +147,19 @@ fn write_the_golden_profile() {
     );
     let mut file =
         std::fs::File::create_new(path).expect("the golden file of a format is written once");
-    std::io::Write::write_all(&mut file, &sample_with_book().0.encode()).unwrap();
+    std::io::Write::write_all(&mut file, &newest_sample().0.encode()).unwrap();
 }
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let mut bytes = sample().encode();
-    bytes[0] = 3;
+    bytes[0] = 4;
     assert_eq!(
         Profile::decode(&bytes).unwrap_err(),
         codec::Error::Newer {
             what: "profile",
-            found: 3,
-            known: 2
+            found: 4,
+            known: 3
         }
     );
     // Format 2 without a book in it is not written, and not taken.
@@ -149,10 +187,10 @@ proptest! {
 
     #[test]
     fn a_damaged_profile_is_refused_or_read_and_folded_without_panic(
-        place in 0usize..20_000, value: u8, acts in acts(3, 1)
+        place in 0usize..60_000, value: u8, acts in acts(3, 1)
     ) {
-        let (_, plan) = sample_with_book();
-        let mut bytes = include_bytes!("../../golden/profile-2.bin").to_vec();
+        let (_, plan) = newest_sample();
+        let mut bytes = include_bytes!("../../golden/profile-3.bin").to_vec();
         // Half of the damage within the book, which stands at the end.
         let place = match place % 2 {
             0 => place % bytes.len(),
@@ -169,7 +207,7 @@ proptest! {
                 let _ = luopan_kernel::book::summary(&[book, book], 2);
             }
             let _ = luopan_kernel::slots::CustomerSlots::read(
-                &every_tag(), &[&profile], super::fold::moment(0), &[],
+                &scene(all_specs().into_iter().map(|s| s.plan).collect()), &[&profile], super::fold::moment(0), &[],
             ).values.len();
         }
         let cut = place % bytes.len();

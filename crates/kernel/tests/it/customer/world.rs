@@ -236,6 +236,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                     window,
                     default,
                     not_a_feature: None,
+                    clock: vec![],
                 },
                 measure: own,
                 denominator,
@@ -244,6 +245,74 @@ pub(crate) fn specs() -> Vec<Spec> {
     }
     out
 }
+
+/// [`specs`], and the aggregates that came later: profiles of formats 1 and 2 do not know them.
+pub(crate) fn all_specs() -> Vec<Spec> {
+    use ValueType::{Integer, Money, Number, Text};
+    let mut out = specs();
+    let quantile = |millionths, without_latest| Aggregate::Quantile {
+        millionths,
+        without_latest,
+    };
+    let shapes = [
+        (quantile(900_000, false), "amount", Money),
+        (quantile(900_000, true), "amount", Money),
+        (quantile(250_000, true), "count", Integer),
+        (quantile(500_000, false), "x", Number),
+        (quantile(1_000_000, true), "x", Number),
+    ];
+    let mut add = |aggregate, kind, measured: Measured, window| {
+        out.push(Spec {
+            plan: TagPlan {
+                id: luopan_kernel::id::hash64(&(out.len() as u64).to_le_bytes()),
+                name: format!("tag_{}", out.len()),
+                kind,
+                event: 0,
+                measure: measure(measured),
+                aggregate,
+                window,
+                default: Value::Missing,
+                not_a_feature: None,
+                clock: vec![],
+            },
+            measure: measured,
+            denominator: None,
+        });
+    };
+    for (i, (aggregate, of, kind)) in shapes.into_iter().enumerate() {
+        for window in WINDOWS {
+            let filter = [Filter::None, Filter::NegativeOrFlagged][i % 2];
+            let of = Some(of);
+            add(aggregate.clone(), kind, Measured { of, filter }, window);
+        }
+    }
+    for (keep, pause_us) in [(1, None), (5, Some(4_000_000)), (32, Some(30_000_000))] {
+        let steps = SAID.map(|(word, event, filter)| Step {
+            word: word.to_owned(),
+            event,
+            filter: expr(filter),
+        });
+        let aggregate = Aggregate::Sequence {
+            keep,
+            pause_us,
+            steps: steps.to_vec(),
+        };
+        let nothing = Measured {
+            of: None,
+            filter: Filter::None,
+        };
+        add(aggregate, Text, nothing, Window::Lifetime);
+    }
+    out
+}
+
+/// Words of the sequences, with the index of the type of event: 0 is `act`, 1 the customer's.
+pub(crate) const SAID: [(&str, u16, Filter); 4] = [
+    ("much", 0, Filter::AmountOver50),
+    ("odd", 0, Filter::NegativeOrFlagged),
+    ("moved", 1, Filter::None),
+    ("acted", 0, Filter::None),
+];
 
 /// A scene of these tags; slot `i` is tag `i`.
 pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
@@ -262,6 +331,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         window: Window::Lifetime,
         default: Value::Missing,
         not_a_feature: None,
+        clock: vec![],
     });
     let slots = (tags.iter().enumerate())
         .map(|(i, t)| SlotPlan {
@@ -302,6 +372,8 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         artifacts: vec![],
         dedup_horizon_us: 86_400_000_000,
         orders: vec![],
+        market: vec![],
+        intentions: vec![],
     }
 }
 

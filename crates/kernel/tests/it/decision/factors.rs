@@ -132,3 +132,24 @@ fn golden_factors_of_format_1_are_read() {
         "factors has format 9, this program reads up to 1; use the program that wrote it or a newer one"
     );
 }
+
+#[test]
+fn the_golden_model_of_sequences_of_format_1_is_read() {
+    use luopan_kernel::sequence::{SequenceModel, Vocabulary};
+    let names = |all: [&str; 2]| all.map(str::to_owned).to_vec();
+    let n = Vocabulary::new(2).features() * 2;
+    let weights = (0..n).map(|i| (i as f32 * 0.37).fract() - 0.5).collect();
+    let model = SequenceModel::new(names(["look", "buy"]), names(["buy", "leave"]), weights);
+    let model = model.unwrap();
+    golden("sequence-1.bin", &model.encode());
+    let back = SequenceModel::decode(include_bytes!("../../golden/sequence-1.bin")).unwrap();
+    assert_eq!(back, model);
+    // The same bits on every target.
+    let bits: Vec<u64> = (back.predict_text("look look | buy look").iter())
+        .map(|p| p.to_bits())
+        .collect();
+    assert_eq!(bits, EXPECTED_BITS);
+}
+
+/// What the golden model predicts after `look look | buy look`.
+const EXPECTED_BITS: [u64; 2] = [4_604_543_391_647_004_360, 4_598_949_674_223_932_015];

@@ -430,6 +430,8 @@ pub(crate) fn world(seed: u64) -> World {
         artifacts: vec![],
         dedup_horizon_us: DAY_US,
         orders: vec![],
+        market: vec![],
+        intentions: vec![],
     };
     let catalogue = Catalogue::new(&scene.catalogues[0], 5, []).unwrap();
     let contacts = (0..dice.below(5))

@@ -5,7 +5,6 @@ use luopan_kernel::id::hash128;
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros};
 use luopan_simulator::fund::{Event, World};
 use proptest::prelude::*;
-use std::fmt::Write as _;
 
 /// Plays 40 days in the given steps, an offer to some customer at fixed times on the way.
 fn live(seed: u64, threads: usize, steps: &[i64], offers: bool) -> (World, Vec<Event>) {

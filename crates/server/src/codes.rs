@@ -85,6 +85,11 @@ pub const ALL: &[Code] = &[
     code("not_ready", 503, "the program is not ready"),
     code("not_utf8", 400, "the text is not in its encoding"),
     code("not_yet", 503, "the position is not reached yet"),
+    code(
+        "nothing_to_learn_from",
+        422,
+        "the policy does not say what to learn from",
+    ),
     code("out_of_range", 422, "the number is out of range"),
     code("partition_halted", 503, "a partition is halted"),
     code("personal_fields", 422, "personal fields cannot be kept yet"),
@@ -109,6 +114,7 @@ pub const ALL: &[Code] = &[
     code("store_unavailable", 503, "a store failed"),
     code("terminal_unusable", 400, "the terminal cannot be used"),
     code("text_too_long", 422, "the text is too long"),
+    code("too_little_to_learn_from", 422, "too few examples"),
     code("too_many_decisions", 429, "too many decisions at once"),
     code(
         "too_many_identifiers",

@@ -22,4 +22,5 @@ pub mod proof;
 pub mod question;
 mod simulate;
 pub mod time;
+pub mod train;
 mod trained;

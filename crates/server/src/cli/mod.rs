@@ -18,6 +18,7 @@ mod scene;
 mod segment;
 mod serve;
 mod simulate;
+mod train;
 mod verify;
 
 use crate::problem::{Problem, Result};
@@ -92,6 +93,9 @@ enum Command {
     Explain(explain::Explain),
     /// Rank a policy's items for all customers, into a Parquet file
     Match(matching::Match),
+    /// Train a pack's artifacts from history
+    #[command(subcommand)]
+    Train(train::Train),
     /// List segments and count rules
     #[command(subcommand)]
     Segment(segment::Segment),
@@ -139,6 +143,7 @@ impl Command {
                 needs_stopped("imports no files")
             ),
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
+            Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Proof(_) => needs_stopped("writes no proofs"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
@@ -162,6 +167,7 @@ impl Command {
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
             Self::Match(c) => matching::run(common, c).await,
+            Self::Train(c) => train::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,

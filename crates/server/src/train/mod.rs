@@ -1,0 +1,31 @@
+//! Training from the history of a data folder: what policies use as artifacts, made from the log, and the files that it is
+//! written to. What is learned from is asked of the engine, point in time; how is in `luopan-learning`. This room must never
+//! apply what it trained.
+
+pub mod factors;
+
+pub use factors::factors;
+
+use crate::problem::{Problem, Result};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Writes a file whole or not at all: beside its place, synced, then moved there.
+///
+/// # Errors
+/// `file_unreadable`, with what the file system said.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |e: &dyn std::fmt::Display| {
+        let words = format!("{} cannot be written: {e}", path.display());
+        Problem::new("file_unreadable", words)
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
+    file.write_all(bytes).map_err(|e| failed(&e))?;
+    file.as_file().sync_all().map_err(|e| failed(&e))?;
+    file.persist(path).map_err(|e| failed(&e))?;
+    Ok(())
+}

@@ -14,4 +14,5 @@ mod pages;
 mod products;
 mod server;
 mod simulate;
+mod train;
 mod trained;

@@ -46,7 +46,7 @@ pub(super) fn checked(path: &Path) -> Result<(Checked, Vec<(String, String)>)> {
     }
 }
 
-fn faulty(path: &Path, faults: &[Fault]) -> Box<Problem> {
+pub(super) fn faulty(path: &Path, faults: &[Fault]) -> Box<Problem> {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let many = counted(faults.len(), "fault", "faults");
     Problem::new(

@@ -6,6 +6,7 @@ use luopan_engine::Engine;
 use luopan_engine::examples::{ExampleSpec, ExamplesRead, Skipped};
 use luopan_kernel::factors::Factors;
 use luopan_kernel::features;
+use luopan_kernel::id::hash64;
 use luopan_kernel::plan::ScenePlan;
 use luopan_kernel::time::Micros;
 use luopan_learning::factors::{self as learning, Examples, Figures, Items};
@@ -230,11 +231,8 @@ pub async fn history(
     };
     let read = source
         .read(spec, &mut |e| {
-            // Identifiers are drawn at random: the first half tells customers apart as well as the whole.
-            let (half, _) = e.customer.0.split_at(8);
-            let owner = half.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
             examples.features.push(e.features.iter().copied());
-            examples.owners.push(owner);
+            examples.owners.push(hash64(&e.customer.0));
             examples.items.push(e.item as u32);
             examples.weights.push(e.weight as f32);
             examples.at.push(e.at.0);

@@ -15,4 +15,5 @@ mod pages;
 mod products;
 mod server;
 mod simulate;
+mod train;
 mod trained;

@@ -230,16 +230,17 @@ impl Event {
     /// The event in the words of the scene: properties ascending by name, money in fen.
     pub fn to_sim(&self, products: &[Product]) -> SimEvent {
         let id = |order: u32| ("order_id", Value::text(order_id(self.customer, order)));
-        let code = |product: u32| {
-            let code = products
-                .get(product as usize)
-                .map_or("", |p| p.code.as_str());
-            ("item", Value::text(code.to_owned()))
-        };
-        let kind = |product: u32| {
-            products
-                .get(product as usize)
-                .map(|p| ("kind", Value::text(p.kind.word())))
+        // Ascending by name.
+        let about = |product: u32| {
+            let of = |name, said: fn(&Product) -> Value<'static>| {
+                let found = products.get(product as usize);
+                (name, found.map_or(Value::text(""), said))
+            };
+            [
+                of("fine_type", |p| Value::text(p.fine.clone())),
+                of("item", |p| Value::text(p.code.clone())),
+                of("kind", |p| Value::text(p.kind.word())),
+            ]
         };
         let decision = |d: &Option<Arc<str>>| {
             d.as_ref()
@@ -250,8 +251,7 @@ impl Event {
             Happening::Login | Happening::Unsubscribed => Vec::new(),
             Happening::PageView(page, product) => product
                 .into_iter()
-                .flat_map(|p| [Some(code(*p)), kind(*p)])
-                .flatten()
+                .flat_map(|p| about(*p))
                 .chain([("page", Value::text(page.word()))])
                 .collect(),
             Happening::Deposit(fen) => vec![("amount", Value::Int(*fen))],
@@ -259,8 +259,7 @@ impl Event {
             Happening::Submitted(o) => {
                 let mut p = vec![("amount", Value::Int(o.amount))];
                 p.extend(decision(&o.decision));
-                p.push(code(o.product));
-                p.extend(kind(o.product));
+                p.extend(about(o.product));
                 p.push(id(o.order));
                 if o.side == Side::Redeem {
                     p.push(("shares", Value::Number(o.shares as f64 / 100.0)));
@@ -271,8 +270,8 @@ impl Event {
             Happening::Confirmed(o) => {
                 let mut p = vec![("amount", Value::Int(o.amount))];
                 p.extend(decision(&o.decision));
-                p.extend([("fee", Value::Int(o.fee)), code(o.product)]);
-                p.extend(kind(o.product));
+                p.push(("fee", Value::Int(o.fee)));
+                p.extend(about(o.product));
                 p.extend([
                     ("nav", Value::Number(o.nav_e4 as f64 / 10_000.0)),
                     id(o.order),

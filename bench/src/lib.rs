@@ -7,6 +7,7 @@ pub mod peer;
 pub mod process;
 pub mod stored;
 pub mod traffic;
+pub mod year;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use crate::calendar::{Calendar, offset};
 use crate::config::{Config, FeeStep, Raise, check_ladder};
 use crate::record::*;
 use crate::report::{Example, Report, Verdict};
-use crate::state::{Customer, OrderState, PRICES_MAX, Position, Product, Queued};
+use crate::state::{Customer, Fast, OrderState, PRICES_MAX, Position, Product, Queued};
 use crate::text;
 use Verdict::{Kept, Unknown, Violated};
 use jiff::civil::{Date, DateTime};
@@ -84,6 +84,19 @@ impl Checker {
 
     /// What was found.
     pub fn finish(mut self) -> Report {
+        // Fast redemptions of which nothing more was told: they may have been taken.
+        let mut waiting: Vec<(String, String, Fast)> = Vec::new();
+        for (name, customer) in &mut self.customers {
+            for (id, order) in &mut customer.orders {
+                if let Some(fast) = order.fast.take() {
+                    waiting.push((name.clone(), id.clone(), fast));
+                }
+            }
+        }
+        waiting.sort_by(|a, b| (a.2.at, &a.0, &a.1).cmp(&(b.2.at, &b.0, &b.1)));
+        for (customer, id, fast) in waiting {
+            self.redeemed_fast(Some(fast), &customer, &format!("order {id}"));
+        }
         self.report.customers = self.customers.len() as u64;
         self.report.products = self.products.len() as u64;
         self.report
@@ -686,22 +699,43 @@ impl Checker {
             confirmed: None,
             ended: None,
             side: o.side,
+            fast: None,
         });
         let before = state.clone();
         match o.step {
-            Step::Submitted if before.submitted.is_none() => state.submitted = Some(o.at),
+            Step::Submitted if before.submitted.is_none() => {
+                state.submitted = Some(o.at);
+                state.fast = (o.fast && o.side == Side::Redeem).then(|| Fast {
+                    at: o.at,
+                    product: o.product.clone(),
+                    amount: o.amount,
+                });
+            }
+            // Taken: what it takes of the day's limit is judged now.
+            Step::Accepted => {
+                let fast = state.fast.take();
+                return self.redeemed_fast(fast, &o.customer, &record);
+            }
             Step::Confirmed if before.confirmed.is_none() && before.ended.is_none() => {
                 state.confirmed = Some(o.at);
                 state.ended = Some(o.at);
+                state.fast = None;
             }
-            Step::Failed | Step::Cancelled if before.ended.is_none() => state.ended = Some(o.at),
+            // What was refused took nothing of the day's limit.
+            Step::Failed | Step::Cancelled if before.ended.is_none() => {
+                state.ended = Some(o.at);
+                state.fast = None;
+            }
             Step::CancelRefused => {}
             // A step told again, or after the end, changes nothing.
             _ => return,
         }
         match o.step {
             Step::Submitted => self.submitted(o, &on),
-            Step::Confirmed => self.confirmed(o, &before, &on),
+            Step::Confirmed => {
+                self.redeemed_fast(before.fast.clone(), &o.customer, &record);
+                self.confirmed(o, &before, &on);
+            }
             Step::CancelRefused => self.cancel_refused(&before, &on),
             _ => {}
         }
@@ -725,22 +759,34 @@ impl Checker {
             };
             self.note(12, verdict, on);
         }
-        // 13
-        if o.fast && o.side == Side::Redeem {
-            let today = self.house_day(o.at);
-            let limit = self.products[on.product].fast_redemption_limit;
-            let fast = &mut self.position(on.customer, on.product).fast;
-            let before = fast.filter(|(day, _)| *day == today).map_or(0, |f| f.1);
-            let sum = before.saturating_add(o.amount.unwrap_or(0));
-            *fast = Some((today, sum));
-            let verdict = match (limit, o.amount) {
-                (Some(limit), Some(_)) => judged(
-                    (sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")),
-                ),
-                _ => (Unknown, "limit or amount is not known".to_owned()),
-            };
-            self.note(13, verdict, on);
-        }
+    }
+
+    /// Rule 13: fast redemptions of a customer, product and day, as far as they were taken.
+    fn redeemed_fast(&mut self, fast: Option<Fast>, customer: &str, record: &str) {
+        let Some(Fast {
+            at,
+            product,
+            amount,
+        }) = fast
+        else {
+            return;
+        };
+        let today = self.house_day(at);
+        let limit = self
+            .products
+            .get(&product)
+            .and_then(|p| p.fast_redemption_limit);
+        let taken = &mut self.position(customer, &product).fast;
+        let before = taken.filter(|(day, _)| *day == today).map_or(0, |f| f.1);
+        let sum = before.saturating_add(amount.unwrap_or(0));
+        *taken = Some((today, sum));
+        let verdict = match (limit, amount) {
+            (Some(limit), Some(_)) => judged(
+                (sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")),
+            ),
+            _ => (Unknown, "limit or amount is not known".to_owned()),
+        };
+        self.note(13, verdict, &occasion(at, record, customer, &product));
     }
 
     fn confirmed(&mut self, o: &Order, before: &OrderState, on: &Occasion<'_>) {
@@ -774,9 +820,12 @@ impl Checker {
         let due = (before.submitted)
             .and_then(|at| calendar?.order_day(at))
             .and_then(|t| calendar?.after(t, days));
+        let is_fast = o.fast && before.side == Side::Redeem;
         notes.push((
             12,
             match due {
+                // The text has days for ordinary orders alone.
+                _ if is_fast => (Unknown, "the text gives a fast redemption no day".to_owned()),
                 None => (Unknown, "the day of confirmation is not known".to_owned()),
                 Some(due) => {
                     let late = day > due && self.config.late_confirmation_is_violation;
@@ -790,6 +839,7 @@ impl Checker {
             notes.push((
                 13,
                 match (due, o.earning_changes_on) {
+                    _ if is_fast => (Unknown, "the text gives a fast redemption no day".to_owned()),
                     (Some(due), Some(told)) => judged(
                         (due != told).then(|| format!("earning changes on {due}, not {told}")),
                     ),

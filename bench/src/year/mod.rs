@@ -61,8 +61,6 @@ pub struct Outcome {
     pub world: Duration,
     /// Most memory of all checkers together, bytes.
     pub checkers_peak: u64,
-    /// Processes of the checkers.
-    pub customers: u32,
 }
 
 /// 2025-09-01, as `luopan simulate` begins.
@@ -165,7 +163,6 @@ pub fn run(size: &Size, scene: &Scene, passed: &mut dyn FnMut(i64, &Tally, &[u32
         took: Duration::ZERO,
         world: playing,
         checkers_peak: 0,
-        customers: world.customers(),
     };
     for judge in judges {
         let (found, peak) = judge.verdict()?;

@@ -23,6 +23,9 @@ use std::collections::BinaryHeap;
 
 /// Text of every message: sender, way out, and nothing promised.
 const TEXT: &str = "【罗盘】您关注的基金有新信息，请在应用内查看。基金有风险，投资须谨慎。拒收请回复R";
+/// Channel of text messages.
+const SMS: &str = "sms";
+
 /// How often what is asked for, a day or an occasion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
@@ -34,7 +37,7 @@ pub struct Rates {
     pub push_a_login: f64,
     /// Shelves at a visit.
     pub shelf_a_visit: f64,
-    /// Share of the pushes in the app that the policy with the model makes.
+    /// Share of the pushes and text messages that the shipped policies with their models make, the others those without.
     pub with_model: f64,
 }
 
@@ -112,7 +115,7 @@ impl Part {
             self.day = today;
             self.spent.fill(0);
             self.plan(start_of(today).plus(PUSHES_AT), Due::Batch(Way::Random));
-            self.plan(start_of(today).plus(TEXTS_AT), Due::Batch(Way::TextMessage));
+            self.plan(start_of(today).plus(TEXTS_AT), Due::Batch(Way::TextRandom));
         }
         let mut said = said.iter().peekable();
         loop {
@@ -140,7 +143,7 @@ impl Part {
             Due::Batch(way) => {
                 let day = day_at(at) as u64;
                 let rate = match way {
-                    Way::TextMessage => g.rates.text_a_day,
+                    Way::TextRandom => g.rates.text_a_day,
                     _ => g.rates.push_a_day,
                 };
                 for place in 0..self.people.len() {
@@ -193,7 +196,7 @@ impl Part {
             policy,
             decision,
             context,
-            text: (way == Way::TextMessage && !decision.null).then_some(TEXT),
+            text: (policy.channel == SMS && !decision.null).then_some(TEXT),
             queued: queued && !decision.null,
             answers,
         };
@@ -214,8 +217,12 @@ impl Part {
     fn push(&mut self, g: Ground<'_>, place: usize, at: Micros, way: Way, queued: bool) -> Result<(), Fault> {
         let Some(person) = &self.people[place] else { return Ok(()) };
         let (number, turn) = (u64::from(person.number), u64::from(person.decisions));
-        let learned = way == Way::Random && around::share(g.seed, Draw::Model, number, turn) < g.rates.with_model;
-        let way = if learned { Way::Learned } else { way };
+        let learned = around::share(g.seed, Draw::Model, number, turn) < g.rates.with_model;
+        let way = match way {
+            Way::Random if learned => Way::Learned,
+            Way::TextRandom if learned => Way::TextMessage,
+            way => way,
+        };
         let over = Over { scene: g.scene, shop: g.shop, spent: &self.spent };
         let decision = person.decide(over, way, at, &[], None, None, Self::seed(g, person));
         let id = person.next_decision();

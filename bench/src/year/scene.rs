@@ -1,5 +1,5 @@
-//! The fund pack as it is shipped, ready for the kernel: compiled, with what its five ways of deciding read. It must never
-//! change a rule; a test that wants to see a rule missed takes it out by [`Scene::without`].
+//! The fund pack as it is shipped, ready for the kernel: compiled, with what its ways of deciding read, and one policy more:
+//! the text message without its model. It must never change a rule; a test that wants to see a rule missed takes it out by [`Scene::without`].
 
 use crate::Fault;
 use luopan_kernel::artifact::{Artifact, Artifacts};
@@ -24,8 +24,10 @@ pub enum Way {
     Learned,
     /// The same within the same rules, any suitable fund alike.
     Random,
-    /// The same as a text message.
+    /// The same as a text message, with its model.
     TextMessage,
+    /// The same within the same rules, any suitable fund alike.
+    TextRandom,
     /// The shelf.
     Shelf,
     /// The check of a purchase before it is placed.
@@ -34,10 +36,11 @@ pub enum Way {
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Learned,
         Self::Random,
         Self::TextMessage,
+        Self::TextRandom,
         Self::Shelf,
         Self::OwnPurchase,
     ];
@@ -48,6 +51,7 @@ impl Way {
             Self::Learned => "learned",
             Self::Random => "random",
             Self::TextMessage => "text_message",
+            Self::TextRandom => "text_random",
             Self::Shelf => "shelf",
             Self::OwnPurchase => "own_purchase",
         }
@@ -56,7 +60,7 @@ impl Way {
     /// What its decisions are for.
     pub fn purpose(self) -> Purpose {
         match self {
-            Self::Learned | Self::Random | Self::TextMessage => Purpose::Push,
+            Self::Learned | Self::Random | Self::TextMessage | Self::TextRandom => Purpose::Push,
             Self::Shelf => Purpose::Show,
             Self::OwnPurchase => Purpose::Buy,
         }
@@ -133,7 +137,19 @@ impl Scene {
         Self::of(plan, checked.artifacts)
     }
 
-    fn of(plan: ScenePlan, artifacts: Vec<Artifact>) -> Result<Self, Fault> {
+    fn of(mut plan: ScenePlan, artifacts: Vec<Artifact>) -> Result<Self, Fault> {
+        // What `random` is to `learned`, for text messages: the same rules, caps and budgets, any suitable fund alike.
+        if let (Some(text), Some(random)) = (plan.policy("text_message"), plan.policy("random")) {
+            let alike = PolicyPlan {
+                name: Way::TextRandom.policy().to_owned(),
+                scorer: random.scorer.clone(),
+                exploration: random.exploration.clone(),
+                retrieval: random.retrieval.clone(),
+                ranking: random.ranking.clone(),
+                ..text.clone()
+            };
+            plan.policies.push(alike);
+        }
         let mut used = Vec::new();
         for way in Way::ALL {
             let policy = (plan.policies.iter().position(|p| p.name == way.policy()))

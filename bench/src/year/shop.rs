@@ -36,17 +36,17 @@ struct Item {
 
 /// The catalogue.
 #[derive(Debug)]
-pub struct Shop {
+pub(super) struct Shop {
     products: Vec<Product>,
     numbers: HashMap<String, u32>,
     items: Vec<Item>,
     /// The present snapshot.
-    pub catalogue: Catalogue,
+    pub(super) catalogue: Catalogue,
     /// In the order of [`Way::ALL`].
-    pub prepared: Vec<Prepared>,
+    pub(super) prepared: Vec<Prepared>,
     start_day: i64,
     /// Snapshots made.
-    pub snapshots: u64,
+    pub(super) snapshots: u64,
 }
 
 fn terms(product: &Product) -> Terms {
@@ -72,7 +72,7 @@ impl Shop {
     ///
     /// # Errors
     /// A catalogue that does not take the world's products.
-    pub fn new(scene: &Scene, world: &World, seed: u64, days: i64, out: &mut Vec<u8>) -> Result<Self, Fault> {
+    pub(super) fn new(scene: &Scene, world: &World, seed: u64, days: i64, out: &mut Vec<u8>) -> Result<Self, Fault> {
         let plan = &scene.plan.catalogues[usize::from(scene.catalogue)];
         let products = world.products().to_vec();
         let start = world.start();
@@ -115,23 +115,23 @@ impl Shop {
     }
 
     /// Products by number.
-    pub fn products(&self) -> &[Product] {
+    pub(super) fn products(&self) -> &[Product] {
         &self.products
     }
 
     /// Number of the product with this code.
-    pub fn number(&self, code: &str) -> Option<u32> {
+    pub(super) fn number(&self, code: &str) -> Option<u32> {
         self.numbers.get(code).copied()
     }
 
     /// The highest of the ratings of a product.
-    pub fn rating(&self, number: u32) -> Option<i64> {
+    pub(super) fn rating(&self, number: u32) -> Option<i64> {
         let item = &self.items[number as usize];
         item.rating.max(item.beside.issuer).max(item.beside.seller)
     }
 
     /// Version of its notice.
-    pub fn notice(&self, number: u32) -> Option<&'static str> {
+    pub(super) fn notice(&self, number: u32) -> Option<&'static str> {
         self.items[number as usize].notice
     }
 
@@ -139,7 +139,7 @@ impl Shop {
     ///
     /// # Errors
     /// As [`Shop::new`].
-    pub fn hear(&mut self, scene: &Scene, at: Micros, said: &[ProductEvent], out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn hear(&mut self, scene: &Scene, at: Micros, said: &[ProductEvent], out: &mut Vec<u8>) -> Result<(), Fault> {
         let mut changed = BTreeSet::new();
         let mut priced = BTreeSet::new();
         let today = day_at(at);

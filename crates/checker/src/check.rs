@@ -16,6 +16,9 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use std::collections::HashMap;
 
+/// Parts into which a fee is counted: millionths of a share, millionths of its value, billionths of a rate.
+const FEE_QUANTA: i128 = 1_000_000_000_000_000_000_000;
+
 /// The checker: what is remembered, and what was found so far.
 #[derive(Debug)]
 pub struct Checker {
@@ -636,14 +639,15 @@ impl Checker {
             (None, _) => judged(Some("switching advice shows no redemption fee".to_owned())),
             (Some(_), None) => (Unknown, "what is held is not known".to_owned()),
             (Some(shown), Some(due)) => {
-                let rate = due / shares;
+                let rate = due as f64 / FEE_QUANTA as f64 / shares;
                 judged((shown + 1e-9 < rate).then(|| format!("shown {shown}, due is {rate}")))
             }
         };
         self.note(14, verdict, on);
     }
 
-    /// Least fee of redeeming `shares` of `lots`, oldest first; none when they are not there.
+    /// Least fee of redeeming `shares` of `lots`, oldest first, in [`FEE_QUANTA`] of what `nav` is in; none when they are not
+    /// there. Exact in what was told: rounding must neither make a fault nor hide one.
     fn fees_due(
         &self,
         product: &str,
@@ -651,14 +655,15 @@ impl Checker {
         day: Date,
         shares: f64,
         nav: f64,
-    ) -> Option<f64> {
+    ) -> Option<i128> {
         let p = self.products.get(product)?;
         let exempt = p.fee_exempt == Some(true);
         let ladder: &[FeeStep] = p.fee_ladder.as_deref().unwrap_or(&self.config.fee_ladder);
-        let (mut left, mut due) = (shares, 0.0);
+        let (mut left, mut due) = (shares, 0i128);
         if left <= 0.0 {
             return None;
         }
+        let whole = |v: f64, parts: f64| (v * parts).round() as i128;
         for (bought, held) in lots {
             let taken = held.min(left);
             let days = i64::from((day - *bought).get_days());
@@ -666,7 +671,12 @@ impl Checker {
                 .iter()
                 .find(|step| days < step.under_days)
                 .map_or(0.0, |step| step.rate);
-            due += if exempt { 0.0 } else { taken * nav * rate };
+            if !exempt {
+                let of_lot = whole(taken, 1e6)
+                    .saturating_mul(whole(nav, 1e6))
+                    .saturating_mul(whole(rate, 1e9));
+                due = due.saturating_add(of_lot);
+            }
             left -= taken;
             if left <= 1e-9 {
                 return Some(due);
@@ -889,9 +899,8 @@ impl Checker {
         let Some(due) = self.fees_due(on.product, lots, day, shares, nav * 100.0) else {
             return (Unknown, "more is redeemed than was seen bought".to_owned());
         };
-        judged(
-            ((fee as f64) < (due + 1e-6).floor()).then(|| format!("fee {fee}, at least {due:.2}")),
-        )
+        let least = due / FEE_QUANTA;
+        judged((i128::from(fee) < least).then(|| format!("fee {fee}, at least {least}")))
     }
 
     /// Rule 7: within the hesitation period the customer may always step back.

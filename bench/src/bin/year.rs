@@ -123,25 +123,57 @@ fn measurements(size: &Size, outcome: &Outcome, own: u64, others: f64) -> Vec<Me
     for (name, figure, unit) in [
         ("events of customers folded", tally.events, "events"),
         ("events of products", outcome.products.0, "events"),
-        ("snapshots of the catalogue", outcome.products.1, "snapshots"),
+        (
+            "snapshots of the catalogue",
+            outcome.products.1,
+            "snapshots",
+        ),
         ("all decisions", tally.all_decisions(), "decisions"),
         ("queued pushes sent", sent, "sends"),
-        ("queued pushes cancelled when asked for again", cancelled, "sends"),
+        (
+            "queued pushes cancelled when asked for again",
+            cancelled,
+            "sends",
+        ),
         ("offers put to customers", tally.offers, "offers"),
         ("purchases placed", bought, "orders"),
         ("of these, answering an offer", tally.answers, "orders"),
-        ("purchases refused before they were placed", refused, "orders"),
+        (
+            "purchases refused before they were placed",
+            refused,
+            "orders",
+        ),
         ("redemptions placed", redeemed, "orders"),
         ("lines read by the checkers", found.records, "lines"),
     ] {
         out.push(measured(format!("{what}: {name}"), figure as f64, unit));
     }
     for (name, figure, unit) in [
-        ("from the first day to the checkers' reports", outcome.took.as_secs_f64(), "s"),
-        ("of which the world's own time", outcome.world.as_secs_f64(), "s"),
-        ("memory of the driver at most (world, profiles, kernel)", mib(own), "MiB"),
-        ("memory of the checkers at most, together", mib(outcome.checkers_peak), "MiB"),
-        ("share of the machine that other processes took", others, "share"),
+        (
+            "from the first day to the checkers' reports",
+            outcome.took.as_secs_f64(),
+            "s",
+        ),
+        (
+            "of which the world's own time",
+            outcome.world.as_secs_f64(),
+            "s",
+        ),
+        (
+            "memory of the driver at most (world, profiles, kernel)",
+            mib(own),
+            "MiB",
+        ),
+        (
+            "memory of the checkers at most, together",
+            mib(outcome.checkers_peak),
+            "MiB",
+        ),
+        (
+            "share of the machine that other processes took",
+            others,
+            "share",
+        ),
     ] {
         out.push(measured(format!("{what}: {name}"), figure, unit));
     }

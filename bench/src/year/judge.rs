@@ -15,7 +15,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Slots that declared rules of the pack read beside those that the checker takes for declared by itself: consents, the
 /// cooling-off, and what the request says.
-const DECLARED: [&str; 4] = ["consent_marketing", "consent_sms", "request.*", "since_private_signed"];
+const DECLARED: [&str; 4] = [
+    "consent_marketing",
+    "consent_sms",
+    "request.*",
+    "since_private_signed",
+];
 /// What the checker takes for declared unless told otherwise (`crates/checker/src/config.rs`).
 const DECLARED_ANYWAY: [&str; 9] = [
     "item.*",
@@ -149,7 +154,9 @@ impl Judge {
         };
         match written {
             Ok(()) => Ok(()),
-            Err(e) => Err(format!("the checker stopped reading ({e}): {}", self.complaint()).into()),
+            Err(e) => {
+                Err(format!("the checker stopped reading ({e}): {}", self.complaint()).into())
+            }
         }
     }
 
@@ -199,7 +206,11 @@ impl Drop for Judge {
 pub fn table(found: &Found) -> String {
     let mut out = String::from("rule         kept     violated      unknown\n");
     for (rule, l) in &found.rules {
-        let _ = writeln!(out, "{rule:>4} {:>12} {:>12} {:>12}", l.kept, l.violated, l.unknown);
+        let _ = writeln!(
+            out,
+            "{rule:>4} {:>12} {:>12} {:>12}",
+            l.kept, l.violated, l.unknown
+        );
     }
     for (rule, l) in &found.rules {
         for (word, examples) in [("violated", &l.violations), ("unknown", &l.unknowns)] {

@@ -79,7 +79,11 @@ fn is_of_products(at: Micros) -> bool {
 ///
 /// # Errors
 /// A scene, world or checker that cannot be had; a line that the checker does not take.
-pub fn run(size: &Size, scene: &Scene, passed: &mut dyn FnMut(i64, &Tally, &[u32])) -> Result<Outcome, Fault> {
+pub fn run(
+    size: &Size,
+    scene: &Scene,
+    passed: &mut dyn FnMut(i64, &Tally, &[u32]),
+) -> Result<Outcome, Fault> {
     let begun = Instant::now();
     let mut settings = Settings::new(size.seed, size.customers, start_day());
     settings.days = size.days;
@@ -113,7 +117,9 @@ pub fn run(size: &Size, scene: &Scene, passed: &mut dyn FnMut(i64, &Tally, &[u32
         let until = at.plus(HOUR_US - 1).min(end.plus(-1));
         let started = Instant::now();
         said.iter_mut().for_each(Vec::clear);
-        world.advance(until, &mut |e| said[(e.customer % size.parts) as usize].push(e.clone()));
+        world.advance(until, &mut |e| {
+            said[(e.customer % size.parts) as usize].push(e.clone())
+        });
         playing += started.elapsed();
         let ground = Ground {
             scene,
@@ -144,7 +150,12 @@ pub fn run(size: &Size, scene: &Scene, passed: &mut dyn FnMut(i64, &Tally, &[u32
             for told in part.for_world.drain(..) {
                 match told {
                     ForWorld::Offer(customer, product, decision, at) => {
-                        world.offer(customer, &shop.products()[product as usize].code, &decision, at)?;
+                        world.offer(
+                            customer,
+                            &shop.products()[product as usize].code,
+                            &decision,
+                            at,
+                        )?;
                     }
                     ForWorld::Refuse(customer, order) => world.refuse(customer, order)?,
                 }
@@ -198,7 +209,11 @@ pub fn checker() -> Result<PathBuf, Fault> {
     }
     let own = std::env::current_exe()?;
     // Tests lie a folder deeper.
-    let beside = own.ancestors().skip(1).take(2).map(|f: &Path| f.join("luopan-checker"));
+    let beside = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|f: &Path| f.join("luopan-checker"));
     (beside.into_iter().find(|p| p.is_file()))
         .ok_or_else(|| "there is no luopan-checker beside this program; build it with `cargo build --release -p luopan-checker`".into())
 }

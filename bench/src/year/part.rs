@@ -22,7 +22,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Text of every message: sender, way out, and nothing promised.
-const TEXT: &str = "【罗盘】您关注的基金有新信息，请在应用内查看。基金有风险，投资须谨慎。拒收请回复R";
+const TEXT: &str =
+    "【罗盘】您关注的基金有新信息，请在应用内查看。基金有风险，投资须谨慎。拒收请回复R";
 /// Channel of text messages.
 const SMS: &str = "sms";
 
@@ -109,7 +110,12 @@ impl Part {
     }
 
     /// Plays until `until`, inclusive: what customers said, and what comes due between.
-    pub(super) fn step(&mut self, g: Ground<'_>, said: &[Event], until: Micros) -> Result<(), Fault> {
+    pub(super) fn step(
+        &mut self,
+        g: Ground<'_>,
+        said: &[Event],
+        until: Micros,
+    ) -> Result<(), Fault> {
         let today = day_at(until);
         if today != self.day {
             self.day = today;
@@ -120,7 +126,11 @@ impl Part {
         let mut said = said.iter().peekable();
         loop {
             let next = said.peek().map(|e| e.at);
-            let due = self.due.peek().map(|Reverse((at, ..))| *at).filter(|at| *at <= until);
+            let due = self
+                .due
+                .peek()
+                .map(|Reverse((at, ..))| *at)
+                .filter(|at| *at <= until);
             match (next, due) {
                 (None, None) => return Ok(()),
                 // What customers say stands before what comes due at the same moment.
@@ -149,7 +159,9 @@ impl Part {
                 for place in 0..self.people.len() {
                     let number = u64::from(place as u32 * g.parts + self.part);
                     let turn = day * 8 + way as u64;
-                    if self.people[place].is_some() && around::share(g.seed, Draw::OfDay, number, turn) < rate {
+                    if self.people[place].is_some()
+                        && around::share(g.seed, Draw::OfDay, number, turn) < rate
+                    {
                         self.push(g, place, at, way, true)?;
                     }
                 }
@@ -160,7 +172,12 @@ impl Part {
     }
 
     fn seed(g: Ground<'_>, person: &Person) -> u64 {
-        around::bits(g.seed, Draw::Decision, u64::from(person.number), u64::from(person.decisions))
+        around::bits(
+            g.seed,
+            Draw::Decision,
+            u64::from(person.number),
+            u64::from(person.decisions),
+        )
     }
 
     /// Counts a decision, pays for it, notes it, and writes its line.
@@ -176,7 +193,9 @@ impl Part {
         queued: bool,
         answers: Option<&str>,
     ) -> Result<(), Fault> {
-        let Some(person) = &mut self.people[place] else { return Ok(()) };
+        let Some(person) = &mut self.people[place] else {
+            return Ok(());
+        };
         let policy = g.scene.way(way).1;
         let count = self.tally.decisions.entry(way.policy()).or_default();
         count.0 += 1;
@@ -214,8 +233,17 @@ impl Part {
     }
 
     /// Asks whether to push something to a customer; it goes out now or waits.
-    fn push(&mut self, g: Ground<'_>, place: usize, at: Micros, way: Way, queued: bool) -> Result<(), Fault> {
-        let Some(person) = &self.people[place] else { return Ok(()) };
+    fn push(
+        &mut self,
+        g: Ground<'_>,
+        place: usize,
+        at: Micros,
+        way: Way,
+        queued: bool,
+    ) -> Result<(), Fault> {
+        let Some(person) = &self.people[place] else {
+            return Ok(());
+        };
         let (number, turn) = (u64::from(person.number), u64::from(person.decisions));
         let learned = around::share(g.seed, Draw::Model, number, turn) < g.rates.with_model;
         let way = match way {
@@ -223,13 +251,21 @@ impl Part {
             Way::TextRandom if learned => Way::TextMessage,
             way => way,
         };
-        let over = Over { scene: g.scene, shop: g.shop, spent: &self.spent };
+        let over = Over {
+            scene: g.scene,
+            shop: g.shop,
+            spent: &self.spent,
+        };
         let decision = person.decide(over, way, at, &[], None, None, Self::seed(g, person));
         let id = person.next_decision();
         let number = person.number;
         self.decided(g, place, way, at, &decision, &[], queued, None)?;
-        let Some(choice) = decision.choices.first() else { return Ok(()) };
-        let Some(product) = g.shop.number(&choice.item) else { return Ok(()) };
+        let Some(choice) = decision.choices.first() else {
+            return Ok(());
+        };
+        let Some(product) = g.shop.number(&choice.item) else {
+            return Ok(());
+        };
         if queued {
             let wait = around::share(g.seed, Draw::Waits, u64::from(number), turn);
             let wait = 5.0 + 54.0 * wait;
@@ -243,18 +279,51 @@ impl Part {
 
     fn offer(&mut self, customer: u32, product: u32, id: String, at: Micros) {
         self.tally.offers += 1;
-        self.for_world.push(ForWorld::Offer(customer, product, id, at));
+        self.for_world
+            .push(ForWorld::Offer(customer, product, id, at));
     }
 
     /// A push that waited goes out when it would still be made: the same policy is asked for the same fund again.
-    fn send(&mut self, g: Ground<'_>, number: u32, id: DecisionId, product: u32, way: Way, at: Micros) -> Result<(), Fault> {
+    fn send(
+        &mut self,
+        g: Ground<'_>,
+        number: u32,
+        id: DecisionId,
+        product: u32,
+        way: Way,
+        at: Micros,
+    ) -> Result<(), Fault> {
         let place = (number / g.parts) as usize;
-        let Some(person) = &self.people[place] else { return Ok(()) };
-        let over = Over { scene: g.scene, shop: g.shop, spent: &self.spent };
+        let Some(person) = &self.people[place] else {
+            return Ok(());
+        };
+        let over = Over {
+            scene: g.scene,
+            shop: g.shop,
+            spent: &self.spent,
+        };
         let code = &g.shop.products()[product as usize].code;
-        let again = person.decide(over, way, at, &[], Some(code), Some(id), Self::seed(g, person));
-        let status = if again.null { SendStatus::Cancelled } else { SendStatus::Sent };
-        checked::send(&mut self.lines, at, &id.to_string(), &customer_name(number), status)?;
+        let again = person.decide(
+            over,
+            way,
+            at,
+            &[],
+            Some(code),
+            Some(id),
+            Self::seed(g, person),
+        );
+        let status = if again.null {
+            SendStatus::Cancelled
+        } else {
+            SendStatus::Sent
+        };
+        checked::send(
+            &mut self.lines,
+            at,
+            &id.to_string(),
+            &customer_name(number),
+            status,
+        )?;
         self.tally.lines += 1;
         if again.null {
             self.tally.sent.1 += 1;
@@ -278,13 +347,19 @@ impl Part {
             if let Some(person) = &mut self.people[place] {
                 person.untaken.push(told.order);
             }
-            self.for_world.push(ForWorld::Refuse(event.customer, told.order));
+            self.for_world
+                .push(ForWorld::Refuse(event.customer, told.order));
             return Ok(());
         }
-        let Some(person) = &mut self.people[place] else { return Ok(()) };
+        let Some(person) = &mut self.people[place] else {
+            return Ok(());
+        };
         // The world may have said more of an order that was not taken before it was told so.
         let order = match &event.what {
-            Happening::Accepted(o) | Happening::Cancelled(o) | Happening::Failed(o, _) | Happening::Paid(o, _) => Some(*o),
+            Happening::Accepted(o)
+            | Happening::Cancelled(o)
+            | Happening::Failed(o, _)
+            | Happening::Paid(o, _) => Some(*o),
             Happening::Confirmed(told) => Some(told.order),
             _ => None,
         };
@@ -298,11 +373,16 @@ impl Part {
             .collect();
         if sim.kind == CUSTOMER_TYPE {
             properties.extend(
-                around::customer(g.seed, event.customer, person.told).into_iter().map(|(n, v)| (Cow::Borrowed(n), v)),
+                around::customer(g.seed, event.customer, person.told)
+                    .into_iter()
+                    .map(|(n, v)| (Cow::Borrowed(n), v)),
             );
             person.told += 1;
             properties.sort_by(|a, b| a.0.cmp(&b.0));
-            let told: Vec<(&str, Value<'_>)> = properties.iter().map(|(n, v)| (n.as_ref(), v.clone())).collect();
+            let told: Vec<(&str, Value<'_>)> = properties
+                .iter()
+                .map(|(n, v)| (n.as_ref(), v.clone()))
+                .collect();
             checked::customer(&mut self.lines, event.at, &name, &told)?;
             self.tally.lines += 1;
         }
@@ -330,7 +410,9 @@ impl Part {
 
     /// A shelf, sometimes with the funds' performance. She looks at the first fund of it.
     fn shelf(&mut self, g: Ground<'_>, place: usize, at: Micros) -> Result<(), Fault> {
-        let Some(person) = &self.people[place] else { return Ok(()) };
+        let Some(person) = &self.people[place] else {
+            return Ok(());
+        };
         let (number, turn) = (u64::from(person.number), u64::from(person.decisions));
         let mut context: Context<'_> = Vec::new();
         let mut say = |name, value| context.push((Cow::Borrowed(name), value));
@@ -340,24 +422,51 @@ impl Part {
                 say("shows_annualised", Value::Bool(u < 0.15));
                 say("shows_return", Value::Bool(true));
                 say("shows_volatility", Value::Bool(!(0.27..0.3).contains(&u)));
-                say("shows_window_days", Value::Int(if u < 0.03 { 180 } else { 365 }));
+                say(
+                    "shows_window_days",
+                    Value::Int(if u < 0.03 { 180 } else { 365 }),
+                );
             }
             u if u < 0.32 => say("advice", Value::text("portfolio")),
             _ => {}
         }
-        let over = Over { scene: g.scene, shop: g.shop, spent: &self.spent };
-        let decision = person.decide(over, Way::Shelf, at, &context, None, None, Self::seed(g, person));
+        let over = Over {
+            scene: g.scene,
+            shop: g.shop,
+            spent: &self.spent,
+        };
+        let decision = person.decide(
+            over,
+            Way::Shelf,
+            at,
+            &context,
+            None,
+            None,
+            Self::seed(g, person),
+        );
         let (id, number) = (person.next_decision(), person.number);
         self.decided(g, place, Way::Shelf, at, &decision, &context, false, None)?;
-        if let Some(product) = decision.choices.first().and_then(|c| g.shop.number(&c.item)) {
+        if let Some(product) = decision
+            .choices
+            .first()
+            .and_then(|c| g.shop.number(&c.item))
+        {
             self.offer(number, product, id.to_string(), at);
         }
         Ok(())
     }
 
     /// What she signs, and whether she may buy: true when the order is placed.
-    fn buys(&mut self, g: Ground<'_>, place: usize, at: Micros, told: &Told) -> Result<bool, Fault> {
-        let Some(person) = &mut self.people[place] else { return Ok(false) };
+    fn buys(
+        &mut self,
+        g: Ground<'_>,
+        place: usize,
+        at: Micros,
+        told: &Told,
+    ) -> Result<bool, Fault> {
+        let Some(person) = &mut self.people[place] else {
+            return Ok(false);
+        };
         let number = u64::from(person.number);
         let draw = |what| around::share(g.seed, what, number, u64::from(told.order));
         let name = customer_name(person.number);
@@ -393,24 +502,56 @@ impl Part {
             self.tally.folded += 1;
         }
         let trail = trail(g, person.number, told.order);
-        let mut context: Context<'_> = vec![(Cow::Borrowed("own_initiative"), Value::Bool(told.decision.is_none()))];
+        let mut context: Context<'_> = vec![(
+            Cow::Borrowed("own_initiative"),
+            Value::Bool(told.decision.is_none()),
+        )];
         if let Some(trail) = &trail {
             context.push((Cow::Borrowed("trail_id"), Value::text(trail.as_str())));
         }
-        let over = Over { scene: g.scene, shop: g.shop, spent: &self.spent };
-        let decision = person.decide(over, Way::OwnPurchase, at, &context, Some(&code), None, Self::seed(g, person));
+        let over = Over {
+            scene: g.scene,
+            shop: g.shop,
+            spent: &self.spent,
+        };
+        let decision = person.decide(
+            over,
+            Way::OwnPurchase,
+            at,
+            &context,
+            Some(&code),
+            None,
+            Self::seed(g, person),
+        );
         if decision.null {
             let why = person.why(over, Way::OwnPurchase, at, &context, &code, &decision);
             *self.tally.refused.entry(why).or_default() += 1;
         }
         let answers = told.decision.as_deref();
-        self.decided(g, place, Way::OwnPurchase, at, &decision, &context, false, answers)?;
+        self.decided(
+            g,
+            place,
+            Way::OwnPurchase,
+            at,
+            &decision,
+            &context,
+            false,
+            answers,
+        )?;
         Ok(!decision.null)
     }
 
     /// The line of a step of an order, as the world told it.
-    fn ordered(&mut self, g: Ground<'_>, place: usize, event: &Event, name: &str) -> Result<(), Fault> {
-        let Some(person) = &mut self.people[place] else { return Ok(()) };
+    fn ordered(
+        &mut self,
+        g: Ground<'_>,
+        place: usize,
+        event: &Event,
+        name: &str,
+    ) -> Result<(), Fault> {
+        let Some(person) = &mut self.people[place] else {
+            return Ok(());
+        };
         let (step, number, told) = match &event.what {
             Happening::Submitted(told) => (Step::Submitted, told.order, Some(told)),
             Happening::Confirmed(told) => (Step::Confirmed, told.order, Some(told)),
@@ -422,7 +563,11 @@ impl Part {
         };
         if let (Step::Submitted, Some(told)) = (step, told) {
             let count = &mut self.tally.orders;
-            *(if told.side == Side::Buy { &mut count.0 } else { &mut count.1 }) += 1;
+            *(if told.side == Side::Buy {
+                &mut count.0
+            } else {
+                &mut count.1
+            }) += 1;
             self.tally.answers += u64::from(told.decision.is_some());
             person.open.push(Open {
                 order: told.order,
@@ -433,7 +578,10 @@ impl Part {
             });
         }
         let Some(at) = person.open.iter().position(|o| o.order == number) else {
-            return Err(format!("the world speaks of order {number} of {name}, which was never placed").into());
+            return Err(format!(
+                "the world speaks of order {number} of {name}, which was never placed"
+            )
+            .into());
         };
         let open = person.open[at].clone();
         let is_over = match step {
@@ -450,7 +598,9 @@ impl Part {
         let earning = confirmed
             .filter(|_| product.is_cash() && !open.fast)
             .and_then(|day| g.calendar.nth_after(day, 1));
-        let trail = (step == Step::Submitted && is_buy).then(|| trail(g, event.customer, number)).flatten();
+        let trail = (step == Step::Submitted && is_buy)
+            .then(|| trail(g, event.customer, number))
+            .flatten();
         let paid = match event.what {
             Happening::Paid(_, fen) => Some(fen),
             _ => None,
@@ -461,7 +611,11 @@ impl Part {
             customer: name,
             product: &product.code,
             step,
-            side: if is_buy { checked::Side::Buy } else { checked::Side::Redeem },
+            side: if is_buy {
+                checked::Side::Buy
+            } else {
+                checked::Side::Redeem
+            },
             channel: "app",
             amount: told.map(|t| t.amount).or(paid),
             shares: told.map(|t| t.shares as f64 / 100.0).filter(|s| *s > 0.0),

@@ -144,7 +144,14 @@ impl Person {
         let moment = self.moment(over.scene, at);
         let profiles = [&self.profile];
         let mut slots = CustomerSlots::read_only(plan, &used.slots, &profiles, moment, context);
-        slots.hold(plan, &used.slots, policy.catalogue, catalogue, &profiles, moment);
+        slots.hold(
+            plan,
+            &used.slots,
+            policy.catalogue,
+            catalogue,
+            &profiles,
+            moment,
+        );
         let kept = over.scene.contacts_kept_us;
         let counts = |c: &&Contacted| at.since(c.at) <= kept && Some(c.decision) != but;
         let contact = |c: &Contacted| {
@@ -161,7 +168,12 @@ impl Person {
         let elapsed: Vec<f64> = match policy.budgets.iter().any(|b| b.price.is_some()) {
             true => {
                 let day = luopan_kernel::time::DAY_US;
-                let usual = over.scene.zones.get(&plan.default_zone).copied().unwrap_or(0);
+                let usual = over
+                    .scene
+                    .zones
+                    .get(&plan.default_zone)
+                    .copied()
+                    .unwrap_or(0);
                 let local = at.plus(i64::from(usual) * luopan_kernel::time::SECOND_US);
                 vec![local.0.rem_euclid(day) as f64 / day as f64; plan.budgets.len()]
             }
@@ -210,7 +222,8 @@ impl Person {
             return "not offered any more".to_owned();
         };
         let first = decision.refusals.first();
-        if let Some(refusal) = first.filter(|r| matches!(r.gate, Gate::Eligibility | Gate::Consent)) {
+        if let Some(refusal) = first.filter(|r| matches!(r.gate, Gate::Eligibility | Gate::Consent))
+        {
             return refusal.rule.clone();
         }
         let profiles = [&self.profile];
@@ -248,7 +261,8 @@ impl Person {
         let (used, policy) = scene.way(way);
         let id = self.next_decision();
         self.decisions += 1;
-        self.contacts.retain(|c| at.since(c.at) <= scene.contacts_kept_us);
+        self.contacts
+            .retain(|c| at.since(c.at) <= scene.contacts_kept_us);
         self.contacts.extend(numbers.map(|item| Contacted {
             at,
             decision: id,
@@ -259,7 +273,10 @@ impl Person {
             .map_or(policy.null_action.name.as_str(), |c| c.item.as_str());
         let properties = vec![
             (Cow::Borrowed("action"), Value::text(action)),
-            (Cow::Borrowed("channel"), Value::text(policy.channel.as_str())),
+            (
+                Cow::Borrowed("channel"),
+                Value::text(policy.channel.as_str()),
+            ),
             (Cow::Borrowed("null"), Value::Bool(decision.null)),
             (Cow::Borrowed("policy"), Value::text(policy.name.as_str())),
         ];

@@ -113,7 +113,9 @@ impl Scene {
     /// # Errors
     /// As [`Scene::shipped`]; a rule that no policy has.
     pub fn without(rules: &[&str]) -> Result<Self, Fault> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenes").join(SCENE);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../scenes")
+            .join(SCENE);
         let decode = |kind, bytes: &[u8]| Artifact::decode(kind, bytes).map_err(|e| e.to_string());
         let checked = luopan_scene::compile_with(luopan_scene::load_folder(&folder)?, &decode)
             .map_err(|faults| {
@@ -124,7 +126,11 @@ impl Scene {
         for name in rules {
             let mut found = false;
             for policy in &mut plan.policies {
-                for list in [&mut policy.eligibility, &mut policy.suitability, &mut policy.exclusions] {
+                for list in [
+                    &mut policy.eligibility,
+                    &mut policy.suitability,
+                    &mut policy.exclusions,
+                ] {
                     let before = list.len();
                     list.retain(|r| r.name != *name);
                     found |= list.len() < before;
@@ -162,12 +168,14 @@ impl Scene {
         let catalogue = plan.policies[used[0].policy].catalogue;
         let measures = plan.catalogues[usize::from(catalogue)].measures.as_ref();
         let needs_measures = used.iter().any(|u| {
-            u.slots.iter().any(|slot| match plan.slots[usize::from(slot.0)].source {
-                SlotSource::Item(c, a) => {
-                    c == catalogue && measures.is_some_and(|m| m.fills(usize::from(a)))
-                }
-                _ => false,
-            })
+            u.slots
+                .iter()
+                .any(|slot| match plan.slots[usize::from(slot.0)].source {
+                    SlotSource::Item(c, a) => {
+                        c == catalogue && measures.is_some_and(|m| m.fills(usize::from(a)))
+                    }
+                    _ => false,
+                })
         });
         let windows = |p: &PolicyPlan| {
             let caps = p.caps.iter().filter_map(|c: &CapPlan| c.window_us).max();
@@ -183,7 +191,9 @@ impl Scene {
         ];
         let offset = |zone: &str| -> Result<(String, i32), Fault> {
             let found = jiff::tz::TimeZone::get(zone)?;
-            let seconds = found.to_offset(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 55));
+            let seconds = found.to_offset(
+                jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 55),
+            );
             Ok((zone.to_owned(), seconds.seconds()))
         };
         Ok(Self {

@@ -72,7 +72,13 @@ impl Shop {
     ///
     /// # Errors
     /// A catalogue that does not take the world's products.
-    pub(super) fn new(scene: &Scene, world: &World, seed: u64, days: i64, out: &mut Vec<u8>) -> Result<Self, Fault> {
+    pub(super) fn new(
+        scene: &Scene,
+        world: &World,
+        seed: u64,
+        days: i64,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Fault> {
         let plan = &scene.plan.catalogues[usize::from(scene.catalogue)];
         let products = world.products().to_vec();
         let start = world.start();
@@ -99,7 +105,9 @@ impl Shop {
         let empty = Catalogue::empty(plan, 0);
         let mut shop = Self {
             start_day: day_at(start),
-            numbers: (products.iter().zip(0..)).map(|(p, n)| (p.code.clone(), n)).collect(),
+            numbers: (products.iter().zip(0..))
+                .map(|(p, n)| (p.code.clone(), n))
+                .collect(),
             products,
             items,
             catalogue: empty,
@@ -139,7 +147,13 @@ impl Shop {
     ///
     /// # Errors
     /// As [`Shop::new`].
-    pub(super) fn hear(&mut self, scene: &Scene, at: Micros, said: &[ProductEvent], out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn hear(
+        &mut self,
+        scene: &Scene,
+        at: Micros,
+        said: &[ProductEvent],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         let mut changed = BTreeSet::new();
         let mut priced = BTreeSet::new();
         let today = day_at(at);
@@ -151,7 +165,9 @@ impl Shop {
             };
             let item = &mut self.items[event.product as usize];
             match event.change {
-                ProductChange::Nav { .. } | ProductChange::Income { .. } | ProductChange::Restated { .. } => {
+                ProductChange::Nav { .. }
+                | ProductChange::Income { .. }
+                | ProductChange::Restated { .. } => {
                     if scene.needs_measures && nav(item, event) {
                         priced.insert(event.product);
                     }
@@ -162,7 +178,10 @@ impl Shop {
                 ProductChange::Resumed => item.on_sale = true,
                 ProductChange::EndAnnounced { day, .. } => item.ends = Some(day),
                 ProductChange::Ended { .. } => {
-                    item.ended = Some(Withdrawal { at: event.at, successor });
+                    item.ended = Some(Withdrawal {
+                        at: event.at,
+                        successor,
+                    });
                 }
             }
             changed.insert(event.product);
@@ -189,7 +208,9 @@ impl Shop {
     }
 
     fn measure(&mut self, plan: &CataloguePlan, products: &BTreeSet<u32>) {
-        let Some(measures) = &plan.measures else { return };
+        let Some(measures) = &plan.measures else {
+            return;
+        };
         for n in products {
             let item = &mut self.items[*n as usize];
             item.measures = of_history(measures, &item.navs);
@@ -218,7 +239,11 @@ impl Shop {
             _ => Value::Missing,
         };
         let mut out: Vec<Value<'static>> = (plan.attributes.iter())
-            .map(|a| Some(value(&a.name)).filter(|v| v.fits(a.kind)).unwrap_or_default())
+            .map(|a| {
+                Some(value(&a.name))
+                    .filter(|v| v.fits(a.kind))
+                    .unwrap_or_default()
+            })
             .collect();
         if let Some(measures) = &plan.measures {
             for (m, v) in measures.list.iter().zip(&item.measures) {
@@ -229,7 +254,13 @@ impl Shop {
     }
 
     /// A new snapshot with these products laid out anew, a line for each, and policies ready for it.
-    fn revise(&mut self, scene: &Scene, at: Micros, changed: &BTreeSet<u32>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn revise(
+        &mut self,
+        scene: &Scene,
+        at: Micros,
+        changed: &BTreeSet<u32>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         let plan = &scene.plan.catalogues[usize::from(scene.catalogue)];
         let mut laid = BTreeMap::new();
         for n in changed {
@@ -242,16 +273,32 @@ impl Shop {
                 .collect();
             let terms = &self.items[number].terms;
             checked::product(out, at, &key, &told, terms, &RECORDED, EXCHANGE_OFFSET_S)?;
-            let item = ItemPlan { key: key.clone(), values };
+            let item = ItemPlan {
+                key: key.clone(),
+                values,
+            };
             check(plan, &item)?;
             let withdrawal = self.items[number].ended.clone();
-            laid.insert(key.clone(), Laid { row: row(&key, item.values), withdrawal });
+            laid.insert(
+                key.clone(),
+                Laid {
+                    row: row(&key, item.values),
+                    withdrawal,
+                },
+            );
         }
         self.snapshots += 1;
         let (catalogue, _) = self.catalogue.revised(plan, self.snapshots, laid);
         self.catalogue = catalogue;
         self.prepared = (Way::ALL.iter())
-            .map(|way| Prepared::new(&scene.plan, scene.way(*way).1, &self.catalogue, &scene.artifacts))
+            .map(|way| {
+                Prepared::new(
+                    &scene.plan,
+                    scene.way(*way).1,
+                    &self.catalogue,
+                    &scene.artifacts,
+                )
+            })
             .collect();
         Ok(())
     }

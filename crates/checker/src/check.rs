@@ -791,9 +791,9 @@ impl Checker {
         let sum = before.saturating_add(amount.unwrap_or(0));
         *taken = Some((today, sum));
         let verdict = match (limit, amount) {
-            (Some(limit), Some(_)) => judged(
-                (sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")),
-            ),
+            (Some(limit), Some(_)) => {
+                judged((sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")))
+            }
             _ => (Unknown, "limit or amount is not known".to_owned()),
         };
         self.note(13, verdict, &occasion(at, record, customer, &product));
@@ -835,7 +835,10 @@ impl Checker {
             12,
             match due {
                 // The text has days for ordinary orders alone.
-                _ if is_fast => (Unknown, "the text gives a fast redemption no day".to_owned()),
+                _ if is_fast => (
+                    Unknown,
+                    "the text gives a fast redemption no day".to_owned(),
+                ),
                 None => (Unknown, "the day of confirmation is not known".to_owned()),
                 Some(due) => {
                     let late = day > due && self.config.late_confirmation_is_violation;
@@ -849,7 +852,10 @@ impl Checker {
             notes.push((
                 13,
                 match (due, o.earning_changes_on) {
-                    _ if is_fast => (Unknown, "the text gives a fast redemption no day".to_owned()),
+                    _ if is_fast => (
+                        Unknown,
+                        "the text gives a fast redemption no day".to_owned(),
+                    ),
                     (Some(due), Some(told)) => judged(
                         (due != told).then(|| format!("earning changes on {due}, not {told}")),
                     ),

@@ -10,8 +10,9 @@ const USAGE: &str = "luopan-checker PATH... [--json]
   --json  print the report as JSON";
 
 fn main() -> ExitCode {
-    let (flags, paths): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|a| a.starts_with('-') && a != luopan_checker::input::STANDARD_INPUT);
+    let (flags, paths): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|a| a.starts_with('-') && a != luopan_checker::input::STANDARD_INPUT);
     let as_json = flags.iter().any(|f| f == "--json");
     if let Some(other) = flags.iter().find(|f| *f != "--json") {
         let asks = other == "--help" || other == "-h";

@@ -140,3 +140,51 @@ impl Beside {
 pub fn inception(product: &Product) -> Micros {
     start_of(product.launched)
 }
+
+/// What a shelf says beside the funds, as context of its request: nothing, their performance, or advice.
+pub fn shows(seed: u64, customer: u32, turn: u64) -> Vec<(&'static str, Value<'static>)> {
+    match share(seed, Draw::Shows, u64::from(customer), turn) {
+        // Half of them annualised; one in ten over less than a year, one in ten without the volatility.
+        u if u < 0.3 => vec![
+            ("shows_annualised", Value::Bool(u < 0.15)),
+            ("shows_return", Value::Bool(true)),
+            ("shows_volatility", Value::Bool(u < 0.27)),
+            (
+                "shows_window_days",
+                Value::Int(if u < 0.03 { 180 } else { 365 }),
+            ),
+        ],
+        u if u < 0.32 => vec![("advice", Value::text("portfolio"))],
+        _ => Vec::new(),
+    }
+}
+
+/// The version of a notice that is acknowledged before a purchase: the present one, an old one, or none.
+pub fn acknowledges(
+    seed: u64,
+    customer: u32,
+    order: u32,
+    version: &'static str,
+) -> Option<&'static str> {
+    match share(
+        seed,
+        Draw::Acknowledges,
+        u64::from(customer),
+        u64::from(order),
+    ) {
+        u if u < 0.85 => Some(version),
+        u if u < 0.9 => Some("0"),
+        _ => None,
+    }
+}
+
+/// Whether the warning of a fund of this rating is signed before a purchase: some do, whatever their own class.
+pub fn signs(seed: u64, customer: u32, order: u32, rating: i64) -> bool {
+    rating >= 3 && share(seed, Draw::Signs, u64::from(customer), u64::from(order)) < 0.1
+}
+
+/// The electronic trail of a purchase; one in a thousand leaves none.
+pub fn trail(seed: u64, customer: u32, order: u32) -> Option<String> {
+    let u = share(seed, Draw::Trail, u64::from(customer), u64::from(order));
+    (u >= 0.001).then(|| format!("t-{customer}-{order}"))
+}

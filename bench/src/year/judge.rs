@@ -137,6 +137,27 @@ impl Judge {
         })
     }
 
+    /// What the program finds in a folder of files, with its most memory as far as it was seen.
+    ///
+    /// # Errors
+    /// As [`Judge::verdict`].
+    pub fn of_folder(program: &Path, folder: &Path) -> Result<(Found, u64), Fault> {
+        let child = Command::new(program)
+            .arg("--json")
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("{}: {e}", program.display()))?;
+        let judge = Self {
+            input: None,
+            child,
+            peak: 0,
+        };
+        judge.verdict()
+    }
+
     /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {

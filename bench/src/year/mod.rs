@@ -4,6 +4,7 @@
 //! commit. It must never look at a rule of the market itself.
 
 pub mod around;
+pub mod engine;
 pub mod judge;
 mod part;
 mod person;
@@ -217,3 +218,6 @@ pub fn checker() -> Result<PathBuf, Fault> {
     (beside.into_iter().find(|p| p.is_file()))
         .ok_or_else(|| "there is no luopan-checker beside this program; build it with `cargo build --release -p luopan-checker`".into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Text of every message: sender, way out, and nothing promised.
-const TEXT: &str =
+pub(super) const TEXT: &str =
     "【罗盘】您关注的基金有新信息，请在应用内查看。基金有风险，投资须谨慎。拒收请回复R";
 /// Channel of text messages.
 const SMS: &str = "sms";
@@ -413,23 +413,10 @@ impl Part {
         let Some(person) = &self.people[place] else {
             return Ok(());
         };
-        let (number, turn) = (u64::from(person.number), u64::from(person.decisions));
-        let mut context: Context<'_> = Vec::new();
-        let mut say = |name, value| context.push((Cow::Borrowed(name), value));
-        match around::share(g.seed, Draw::Shows, number, turn) {
-            u if u < 0.3 => {
-                // Annualised over a year; one in ten asks for less than a year, or leaves the volatility out.
-                say("shows_annualised", Value::Bool(u < 0.15));
-                say("shows_return", Value::Bool(true));
-                say("shows_volatility", Value::Bool(!(0.27..0.3).contains(&u)));
-                say(
-                    "shows_window_days",
-                    Value::Int(if u < 0.03 { 180 } else { 365 }),
-                );
-            }
-            u if u < 0.32 => say("advice", Value::text("portfolio")),
-            _ => {}
-        }
+        let turn = u64::from(person.decisions);
+        let context: Context<'_> = (around::shows(g.seed, person.number, turn).into_iter())
+            .map(|(name, value)| (Cow::Borrowed(name), value))
+            .collect();
         let over = Over {
             scene: g.scene,
             shop: g.shop,
@@ -467,16 +454,11 @@ impl Part {
         let Some(person) = &mut self.people[place] else {
             return Ok(false);
         };
-        let number = u64::from(person.number);
-        let draw = |what| around::share(g.seed, what, number, u64::from(told.order));
+        let number = person.number;
         let name = customer_name(person.number);
         let code = g.shop.products()[told.product as usize].code.clone();
         if let Some(version) = g.shop.notice(told.product) {
-            let seen = match draw(Draw::Acknowledges) {
-                u if u < 0.85 => Some(version),
-                u if u < 0.9 => Some("0"),
-                _ => None,
-            };
+            let seen = around::acknowledges(g.seed, number, told.order, version);
             if let Some(seen) = seen {
                 checked::acknowledgement(&mut self.lines, at, &name, &code, seen)?;
                 let said = vec![
@@ -488,9 +470,8 @@ impl Part {
                 self.tally.folded += 1;
             }
         }
-        // Some who try a fund of a high risk sign the warning, whatever their own class.
-        if let Some(rating) = g.shop.rating(told.product).filter(|r| *r >= 3)
-            && draw(Draw::Signs) < 0.1
+        if let Some(rating) = (g.shop.rating(told.product))
+            .filter(|rating| around::signs(g.seed, number, told.order, *rating))
         {
             checked::warning(&mut self.lines, at, &name, &code, rating)?;
             let said = vec![
@@ -501,7 +482,7 @@ impl Part {
             self.tally.lines += 1;
             self.tally.folded += 1;
         }
-        let trail = trail(g, person.number, told.order);
+        let trail = around::trail(g.seed, number, told.order);
         let mut context: Context<'_> = vec![(
             Cow::Borrowed("own_initiative"),
             Value::Bool(told.decision.is_none()),
@@ -599,7 +580,7 @@ impl Part {
             .filter(|_| product.is_cash() && !open.fast)
             .and_then(|day| g.calendar.nth_after(day, 1));
         let trail = (step == Step::Submitted && is_buy)
-            .then(|| trail(g, event.customer, number))
+            .then(|| around::trail(g.seed, event.customer, number))
             .flatten();
         let paid = match event.what {
             Happening::Paid(_, fen) => Some(fen),
@@ -638,10 +619,4 @@ impl Part {
         }
         Ok(())
     }
-}
-
-/// The electronic trail of a purchase; one in a thousand leaves none.
-fn trail(g: Ground<'_>, customer: u32, order: u32) -> Option<String> {
-    let u = around::share(g.seed, Draw::Trail, u64::from(customer), u64::from(order));
-    (u >= 0.001).then(|| format!("t-{customer}-{order}"))
 }

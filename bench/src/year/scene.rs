@@ -8,6 +8,7 @@ use luopan_kernel::plan::policy::CapPlan;
 use luopan_kernel::plan::{PolicyPlan, ScenePlan, SlotSource};
 use luopan_kernel::slots::SlotSet;
 use luopan_kernel::time::DAY_US;
+use luopan_scene::Checked;
 use luopan_server::checked::Purpose;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +17,22 @@ use std::path::Path;
 pub const SCENE: &str = "fund";
 /// Contacts older than the longest window of a cap count for nothing; this long they are kept at least.
 const CONTACTS_KEPT_US: i64 = DAY_US;
+
+/// The pack as it lies in the repository, compiled.
+///
+/// # Errors
+/// A pack that does not compile.
+pub fn compiled() -> Result<Checked, Fault> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scenes")
+        .join(SCENE);
+    let decode = |kind, bytes: &[u8]| Artifact::decode(kind, bytes).map_err(|e| e.to_string());
+    let checked = luopan_scene::compile_with(luopan_scene::load_folder(&folder)?, &decode);
+    checked.map_err(|faults| {
+        let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        words.join("\n").into()
+    })
+}
 
 /// The ways of deciding, by the pack's policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,15 +130,7 @@ impl Scene {
     /// # Errors
     /// As [`Scene::shipped`]; a rule that no policy has.
     pub fn without(rules: &[&str]) -> Result<Self, Fault> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../scenes")
-            .join(SCENE);
-        let decode = |kind, bytes: &[u8]| Artifact::decode(kind, bytes).map_err(|e| e.to_string());
-        let checked = luopan_scene::compile_with(luopan_scene::load_folder(&folder)?, &decode)
-            .map_err(|faults| {
-                let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                words.join("\n")
-            })?;
+        let checked = compiled()?;
         let mut plan = checked.plan;
         for name in rules {
             let mut found = false;

@@ -45,6 +45,8 @@ pub(super) struct Shop {
     /// In the order of [`Way::ALL`].
     pub(super) prepared: Vec<Prepared>,
     start_day: i64,
+    /// Products of the last snapshot that were laid out anew.
+    pub(super) changed: BTreeSet<u32>,
     /// Snapshots made.
     pub(super) snapshots: u64,
 }
@@ -112,6 +114,7 @@ impl Shop {
             items,
             catalogue: empty,
             prepared: Vec::new(),
+            changed: BTreeSet::new(),
             snapshots: 0,
         };
         let all: BTreeSet<u32> = (0..shop.items.len() as u32).collect();
@@ -141,6 +144,30 @@ impl Shop {
     /// Version of its notice.
     pub(super) fn notice(&self, number: u32) -> Option<&'static str> {
         self.items[number as usize].notice
+    }
+
+    /// Terms of a product that the catalogue does not hold.
+    pub(super) fn terms(&self, number: u32) -> &Terms {
+        &self.items[number as usize].terms
+    }
+
+    /// Why a product is no longer offered.
+    pub(super) fn ended(&self, number: u32) -> Option<&Withdrawal> {
+        self.items[number as usize].ended.as_ref()
+    }
+
+    /// A product's attributes but its measures, by name.
+    pub(super) fn attributes<'p>(
+        &self,
+        plan: &'p CataloguePlan,
+        number: u32,
+    ) -> Vec<(&'p str, Value<'static>)> {
+        let is_measure = |i: usize| plan.measures.as_ref().is_some_and(|m| m.fills(i));
+        let values = self.values(plan, number as usize);
+        (plan.attributes.iter().zip(values).enumerate())
+            .filter(|(i, _)| !is_measure(*i))
+            .map(|(_, (a, v))| (a.name.as_str(), v))
+            .collect()
     }
 
     /// Takes what was said of products at `at`, and what a new day brings.
@@ -201,6 +228,7 @@ impl Shop {
         let plan = &scene.plan.catalogues[usize::from(scene.catalogue)];
         self.measure(plan, &priced);
         changed.extend(priced);
+        self.changed.clear();
         if changed.is_empty() {
             return Ok(());
         }
@@ -287,6 +315,7 @@ impl Shop {
                 },
             );
         }
+        self.changed.clone_from(changed);
         self.snapshots += 1;
         let (catalogue, _) = self.catalogue.revised(plan, self.snapshots, laid);
         self.catalogue = catalogue;

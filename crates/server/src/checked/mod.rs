@@ -2,13 +2,15 @@
 //! was told, what it decided and what its orders did: facts of customers and products, decisions as they are recorded, steps
 //! of orders.
 //!
-//! It turns one value into one line and does nothing else: no clock, no file, no order of lines. It must never leave out a
+//! Each line is made of one value, without a clock or a file; [`export`] alone reads stores and writes files. It must never leave out a
 //! decision, an order or a fact so that the checker does not see it, never work out by itself whether a rule was kept, and
 //! never depend on the checker.
 
+mod export;
 mod facts;
 mod line;
 
+pub use export::{Exported, Names, export};
 pub use facts::{Terms, customer, is_fact_of_customer, product};
 pub use line::{
     Decided, Ordered, Purpose, SendStatus, Side, Step, acknowledgement, conversion, decision,

@@ -14,11 +14,13 @@ use crate::Fault;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use luopan_embedded::{Embedded, Options};
-use luopan_engine::api::{DecideRequest, Incoming, PositionToken, ProductInput, Raw};
+use luopan_engine::api::{
+    DecideRequest, Incoming, PositionToken, ProductInput, Raw, RefusalKind, WAIT_US_MAX,
+};
 use luopan_engine::{Engine, Env, Limits, Stores};
 use luopan_kernel::event::{CUSTOMER_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::record::DecisionRecord;
-use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
+use luopan_kernel::time::{HOUR_US, Micros};
 use luopan_kernel::value::Value;
 use luopan_server::checked::{self, Exported, Names, Terms};
 use luopan_server::env::RealEnv;
@@ -36,6 +38,8 @@ use std::time::{Duration, Instant};
 
 /// Longest real sleep of the engine's tasks: its clock runs much faster than the wall's.
 const SLEEP_MAX: Duration = Duration::from_millis(5);
+/// Longest wait for the fold, in real time.
+const FOLD_TIME_MAX: Duration = Duration::from_secs(60);
 /// Inputs handed over in one call.
 const INPUTS: usize = 2_000;
 
@@ -126,6 +130,20 @@ impl Drive {
         self.env.now.fetch_max(at.0, Ordering::SeqCst);
     }
 
+    /// Waits until everything handed over is folded. The engine's own waits are in this clock's time, which stands still.
+    async fn folded(&mut self) -> Result<(), Fault> {
+        let started = Instant::now();
+        loop {
+            match self.engine.wait_for(&self.seen, WAIT_US_MAX).await {
+                Ok(()) => break,
+                Err(e) if e.kind == RefusalKind::Timeout && started.elapsed() < FOLD_TIME_MAX => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.seen = PositionToken::default();
+        Ok(())
+    }
+
     /// Hands what waits to intake.
     async fn flush(&mut self) -> Result<(), Fault> {
         let waiting = std::mem::take(&mut self.waiting);
@@ -195,6 +213,7 @@ impl Drive {
     ) -> Result<DecisionRecord, Fault> {
         self.at(at);
         self.flush().await?;
+        self.folded().await?;
         let request = DecideRequest {
             scene: SCENE.into(),
             policy: way.policy().into(),
@@ -202,8 +221,8 @@ impl Drive {
             idempotency_key: None,
             body_hash: [0; 32],
             context,
-            at_least: self.seen.clone(),
-            wait_us: 30 * SECOND_US,
+            at_least: PositionToken::default(),
+            wait_us: 0,
             origin: Origin::Live,
             slots: None,
             item,
@@ -533,7 +552,12 @@ async fn played(size: &Size) -> Result<Outcome, Fault> {
         drive.flush().await?;
         at = until.plus(1);
     }
-    engine.settle(30 * SECOND_US).await?;
+    let settling = Instant::now();
+    while let Err(e) = engine.settle(WAIT_US_MAX).await {
+        if e.kind != RefusalKind::Timeout || settling.elapsed() > FOLD_TIME_MAX {
+            return Err(e.into());
+        }
+    }
     let took = begun.elapsed();
     let mut explained = (0, 0);
     for id in drive.made.iter().step_by((drive.made.len() / 200).max(1)) {

@@ -317,5 +317,8 @@ fn standard_input_is_read_beside_settings_of_a_folder() {
     drop(input);
     let out = child.wait_with_output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!((out.status.code(), &report["records"]), (Some(0), &serde_json::json!(4)));
+    assert_eq!(
+        (out.status.code(), &report["records"]),
+        (Some(0), &serde_json::json!(4))
+    );
 }

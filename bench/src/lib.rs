@@ -9,6 +9,7 @@ pub mod platform;
 pub mod process;
 pub mod stored;
 pub mod traffic;
+pub mod year;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -26,13 +26,16 @@ pub fn run(names: &[String]) -> Result<(), Error> {
         )));
     }
     let chosen = if names.is_empty() { &known } else { names };
-    // The product's own binary is measured over HTTP, so it is built first, with the same profile.
+    // The product's own binary is measured over HTTP, and the checker judges a year: they are built first, with the same
+    // profile.
     cargo(&[
         "build",
         "--release",
         "--locked",
         "-p",
         "luopan-server",
+        "-p",
+        "luopan-checker",
         "-p",
         PACKAGE,
     ])?;

@@ -8,13 +8,16 @@ use crate::calendar::{Calendar, offset};
 use crate::config::{Config, FeeStep, Raise, check_ladder};
 use crate::record::*;
 use crate::report::{Example, Report, Verdict};
-use crate::state::{Customer, OrderState, PRICES_MAX, Position, Product, Queued};
+use crate::state::{Customer, Fast, OrderState, PRICES_MAX, Position, Product, Queued};
 use crate::text;
 use Verdict::{Kept, Unknown, Violated};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use std::collections::HashMap;
+
+/// Parts into which a fee is counted: millionths of a share, millionths of its value, billionths of a rate.
+const FEE_QUANTA: i128 = 1_000_000_000_000_000_000_000;
 
 /// The checker: what is remembered, and what was found so far.
 #[derive(Debug)]
@@ -84,6 +87,19 @@ impl Checker {
 
     /// What was found.
     pub fn finish(mut self) -> Report {
+        // Fast redemptions of which nothing more was told: they may have been taken.
+        let mut waiting: Vec<(String, String, Fast)> = Vec::new();
+        for (name, customer) in &mut self.customers {
+            for (id, order) in &mut customer.orders {
+                if let Some(fast) = order.fast.take() {
+                    waiting.push((name.clone(), id.clone(), fast));
+                }
+            }
+        }
+        waiting.sort_by(|a, b| (a.2.at, &a.0, &a.1).cmp(&(b.2.at, &b.0, &b.1)));
+        for (customer, id, fast) in waiting {
+            self.redeemed_fast(Some(fast), &customer, &format!("order {id}"));
+        }
         self.report.customers = self.customers.len() as u64;
         self.report.products = self.products.len() as u64;
         self.report
@@ -623,14 +639,15 @@ impl Checker {
             (None, _) => judged(Some("switching advice shows no redemption fee".to_owned())),
             (Some(_), None) => (Unknown, "what is held is not known".to_owned()),
             (Some(shown), Some(due)) => {
-                let rate = due / shares;
+                let rate = due as f64 / FEE_QUANTA as f64 / shares;
                 judged((shown + 1e-9 < rate).then(|| format!("shown {shown}, due is {rate}")))
             }
         };
         self.note(14, verdict, on);
     }
 
-    /// Least fee of redeeming `shares` of `lots`, oldest first; none when they are not there.
+    /// Least fee of redeeming `shares` of `lots`, oldest first, in [`FEE_QUANTA`] of what `nav` is in; none when they are not
+    /// there. Exact in what was told: rounding must neither make a fault nor hide one.
     fn fees_due(
         &self,
         product: &str,
@@ -638,14 +655,15 @@ impl Checker {
         day: Date,
         shares: f64,
         nav: f64,
-    ) -> Option<f64> {
+    ) -> Option<i128> {
         let p = self.products.get(product)?;
         let exempt = p.fee_exempt == Some(true);
         let ladder: &[FeeStep] = p.fee_ladder.as_deref().unwrap_or(&self.config.fee_ladder);
-        let (mut left, mut due) = (shares, 0.0);
+        let (mut left, mut due) = (shares, 0i128);
         if left <= 0.0 {
             return None;
         }
+        let whole = |v: f64, parts: f64| (v * parts).round() as i128;
         for (bought, held) in lots {
             let taken = held.min(left);
             let days = i64::from((day - *bought).get_days());
@@ -653,7 +671,12 @@ impl Checker {
                 .iter()
                 .find(|step| days < step.under_days)
                 .map_or(0.0, |step| step.rate);
-            due += if exempt { 0.0 } else { taken * nav * rate };
+            if !exempt {
+                let of_lot = whole(taken, 1e6)
+                    .saturating_mul(whole(nav, 1e6))
+                    .saturating_mul(whole(rate, 1e9));
+                due = due.saturating_add(of_lot);
+            }
             left -= taken;
             if left <= 1e-9 {
                 return Some(due);
@@ -686,22 +709,43 @@ impl Checker {
             confirmed: None,
             ended: None,
             side: o.side,
+            fast: None,
         });
         let before = state.clone();
         match o.step {
-            Step::Submitted if before.submitted.is_none() => state.submitted = Some(o.at),
+            Step::Submitted if before.submitted.is_none() => {
+                state.submitted = Some(o.at);
+                state.fast = (o.fast && o.side == Side::Redeem).then(|| Fast {
+                    at: o.at,
+                    product: o.product.clone(),
+                    amount: o.amount,
+                });
+            }
+            // Taken: what it takes of the day's limit is judged now.
+            Step::Accepted => {
+                let fast = state.fast.take();
+                return self.redeemed_fast(fast, &o.customer, &record);
+            }
             Step::Confirmed if before.confirmed.is_none() && before.ended.is_none() => {
                 state.confirmed = Some(o.at);
                 state.ended = Some(o.at);
+                state.fast = None;
             }
-            Step::Failed | Step::Cancelled if before.ended.is_none() => state.ended = Some(o.at),
+            // What was refused took nothing of the day's limit.
+            Step::Failed | Step::Cancelled if before.ended.is_none() => {
+                state.ended = Some(o.at);
+                state.fast = None;
+            }
             Step::CancelRefused => {}
             // A step told again, or after the end, changes nothing.
             _ => return,
         }
         match o.step {
             Step::Submitted => self.submitted(o, &on),
-            Step::Confirmed => self.confirmed(o, &before, &on),
+            Step::Confirmed => {
+                self.redeemed_fast(before.fast.clone(), &o.customer, &record);
+                self.confirmed(o, &before, &on);
+            }
             Step::CancelRefused => self.cancel_refused(&before, &on),
             _ => {}
         }
@@ -725,22 +769,34 @@ impl Checker {
             };
             self.note(12, verdict, on);
         }
-        // 13
-        if o.fast && o.side == Side::Redeem {
-            let today = self.house_day(o.at);
-            let limit = self.products[on.product].fast_redemption_limit;
-            let fast = &mut self.position(on.customer, on.product).fast;
-            let before = fast.filter(|(day, _)| *day == today).map_or(0, |f| f.1);
-            let sum = before.saturating_add(o.amount.unwrap_or(0));
-            *fast = Some((today, sum));
-            let verdict = match (limit, o.amount) {
-                (Some(limit), Some(_)) => judged(
-                    (sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")),
-                ),
-                _ => (Unknown, "limit or amount is not known".to_owned()),
-            };
-            self.note(13, verdict, on);
-        }
+    }
+
+    /// Rule 13: fast redemptions of a customer, product and day, as far as they were taken.
+    fn redeemed_fast(&mut self, fast: Option<Fast>, customer: &str, record: &str) {
+        let Some(Fast {
+            at,
+            product,
+            amount,
+        }) = fast
+        else {
+            return;
+        };
+        let today = self.house_day(at);
+        let limit = self
+            .products
+            .get(&product)
+            .and_then(|p| p.fast_redemption_limit);
+        let taken = &mut self.position(customer, &product).fast;
+        let before = taken.filter(|(day, _)| *day == today).map_or(0, |f| f.1);
+        let sum = before.saturating_add(amount.unwrap_or(0));
+        *taken = Some((today, sum));
+        let verdict = match (limit, amount) {
+            (Some(limit), Some(_)) => {
+                judged((sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")))
+            }
+            _ => (Unknown, "limit or amount is not known".to_owned()),
+        };
+        self.note(13, verdict, &occasion(at, record, customer, &product));
     }
 
     fn confirmed(&mut self, o: &Order, before: &OrderState, on: &Occasion<'_>) {
@@ -774,9 +830,15 @@ impl Checker {
         let due = (before.submitted)
             .and_then(|at| calendar?.order_day(at))
             .and_then(|t| calendar?.after(t, days));
+        let is_fast = o.fast && before.side == Side::Redeem;
         notes.push((
             12,
             match due {
+                // The text has days for ordinary orders alone.
+                _ if is_fast => (
+                    Unknown,
+                    "the text gives a fast redemption no day".to_owned(),
+                ),
                 None => (Unknown, "the day of confirmation is not known".to_owned()),
                 Some(due) => {
                     let late = day > due && self.config.late_confirmation_is_violation;
@@ -790,6 +852,10 @@ impl Checker {
             notes.push((
                 13,
                 match (due, o.earning_changes_on) {
+                    _ if is_fast => (
+                        Unknown,
+                        "the text gives a fast redemption no day".to_owned(),
+                    ),
                     (Some(due), Some(told)) => judged(
                         (due != told).then(|| format!("earning changes on {due}, not {told}")),
                     ),
@@ -839,9 +905,8 @@ impl Checker {
         let Some(due) = self.fees_due(on.product, lots, day, shares, nav * 100.0) else {
             return (Unknown, "more is redeemed than was seen bought".to_owned());
         };
-        judged(
-            ((fee as f64) < (due + 1e-6).floor()).then(|| format!("fee {fee}, at least {due:.2}")),
-        )
+        let least = due / FEE_QUANTA;
+        judged((i128::from(fee) < least).then(|| format!("fee {fee}, at least {least}")))
     }
 
     /// Rule 7: within the hesitation period the customer may always step back.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Longest line, in bytes.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
+/// The path that stands for standard input.
+pub const STANDARD_INPUT: &str = "-";
 /// Most files read at once.
 pub const FILES_MAX: usize = 4_096;
 
@@ -56,14 +58,18 @@ fn file(path: &Path, source: std::io::Error) -> Error {
 
 struct Lines {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<Box<dyn Read>>,
     line: u64,
     text: Vec<u8>,
 }
 
 impl Lines {
     fn open(path: PathBuf) -> Result<Self, Error> {
-        let opened = File::open(&path).map_err(|e| file(&path, e))?;
+        let opened: Box<dyn Read> = if path == Path::new(STANDARD_INPUT) {
+            Box::new(std::io::stdin().lock())
+        } else {
+            Box::new(File::open(&path).map_err(|e| file(&path, e))?)
+        };
         Ok(Self {
             reader: BufReader::with_capacity(1 << 16, opened),
             path,
@@ -141,8 +147,9 @@ fn settings<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     })
 }
 
-/// Checks everything in `paths`: files of JSON lines, or folders whose `.jsonl` files are read. `config.json` and
-/// `calendar.json` of the first folder that has one are the settings.
+/// Checks everything in `paths`: files of JSON lines, `-` for standard input, or folders whose `.jsonl` files are read.
+/// `config.json` and `calendar.json` of the first folder that has one are the settings; beside files that are named, a folder
+/// may hold these alone.
 ///
 /// # Errors
 /// [`Error`], at the first thing that cannot be read.
@@ -167,7 +174,8 @@ pub fn check_paths(paths: &[PathBuf]) -> Result<Report, Error> {
             }
         }
         files[before..].sort();
-        if files.len() == before {
+        let is_named = |p: &PathBuf| !p.is_dir();
+        if files.len() == before && !paths.iter().any(is_named) {
             return Err(Error::Empty(path.clone()));
         }
         let (at_config, at_calendar) = (path.join("config.json"), path.join("calendar.json"));

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "luopan-checker PATH... [--json]
-  PATH    a file of JSON lines, or a folder with .jsonl files, config.json and calendar.json
+  PATH    a file of JSON lines, - for standard input, or a folder with .jsonl files, config.json and calendar.json
   --json  print the report as JSON";
 
 fn main() -> ExitCode {
-    let (flags, paths): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|a| a.starts_with('-'));
+    let (flags, paths): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|a| a.starts_with('-') && a != luopan_checker::input::STANDARD_INPUT);
     let as_json = flags.iter().any(|f| f == "--json");
     if let Some(other) = flags.iter().find(|f| *f != "--json") {
         let asks = other == "--help" || other == "-h";

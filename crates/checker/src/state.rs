@@ -64,6 +64,17 @@ pub(crate) struct OrderState {
     pub(crate) confirmed: Option<Timestamp>,
     pub(crate) ended: Option<Timestamp>,
     pub(crate) side: Side,
+    /// A fast redemption that was submitted and not judged yet.
+    pub(crate) fast: Option<Fast>,
+}
+
+/// A fast redemption as it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Fast {
+    pub(crate) at: Timestamp,
+    pub(crate) product: String,
+    /// Minor units.
+    pub(crate) amount: Option<i64>,
 }
 
 /// What lies between one customer and one product.

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod asked;
 pub mod campaign;
+pub mod checked;
 pub mod cli;
 pub mod codes;
 pub mod data;

@@ -231,3 +231,94 @@ fn the_command_ends_with_what_it_found() {
     assert_eq!(run(&[], &[]).0, Some(2));
     assert_eq!(run(&[good.path().into()], &["--quick"]).0, Some(2));
 }
+
+/// What was asked for at once and refused took nothing of the day's limit; what was taken did, and its days are not the text's.
+#[test]
+fn a_fast_redemption_counts_when_it_is_taken() {
+    let step = |at: &str, id: &str, step: &str, amount: u32| {
+        format!(
+            "{{\"type\":\"order\",\"at\":\"2026-11-20T{at}Z\",\"id\":\"{id}\",\"customer\":\"c\",\"product\":\"p\",\"step\":\"{step}\",\"side\":\"redeem\",\"fast\":true,\"amount\":{amount}}}\n"
+        )
+    };
+    let product = "{\"type\":\"product\",\"at\":\"2026-11-01T00:00:00Z\",\"product\":\"p\",\"fast_redemption_limit\":1000,\"money_market\":true,\"fee_exempt\":true}\n";
+    let looks = |steps: &[String]| {
+        let text = product.to_owned() + &steps.concat();
+        let calendar = r#"{"from":"2026-01-01","to":"2026-12-31","closed":[]}"#;
+        let report = check(&[("x.jsonl", &text), ("calendar.json", calendar)]).unwrap();
+        [12, 13].map(|rule| {
+            let c = &report.rules[&rule];
+            (c.kept, c.violated, c.unknown)
+        })
+    };
+    let refused = [
+        step("06:00:00", "a", "submitted", 5_000),
+        step("06:00:02", "a", "failed", 5_000),
+        step("07:00:00", "b", "submitted", 1_000),
+        step("07:00:01", "b", "accepted", 1_000),
+    ];
+    assert_eq!(looks(&refused), [(0, 0, 0), (1, 0, 0)]);
+    // Taken over the limit, whether it is told when it was taken or only that it was confirmed, or nothing more at all.
+    for last in ["accepted", "confirmed"] {
+        let taken = [
+            step("06:00:00", "a", "submitted", 5_000),
+            step("06:00:02", "a", last, 5_000),
+        ];
+        assert_eq!(looks(&taken)[1].1, 1, "{last}");
+    }
+    assert_eq!(looks(&[step("06:00:00", "a", "submitted", 5_000)])[1].1, 1);
+    // The days of T and T+1 are those of ordinary orders.
+    let confirmed = [
+        step("06:00:00", "a", "submitted", 500),
+        step("06:00:01", "a", "accepted", 500),
+        step("06:00:02", "a", "confirmed", 500),
+    ];
+    assert_eq!(looks(&confirmed), [(0, 0, 1), (1, 0, 1)]);
+}
+
+/// Fees are compared exactly: a ten-thousandth of a fen below a whole one asks for no fen more.
+#[test]
+fn a_fee_is_rounded_down_once_and_exactly() {
+    let order = |at: &str, id: &str, side: &str, step: &str, more: &str| {
+        format!(
+            "{{\"type\":\"order\",\"at\":\"2026-11-{at}T02:00:00Z\",\"id\":\"{id}\",\"customer\":\"c\",\"product\":\"p\",\"step\":\"{step}\",\"side\":\"{side}\"{more}}}\n"
+        )
+    };
+    // Two lots of 0.7 fen each owe 1.4 fen together.
+    let lots = |fee: u32, nav: &str| {
+        [
+            "{\"type\":\"product\",\"at\":\"2026-11-01T00:00:00Z\",\"product\":\"p\",\"fee_ladder\":[{\"under_days\":30,\"rate\":0.01}]}\n".to_owned(),
+            order("02", "a", "buy", "confirmed", ",\"shares\":0.7"),
+            order("03", "b", "buy", "confirmed", ",\"shares\":0.7"),
+            order("09", "r", "redeem", "submitted", ""),
+            order("10", "r", "redeem", "confirmed", &format!(",\"shares\":1.4,\"nav\":{nav},\"fee\":{fee}")),
+        ]
+        .concat()
+    };
+    let violated = |fee, nav| check(&[("x.jsonl", &lots(fee, nav))]).unwrap().rules[&14].violated;
+    assert_eq!((violated(1, "1.0"), violated(0, "1.0")), (0, 1));
+    // 1.4 x 1.428571 x 1 % is 1.9999994 fen: one fen is enough.
+    assert_eq!((violated(1, "1.428571"), violated(1, "1.428572")), (0, 1));
+}
+
+#[test]
+fn standard_input_is_read_beside_settings_of_a_folder() {
+    use std::io::Write as _;
+    let dir = folder(&[("config.json", "{\"shelf_is_an_offer\": false}")]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_luopan-checker"))
+        .args(["--json".as_ref(), dir.path().as_os_str(), "-".as_ref()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for text in [CUSTOMER, PRODUCTS.lines().next().unwrap(), "\n", DECISIONS] {
+        input.write_all(text.as_bytes()).unwrap();
+    }
+    drop(input);
+    let out = child.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(
+        (out.status.code(), &report["records"]),
+        (Some(0), &serde_json::json!(4))
+    );
+}

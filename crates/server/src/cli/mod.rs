@@ -5,6 +5,7 @@ mod campaign;
 mod decide;
 mod demo;
 mod explain;
+mod export;
 mod import;
 mod key;
 mod matching;
@@ -108,6 +109,9 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Write why every decision and order of a period was allowed, or verify such a file
     Proof(proof::Proof),
+    /// Write what was known, decided and ordered for other programs
+    #[command(subcommand)]
+    Export(export::Export),
     /// Replay the log from nothing and compare with what is stored
     Verify,
     /// Print the description of the HTTP API
@@ -147,6 +151,7 @@ impl Command {
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Proof(_) => needs_stopped("writes no proofs"),
+            Self::Export(_) => needs_stopped("exports nothing"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
             Self::Serve(_) => "a second server needs a folder of its own".to_owned(),
             Self::Demo(_) | Self::Campaign(_) => {
@@ -174,6 +179,7 @@ impl Command {
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
             Self::Proof(c) => proof::run(common, c).await,
+            Self::Export(c) => export::run(common, c).await,
             Self::Openapi => Ok(openapi::run()),
             Self::Key(c) => key::run(common, c).await,
         }

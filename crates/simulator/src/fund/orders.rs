@@ -125,6 +125,8 @@ pub(crate) fn submit(
             shares: wanted.shares,
             nav_e4: 0,
             fee: 0,
+            fast: wanted.fast,
+            day: (!wanted.fast).then(|| g.calendar.order_day(at)).flatten(),
             decision: wanted.decision.clone(),
         })),
     ));
@@ -226,6 +228,8 @@ pub(crate) fn confirm(
             shares,
             nav_e4: nav,
             fee,
+            fast: wanted.fast,
+            day: (!wanted.fast).then_some(day),
             decision: wanted.decision.clone(),
         }))
     };
@@ -245,7 +249,7 @@ pub(crate) fn confirm(
             (told(wanted.amount, shares, wanted.amount - net), None)
         }
         Side::Redeem => {
-            let (mut left, mut fee, mut income) = (wanted.shares, 0i64, 0i64);
+            let (mut left, mut fee, mut income) = (wanted.shares, 0i128, 0i64);
             for lot in p.lots.iter_mut().filter(|l| u32::from(l.product) == number) {
                 let taken = left.min(lot.shares);
                 left -= taken;
@@ -256,14 +260,15 @@ pub(crate) fn confirm(
                 } else {
                     product.redeem_fee_ppm(today - i64::from(lot.day))
                 };
-                fee +=
-                    (i128::from(taken) * i128::from(nav) * i128::from(ppm) / 10_000_000_000) as i64;
+                fee += i128::from(taken) * i128::from(nav) * i128::from(ppm);
                 if product.is_cash() {
                     let bought = g.start_day + i64::from(lot.day);
                     income += cash_income(g, number, taken, bought, at, wanted.fast);
                 }
             }
             debug_assert_eq!(left, 0);
+            // Rounded down once: rounded lot by lot it would fall short of what the rates ask for.
+            let fee = (fee / 10_000_000_000) as i64;
             p.lots.retain(|l| l.shares > 0);
             let gross = (i128::from(wanted.shares) * i128::from(nav) / 10_000) as i64;
             let amount = (gross - fee + income).max(1);

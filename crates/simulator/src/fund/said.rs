@@ -155,6 +155,11 @@ pub struct Told {
     pub nav_e4: i64,
     /// Fen, when confirmed.
     pub fee: i64,
+    /// Out of a money-market fund at once.
+    pub fast: bool,
+    /// The exchange's day for which it counts; none when the calendar does not tell it, and of what is redeemed fast, which
+    /// counts for no day.
+    pub day: Option<i64>,
     /// The decision that it answers.
     pub decision: Option<Arc<str>>,
 }

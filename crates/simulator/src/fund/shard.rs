@@ -12,7 +12,7 @@ use super::session::{answer, paid_out, play, spend};
 use crate::chance::{Purpose, stream_at};
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros, SECOND_US};
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 /// What comes due.
@@ -80,6 +80,8 @@ pub(crate) struct Shard {
     visits: Vec<Vec<u32>>,
     dues: Vec<Vec<Item>>,
     planned: Vec<(Micros, Due)>,
+    /// Orders, by customer and number, that whoever listens did not take ([`super::World::refuse`]).
+    refused: BTreeSet<(u32, u32)>,
 }
 
 impl Shard {
@@ -98,6 +100,7 @@ impl Shard {
             visits: vec![Vec::new(); days],
             dues: vec![Vec::new(); days],
             planned: Vec::new(),
+            refused: BTreeSet::new(),
         };
         for place in 0..shard.people.len() {
             let day = g.since_start(shard.people[place].next_at);
@@ -159,6 +162,12 @@ impl Shard {
         }));
     }
 
+    /// Notes that an order was not taken: nothing more is said of it, and what it holds is given back when it would have
+    /// come to its end.
+    pub(crate) fn refuse(&mut self, customer: u32, order: u32) {
+        self.refused.insert((customer, order));
+    }
+
     /// Schedules; what lies past the end of the world is let go.
     pub(crate) fn schedule(&mut self, g: &Ground, place: usize, at: Micros, due: Due) {
         let day = g.since_start(at).max(0) as usize;
@@ -218,7 +227,18 @@ impl Shard {
         let person = &mut self.people[place];
         let mut planned = std::mem::take(&mut self.planned);
         let mut comes = false;
+        // Of an order that was not taken nothing is said; its last word is forgotten with it.
+        let refused = &mut self.refused;
+        let mut is_refused = |order: u32, is_last: bool| match is_last {
+            _ if refused.is_empty() => false,
+            true => refused.remove(&(customer, order)),
+            false => refused.contains(&(customer, order)),
+        };
         match due {
+            Due::Say(Happening::Accepted(order)) if is_refused(order, false) => {}
+            Due::Say(Happening::Failed(order, _)) if is_refused(order, true) => {}
+            Due::Confirm(open) if is_refused(open.order, true) => release(person, &open.wanted),
+            Due::Cancel(open) if is_refused(open.order, true) => release(person, &open.wanted),
             Due::Say(what) => said(person, what),
             Due::Session => {
                 let turn = u64::from(person.sessions);

@@ -344,6 +344,21 @@ impl World {
         Ok(())
     }
 
+    /// Tells the world that the platform did not take an order that a customer placed, told of by
+    /// [`super::Happening::Submitted`]: nothing more is said of it, and what it holds is given back when it would have been
+    /// confirmed or taken back. What was said until now stands; an order that came to its end by now stays as it is.
+    ///
+    /// # Errors
+    /// [`BadOffer::Customer`].
+    pub fn refuse(&mut self, customer: u32, order: u32) -> Result<(), BadOffer> {
+        if customer >= self.customers {
+            return Err(BadOffer::Customer(customer, self.customers));
+        }
+        let parts = self.shards.len() as u32;
+        self.shards[(customer % parts) as usize].refuse(customer, order);
+        Ok(())
+    }
+
     /// What is said of products after `from` until `until` inclusive, in order of time. Any time may be asked for: of times
     /// before the start the prices.
     pub fn product_events(

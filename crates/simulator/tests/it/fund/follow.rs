@@ -309,6 +309,9 @@ impl<'w> Book<'w> {
         let is_fast =
             product.is_cash() && told.side == Side::Redeem && e.at.since(placed.at) < HOUR_US / 60;
         let (t, on) = t_and_n(&self.days, placed.at, usize::from(product.confirm_lag));
+        assert_eq!(told.fast, is_fast, "{told:?}");
+        assert_eq!(told.day, (!is_fast).then_some(t), "{told:?}");
+        assert_eq!(told.day, placed.told.day);
         if is_fast {
             self.counts.fast += 1;
             let used = known.fast.entry((submitted_day, told.product)).or_default();
@@ -346,31 +349,29 @@ impl<'w> Book<'w> {
             }
             Side::Redeem => {
                 assert_eq!(told.shares, placed.told.shares);
-                let (mut left, mut fee) = (told.shares, 0.0);
+                // Millionths of a fen, exactly: percent in tenths.
+                let (mut left, mut fee) = (told.shares, 0i128);
                 for lot in known.lots.iter_mut().filter(|l| l.0 == told.product) {
                     let taken = left.min(lot.2);
                     left -= taken;
                     lot.2 -= taken;
                     let held = day - lot.1;
                     let percent = match (product.ladder, held) {
-                        ("", _) => 0.0,
-                        (_, ..7) => 1.5,
-                        (_, 7..30) => 1.0,
-                        ("7d 1.5%, 30d 1%, 180d 0.5%", 30..180) => 0.5,
-                        _ => 0.0,
+                        ("", _) => 0,
+                        (_, ..7) => 15,
+                        (_, 7..30) => 10,
+                        ("7d 1.5%, 30d 1%, 180d 0.5%", 30..180) => 5,
+                        _ => 0,
                     };
-                    fee += taken as f64 * told.nav_e4 as f64 / 1e4 * percent / 100.0;
+                    fee += i128::from(taken) * i128::from(told.nav_e4) * percent;
                 }
                 assert_eq!(left, 0, "never more than is held");
                 known.lots.retain(|l| l.2 > 0);
                 if is_paid_out {
                     assert_eq!(told.fee, 0);
                 } else {
-                    let parts = known.orders.len() as f64 + 30.0;
-                    assert!(
-                        (told.fee as f64 - fee).abs() <= parts.min(30.0),
-                        "{told:?} {fee}"
-                    );
+                    // Rounded down once: never a fen short of what the lots owe together.
+                    assert_eq!(i128::from(told.fee), fee / 10_000_000, "{told:?}");
                 }
                 self.counts.with_fee += u64::from(told.fee > 0);
                 let gross = told.shares as f64 * told.nav_e4 as f64 / 1e4 - told.fee as f64;

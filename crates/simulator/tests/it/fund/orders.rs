@@ -119,3 +119,58 @@ fn holders_of_a_product_that_ends_are_paid_out_with_its_last_price() {
     }
     assert!(found > 10, "{found}");
 }
+
+/// An order that the platform does not take is heard of no more, and its money and shares are there again.
+#[test]
+fn an_order_that_is_not_taken_comes_to_nothing() {
+    let mut world = world(13, 2_000, 120);
+    let (end, mut refused) = (world.end(), std::collections::BTreeSet::new());
+    let at_start: Vec<i64> = (0..2_000)
+        .map(|c| truth::purse(&world, c).unwrap().0)
+        .collect();
+    let mut deposits = vec![0i64; 2_000];
+    let (mut late, mut told_of) = (0, 0);
+    while world.now() < end.plus(-1) {
+        let until = world.now().plus(luopan_kernel::time::HOUR_US);
+        let mut heard = Vec::new();
+        world.advance(until, &mut |e| heard.push(e.clone()));
+        let before = refused.clone();
+        for event in &heard {
+            let name = |order: u32| (event.customer, order);
+            let of = match &event.what {
+                Happening::Submitted(told) => {
+                    refused.insert(name(told.order));
+                    told_of += 1;
+                    continue;
+                }
+                Happening::Deposit(fen) => {
+                    deposits[event.customer as usize] += fen;
+                    continue;
+                }
+                Happening::Accepted(o) | Happening::Cancelled(o) | Happening::Failed(o, _) => *o,
+                Happening::Confirmed(told) => told.order,
+                _ => continue,
+            };
+            // What was said in the same step as the order itself stands.
+            assert!(!before.contains(&name(of)), "{event:?}");
+            late += 1;
+        }
+        for (customer, order) in refused.difference(&before) {
+            world.refuse(*customer, *order).unwrap();
+        }
+    }
+    assert!(told_of > 300 && late > 100, "{told_of} {late}");
+    for customer in 0..2_000u32 {
+        assert_eq!(truth::holdings(&world, customer), [], "nothing was bought");
+        let (cash, left) = truth::purse(&world, customer).unwrap();
+        let all = at_start[customer as usize] + deposits[customer as usize];
+        // What was placed last may still hold its money.
+        assert!(left == 0 && cash <= all && cash >= 0);
+    }
+    let short = (0..2_000u32).filter(|c| {
+        let all = at_start[*c as usize] + deposits[*c as usize];
+        truth::purse(&world, *c).unwrap().0 < all
+    });
+    assert!(short.count() < 60, "money of untaken orders was kept");
+    assert!(world.refuse(2_000, 0).is_err());
+}

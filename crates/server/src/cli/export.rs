@@ -1,0 +1,80 @@
+//! `luopan export checks` writes what a data folder knows, decided and ordered as files for the independent checker of the
+//! market rules (`luopan-checker FOLDER`).
+
+use super::Common;
+use super::output::Said;
+use crate::checked::{Names, export};
+use crate::data::{Opening, open};
+use crate::problem::{Problem, Result};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Export {
+    /// Facts, decisions and orders as the checker of the market rules reads them
+    Checks(Checks),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Checks {
+    /// Scene
+    #[arg(long, value_name = "NAME")]
+    scene: String,
+    /// New folder for the files
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Policies of shelves [default: shelf]
+    #[arg(long, value_name = "POLICY")]
+    shelf: Vec<String>,
+    /// Policies that check a customer's own purchase [default: own_purchase]
+    #[arg(long, value_name = "POLICY")]
+    purchase: Vec<String>,
+    /// Text of text messages, as whoever sends them writes it
+    #[arg(long, value_name = "TEXT")]
+    sms_text: Option<String>,
+}
+
+pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result<Said> {
+    let is_used = std::fs::read_dir(&args.output).is_ok_and(|mut f| f.next().is_some());
+    if is_used {
+        let words = format!(
+            "--output {}: the folder is not empty; name a new one",
+            args.output.display()
+        );
+        return Err(Problem::new("command_line", words));
+    }
+    let mut names = Names::default();
+    if !args.shelf.is_empty() {
+        names.shelves = args.shelf;
+    }
+    if !args.purchase.is_empty() {
+        names.purchases = args.purchase;
+    }
+    names.text = args.sms_text.map(|text| ("sms".to_owned(), text));
+    let opened = open(&common.data, Opening::Existing).await?;
+    opened.settle().await?;
+    let written = export(
+        &opened.engine,
+        &opened.stores.log,
+        &args.scene,
+        &names,
+        &args.output,
+    )
+    .await;
+    opened.close().await;
+    let written = written?;
+    let text = format!(
+        "{}: {} decisions, {} steps of orders, {} facts of customers, {} of products in {} files\n\
+         check them with `luopan-checker {}`; calendar.json beside them gives it trading days\n",
+        args.output.display(),
+        written.decisions,
+        written.orders,
+        written.customers,
+        written.products,
+        written.files,
+        args.output.display()
+    );
+    let json = json!({ "folder": args.output, "scene": args.scene, "written": written });
+    Said::new(&json, text)
+}

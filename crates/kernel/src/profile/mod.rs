@@ -23,8 +23,11 @@ use crate::plan::{SEGMENTS_MAX, TAGS_MAX};
 use crate::time::Micros;
 use std::sync::Arc;
 
-/// Newest format of a stored profile. Format 2 adds books; a profile without any is written as format 1.
-pub const PROFILE_FORMAT: u8 = 2;
+/// Newest format of a stored profile. Format 2 adds books, format 3 fast redemptions in them; a profile is written in the first
+/// that holds it.
+pub const PROFILE_FORMAT: u8 = 3;
+/// Format of profiles with books and no fast redemptions.
+const WITHOUT_FAST: u8 = 2;
 const WITHOUT_BOOKS: u8 = 1;
 
 /// How a plan lays its tags out in a profile: their ids in order, and what kind of cell each has.
@@ -218,10 +221,13 @@ impl Profile {
     /// Appends the stored form to `bytes`, whose allocation is kept.
     pub fn encode_over(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut w = Writer::over(bytes);
-        w.u8(if self.books.is_empty() {
+        let fast = self.books.iter().any(|(_, book)| book.is_fast());
+        w.u8(if fast {
+            PROFILE_FORMAT
+        } else if self.books.is_empty() {
             WITHOUT_BOOKS
         } else {
-            PROFILE_FORMAT
+            WITHOUT_FAST
         });
         w.raw(&self.identifier.0);
         w.uint(u64::from(self.semantics));
@@ -254,7 +260,7 @@ impl Profile {
             w.uint(self.books.len() as u64);
             for (id, book) in &self.books {
                 w.raw(&id.to_le_bytes());
-                book.write(&mut w, base);
+                book.write(&mut w, base, fast);
             }
         }
         w.into_bytes()
@@ -318,7 +324,7 @@ impl Profile {
         let books = if format == WITHOUT_BOOKS {
             Vec::new()
         } else {
-            read_books(&mut r, base)?
+            read_books(&mut r, base, format > WITHOUT_FAST)?
         };
         r.done()?;
         Ok(Self {
@@ -336,7 +342,7 @@ impl Profile {
     }
 }
 
-fn read_books(r: &mut Reader<'_>, base: Micros) -> Result<Vec<(u64, Book)>> {
+fn read_books(r: &mut Reader<'_>, base: Micros, fast: bool) -> Result<Vec<(u64, Book)>> {
     let n = r.count(17)?;
     if n == 0 || n > ORDERS_MAX {
         return Err(r.malformed("1 to 4 books"));
@@ -347,7 +353,7 @@ fn read_books(r: &mut Reader<'_>, base: Micros) -> Result<Vec<(u64, Book)>> {
         if books.last().is_some_and(|(last, _)| *last >= id) {
             return Err(r.malformed("books in ascending order"));
         }
-        books.push((id, Book::read(r, base)?));
+        books.push((id, Book::read(r, base, fast)?));
     }
     Ok(books)
 }

@@ -82,7 +82,32 @@ fn the_golden_profile_of_format_2_is_read() {
     let (sample, plan) = sample_with_book();
     assert_eq!(Profile::decode(golden).unwrap(), sample);
     assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
-    // While format 2 is the newest, it is also what is written of a profile with books.
+    // A profile with books and no fast redemptions is still written so.
+    assert_eq!(sample.encode(), golden);
+}
+
+/// The same with redemptions that are fast: one open and counted, one of an amount that nobody told.
+fn sample_with_fast() -> (Profile, FoldPlan) {
+    let mut scene = every_tag();
+    super::book::add_fast_orders(&mut scene);
+    let plan = FoldPlan::new(&scene);
+    let mut profile = Profile::decode_for(&sample().encode(), plan.layout()).unwrap();
+    let mut story = super::book::story();
+    story.push(super::book::fast(200, "f1", "balanced", Some(1_234)));
+    story.push(super::book::fast(201, "f2", "growth", None));
+    for act in story {
+        fold(&plan, &mut profile, &act.event());
+    }
+    (profile, plan)
+}
+
+#[test]
+fn the_golden_profile_of_format_3_is_read() {
+    let golden = include_bytes!("../../golden/profile-3.bin");
+    let (sample, plan) = sample_with_fast();
+    assert_eq!(Profile::decode(golden).unwrap(), sample);
+    assert_eq!(Profile::decode_for(golden, plan.layout()).unwrap(), sample);
+    // While format 3 is the newest, it is also what is written of a profile with fast redemptions.
     assert_eq!(sample.encode(), golden);
 }
 
@@ -109,27 +134,29 @@ fn write_the_golden_profile() {
     );
     let mut file =
         std::fs::File::create_new(path).expect("the golden file of a format is written once");
-    std::io::Write::write_all(&mut file, &sample_with_book().0.encode()).unwrap();
+    std::io::Write::write_all(&mut file, &sample_with_fast().0.encode()).unwrap();
 }
 
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let mut bytes = sample().encode();
-    bytes[0] = 3;
+    bytes[0] = 4;
     assert_eq!(
         Profile::decode(&bytes).unwrap_err(),
         codec::Error::Newer {
             what: "profile",
-            found: 3,
-            known: 2
+            found: 4,
+            known: 3
         }
     );
-    // Format 2 without a book in it is not written, and not taken.
-    bytes[0] = 2;
-    assert!(matches!(
-        Profile::decode(&bytes).unwrap_err(),
-        codec::Error::Short { .. } | codec::Error::Malformed { .. }
-    ));
+    // Formats 2 and 3 without a book in them are not written, and not taken.
+    for format in [2, 3] {
+        bytes[0] = format;
+        assert!(matches!(
+            Profile::decode(&bytes).unwrap_err(),
+            codec::Error::Short { .. } | codec::Error::Malformed { .. }
+        ));
+    }
 }
 
 proptest! {
@@ -152,7 +179,10 @@ proptest! {
         place in 0usize..20_000, value: u8, acts in acts(3, 1)
     ) {
         let (_, plan) = sample_with_book();
-        let mut bytes = include_bytes!("../../golden/profile-2.bin").to_vec();
+        let mut bytes = match place % 3 {
+            0 => include_bytes!("../../golden/profile-2.bin").to_vec(),
+            _ => include_bytes!("../../golden/profile-3.bin").to_vec(),
+        };
         // Half of the damage within the book, which stands at the end.
         let place = match place % 2 {
             0 => place % bytes.len(),

@@ -12,6 +12,7 @@ mod meaning;
 mod orders;
 mod packs;
 mod scoring;
+mod settings;
 mod support;
 mod types;
 mod words;

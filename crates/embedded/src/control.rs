@@ -119,6 +119,29 @@ const NEWEST: &str = "SELECT v.scene, s.name, v.version, v.hash, v.plan, v.appli
 const ALL: &str = "SELECT v.scene, s.name, v.version, v.hash, v.plan, v.applied_at, v.applied_by, v.announced \
      FROM scene_version v JOIN scene s ON s.number = v.scene ORDER BY v.scene, v.version";
 
+/// Writes the files of a version.
+async fn put_files(
+    connection: &mut sqlx::SqliteConnection,
+    scene: SceneNo,
+    version: u32,
+    files: &[(String, Bytes)],
+) -> Result<()> {
+    for (ordinal, (path, content)) in (0i64..).zip(files) {
+        sqlx::query(
+            "INSERT INTO scene_file (scene, version, ordinal, path, content) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(scene.0)
+        .bind(version)
+        .bind(ordinal)
+        .bind(path)
+        .bind(&content[..])
+        .execute(&mut *connection)
+        .await
+        .map_err(|e| fault("record the files of a scene", e))?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Control for EmbeddedControl {
     async fn record_scene(&self, scene: NewScene) -> Result<AppliedScene> {
@@ -131,7 +154,17 @@ impl Control for EmbeddedControl {
             .map_err(failed)?;
         let newest = newest.as_ref().map(applied).transpose()?;
         let (scene_no, version) = match newest {
-            Some(newest) if newest.hash == scene.hash => return Ok(newest),
+            Some(newest) if newest.hash == scene.hash => {
+                sqlx::query("DELETE FROM scene_file WHERE scene = ? AND version = ?")
+                    .bind(newest.scene.0)
+                    .bind(newest.version)
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failed)?;
+                put_files(&mut tx, newest.scene, newest.version, &scene.files).await?;
+                tx.commit().await.map_err(failed)?;
+                return Ok(newest);
+            }
             Some(newest) => (newest.scene, newest.version + 1),
             None => {
                 let row = sqlx::query("SELECT coalesce(max(number), 0) AS last FROM scene")
@@ -165,19 +198,7 @@ impl Control for EmbeddedControl {
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-        for (ordinal, (path, content)) in (0i64..).zip(&scene.files) {
-            sqlx::query(
-                "INSERT INTO scene_file (scene, version, ordinal, path, content) VALUES (?, ?, ?, ?, ?)",
-            )
-            .bind(scene_no.0)
-            .bind(version)
-            .bind(ordinal)
-            .bind(path)
-            .bind(&content[..])
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        }
+        put_files(&mut tx, scene_no, version, &scene.files).await?;
         tx.commit().await.map_err(failed)?;
         Ok(AppliedScene {
             scene: scene_no,

@@ -324,6 +324,25 @@ fn view(
     }
 }
 
+/// Most digits of a code that is looked for with other leading zeros.
+const CODE_DIGITS_MAX: usize = 20;
+
+/// A hint for who asked for a code without its leading zeros, or with too many: the code that is there.
+pub(crate) fn same_code(key: &str, known: impl Fn(&str) -> bool) -> String {
+    let digits = key.trim_start_matches('0');
+    if key.is_empty() || key.len() > CODE_DIGITS_MAX || !key.bytes().all(|b| b.is_ascii_digit()) {
+        return String::new();
+    }
+    (digits.len().max(1)..=CODE_DIGITS_MAX)
+        .map(|width| format!("{digits:0>width$}"))
+        .find(|code| code != key && known(code))
+        .map_or_else(String::new, |code| {
+            format!(
+                ", but `{code}`: leading zeros are part of a code (`pad` in a mapping writes them)"
+            )
+        })
+}
+
 impl Inner {
     /// The present snapshot of a catalogue.
     fn present(&self, scene: &SceneRuntime, number: u16) -> Result<Arc<Catalogue>> {
@@ -386,9 +405,10 @@ impl Inner {
             code: "unknown_item",
             kind: RefusalKind::NotFound,
             message: format!(
-                "catalogue `{}` has no item `{}`",
+                "catalogue `{}` has no item `{}`{}",
                 plan.name,
-                crate::intake::cut(key)
+                crate::intake::cut(key),
+                same_code(key, |k| present.find(k).is_some())
             ),
         })?;
         Ok(view(plan, key, found.values, found.withdrawal))

@@ -96,7 +96,9 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             .next()
             .map_or(SLEEP_US_MAX, |at| at.since(now))
             .clamp(SLEEP_US_MIN, SLEEP_US_MAX);
-        inner.env.sleep(us).await;
+        // Whoever stops the engine does not wait for the sleep to be over.
+        let (slept, woken) = (inner.env.sleep(us), inner.timers.wake.wait(u64::MAX));
+        futures::future::select(slept, std::pin::pin!(woken)).await;
     }
 }
 

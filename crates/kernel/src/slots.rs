@@ -378,8 +378,10 @@ impl<'a> CustomerSlots<'a> {
         let mut order = profiles.to_vec();
         order.sort_by_key(|p| p.identifier);
         let books = books_of(&order, orders.id);
+        let items = ItemSlots::new(scene, number);
         let reading = Reading {
             orders,
+            slots: &items,
             calendar: (orders.calendar).and_then(|c| scene.calendars.get(usize::from(c))),
             now: moment.now,
         };
@@ -388,7 +390,7 @@ impl<'a> CustomerSlots<'a> {
                 let item = catalogue.values(catalogue.row(key)?);
                 let values = wanted
                     .iter()
-                    .map(|(_, tag)| reading.read(*tag, position, item));
+                    .map(|(_, tag)| reading.read(*tag, key, position, item));
                 Some(((*key).to_owned(), values.collect()))
             })
             .collect();

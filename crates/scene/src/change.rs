@@ -796,5 +796,18 @@ fn policy(plan: &ScenePlan, policy: &PolicyPlan) -> Json {
     if let Scorer::Model(name) = &policy.scorer {
         out["scorer"] = json!({ "model": name });
     }
+    // As packs call it.
+    if let Some(parts) = out.as_object_mut() {
+        for (ours, written) in [
+            ("scorer", "score"),
+            ("valid_for_us", "valid_for"),
+            ("quiet_period_us", "quiet_period"),
+            ("receipts_within_us", "receipts_within"),
+        ] {
+            if let Some(value) = parts.remove(ours) {
+                parts.insert(written.to_owned(), value);
+            }
+        }
+    }
     out
 }

@@ -41,7 +41,8 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 18] = [
+const NAMED: [&str; 19] = [
+    "settings",
     "customer",
     "events",
     "tags",

@@ -72,7 +72,7 @@ pub struct AuditRecord {
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
     /// Records a version of a scene durably: the next version number; the same hash as the newest version gives that one
-    /// back instead.
+    /// back instead, with the files that are given now: what is no part of the plan (mappings, comments) may have changed.
     async fn record_scene(&self, scene: NewScene) -> Result<AppliedScene>;
 
     /// Marks a version as announced in the log.
@@ -81,7 +81,7 @@ pub trait Control: Send + Sync + 'static {
     /// Every version of every scene, ascending by number and version. Plans ever applied must load for ever.
     async fn scenes(&self) -> Result<Vec<AppliedScene>>;
 
-    /// Files of an applied version, as given to [`Control::record_scene`]; [`crate::Error::Invalid`] for one never recorded.
+    /// Files of an applied version, as last given to [`Control::record_scene`]; [`crate::Error::Invalid`] for one never recorded.
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>>;
 
     /// Keeps trained artifacts durably, each under the SHA-256 of its bytes; one that is there already stays.

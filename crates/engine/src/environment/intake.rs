@@ -7,6 +7,7 @@ use crate::api::{
     EVENTS_PER_CALL_MAX, FUTURE_SKEW_US_MAX, IngestReceipt, Outcome, ProductInput, Raw, Refusal,
     RefusalKind, Result, WAIT_US_MAX,
 };
+use crate::catalogues::same_code;
 use crate::intake::{Fault, cut, fault, nearest, typed};
 use crate::quarantine;
 use crate::scenes::SceneRuntime;
@@ -467,9 +468,10 @@ impl Inner {
                     *looked = Err(fault(
                         "unknown_item",
                         format!(
-                            "catalogue `{}` has no item `{}`; import the item first",
+                            "catalogue `{}` has no item `{}`{}; import the item first",
                             plan.name,
-                            cut(key)
+                            cut(key),
+                            same_code(key, &known)
                         ),
                     ));
                 } else if there + made.len() >= max {

@@ -61,6 +61,24 @@ pub fn fee_rate(lots: &[Lot], ladder: &[FeeStep], day: i64) -> f64 {
     (whole as f64 + rest as f64 / shares as f64) / 1e6
 }
 
+/// As [`fee_rate`], of redeeming so many `shares` (quanta), the oldest lots first. None when that is more than is held, or
+/// nothing.
+pub fn fee_rate_of(lots: &[Lot], shares: i128, ladder: &[FeeStep], day: i64) -> Option<f64> {
+    let mut left = shares;
+    let mut taken = Vec::new();
+    for lot in lots {
+        let part = lot.shares.min(left);
+        if part > 0 {
+            taken.push(Lot {
+                shares: part,
+                ..*lot
+            });
+            left -= part;
+        }
+    }
+    (shares > 0 && left == 0).then(|| fee_rate(&taken, ladder, day))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +133,11 @@ mod tests {
         assert_eq!(rate(&[lot(0, 3), lot(195, 1)], 200), 0.003_75);
         assert_eq!(rate(&[lot(0, 1 << 90), lot(1, 7)], 3), 0.015);
         assert_eq!(rate(&[], 200), 0.0);
+        // The oldest are redeemed first: three of the old lot and one of the young.
+        let lots = [lot(0, 3), lot(195, 5)];
+        let of = |shares| fee_rate_of(&lots, shares, &ladder, 200);
+        assert_eq!((of(3), of(4)), (Some(0.0), Some(0.003_75)));
+        assert_eq!(of(8), Some(rate(&lots, 200)));
+        assert_eq!((of(9), of(0), of(-1)), (None, None, None));
     }
 }

@@ -17,7 +17,7 @@ mod holding;
 mod store;
 pub mod view;
 
-pub use fees::{fee_ladder, fee_rate};
+pub use fees::{fee_ladder, fee_rate, fee_rate_of};
 pub use holding::{Holding, Lot, Short, money_of};
 pub use view::{Position, Summary, positions, summary};
 
@@ -39,12 +39,16 @@ pub const ENDED_KEPT: usize = 64;
 pub const HOLDINGS_MAX: usize = 128;
 /// Most lots of one holding. Past it the two oldest become one of the later day: a holding time is never overstated.
 pub const LOTS_MAX: usize = 32;
+/// Most items of which a book remembers what was redeemed fast today and yesterday. Past it what was redeemed fast on that day
+/// is not known of any item.
+pub const FAST_KEPT: usize = 32;
 /// Longest key of an item that is taken, in bytes.
 pub const ITEM_BYTES_MAX: usize = crate::catalogue::KEY_BYTES_MAX;
 /// Most bytes that a book takes in a stored profile.
 pub const BOOK_BYTES_MAX: usize = 64
-    + OPEN_ORDERS_MAX * (ITEM_BYTES_MAX + 96)
+    + OPEN_ORDERS_MAX * (ITEM_BYTES_MAX + 112)
     + ENDED_KEPT * 48
+    + FAST_KEPT * (ITEM_BYTES_MAX + 32)
     + HOLDINGS_MAX * (ITEM_BYTES_MAX + 192 + LOTS_MAX * 48)
     + 16 * Anomaly::ALL.len();
 
@@ -89,6 +93,8 @@ pub struct OpenOrder {
     pub at: Micros,
     /// The money was told of before the confirmation.
     pub paid: bool,
+    /// Of a fast redemption, the money that it counts for in the limit of its day.
+    pub fast: Option<FastAmount>,
     /// Hash of what was confirmed, of an unpaid redemption.
     digest: u64,
 }
@@ -111,6 +117,20 @@ pub enum End {
     Cancelled,
     /// Confirmed and its money arrived.
     Paid,
+}
+
+/// Minor units; none when they were not told.
+pub type FastAmount = Option<i64>;
+
+/// What was redeemed fast of an item on one day, by the clock of the orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FastDay {
+    /// Key of the item.
+    pub item: String,
+    /// The day.
+    pub day: i64,
+    /// Minor units; none when they are not known.
+    pub amount: Option<i128>,
 }
 
 /// Where an order stands.
@@ -227,6 +247,10 @@ pub struct Book {
     holdings: Vec<Holding>,
     gone: Totals,
     anomalies: [u64; Anomaly::ALL.len()],
+    /// Of the newest day of a fast redemption and the one before, ascending by day and item.
+    fast: Vec<FastDay>,
+    /// The latest day of which more was redeemed fast than is remembered.
+    fast_lost: Option<i64>,
 }
 
 /// What one event tells.
@@ -241,6 +265,7 @@ struct Told<'e> {
     fee: i64,
     nav: Option<i128>,
     decision: Option<DecisionId>,
+    fast: bool,
     at: Micros,
 }
 
@@ -275,6 +300,61 @@ impl Book {
     /// Sums over the items that are no longer kept one by one.
     pub fn gone(&self) -> Totals {
         self.gone
+    }
+
+    /// What was redeemed fast, ascending by day and item.
+    pub fn fast(&self) -> &[FastDay] {
+        &self.fast
+    }
+
+    /// True when nobody knows any more what was redeemed fast on `day`.
+    pub fn fast_is_lost(&self, day: i64) -> bool {
+        self.fast_lost == Some(day)
+    }
+
+    /// True when the book holds what a profile of format 2 cannot.
+    pub(crate) fn is_fast(&self) -> bool {
+        !self.fast.is_empty()
+            || self.fast_lost.is_some()
+            || self.open.iter().any(|o| o.fast.is_some())
+    }
+
+    /// Counts a fast redemption for its day.
+    fn redeem_fast(&mut self, item: &str, day: i64, amount: FastAmount) {
+        let newest = (self.fast.iter().map(|f| f.day)).fold(day, i64::max);
+        self.fast.retain(|f| f.day >= newest - 1);
+        if day < newest - 1 {
+            return;
+        }
+        let place = (self.fast).binary_search_by(|f| (f.day, f.item.as_str()).cmp(&(day, item)));
+        match place {
+            Ok(i) => {
+                let both = self.fast[i].amount.zip(amount);
+                self.fast[i].amount = both.map(|(a, b)| a.saturating_add(i128::from(b)));
+            }
+            Err(_) if self.fast.len() >= FAST_KEPT => {
+                self.fast_lost = self.fast_lost.max(Some(day));
+            }
+            Err(i) => self.fast.insert(
+                i,
+                FastDay {
+                    item: item.to_owned(),
+                    day,
+                    amount: amount.map(i128::from),
+                },
+            ),
+        }
+    }
+
+    /// A fast redemption did not come about: its day has room again.
+    fn unredeem_fast(&mut self, order: &OpenOrder, day: i64) {
+        let Some(Some(amount)) = order.fast else {
+            return;
+        };
+        let of = |f: &&mut FastDay| f.day == day && f.item == order.item;
+        if let Some(f) = self.fast.iter_mut().find(of) {
+            f.amount = f.amount.map(|a| (a - i128::from(amount)).max(0));
+        }
     }
 
     /// How many events were out of order, of one kind.
@@ -316,16 +396,16 @@ impl Book {
         };
         let open = self.open.iter().position(|o| o.order == told.order);
         match told.step {
-            OrderStep::Submitted => self.submitted(&told, open.is_some()),
+            OrderStep::Submitted => self.submitted(plan, &told, open.is_some()),
             OrderStep::Accepted => self.accepted(&told, open),
             OrderStep::Confirmed => self.confirmed(plan, &told, open),
-            OrderStep::Failed => self.stopped(&told, open, End::Failed),
-            OrderStep::Cancelled => self.stopped(&told, open, End::Cancelled),
+            OrderStep::Failed => self.stopped(plan, &told, open, End::Failed),
+            OrderStep::Cancelled => self.stopped(plan, &told, open, End::Cancelled),
             OrderStep::Paid => self.paid(&told, open),
         }
     }
 
-    fn submitted(&mut self, told: &Told<'_>, is_open: bool) {
+    fn submitted(&mut self, plan: &BookPlan, told: &Told<'_>, is_open: bool) {
         if is_open {
             return self.note(Anomaly::Repeated);
         }
@@ -352,6 +432,10 @@ impl Book {
                 self.note(Anomaly::MoreThanHeld);
             }
         }
+        let fast = (told.fast && side == Side::Redeem).then(|| told.amount.filter(|a| *a > 0));
+        if let Some(amount) = fast {
+            self.redeem_fast(item, day_at(told.at, plan.utc_offset_s), amount);
+        }
         self.open.push(OpenOrder {
             order: told.order,
             side,
@@ -362,6 +446,7 @@ impl Book {
             decision: told.decision,
             at: told.at,
             paid: false,
+            fast,
             digest: 0,
         });
         if self.open.len() > OPEN_ORDERS_MAX {
@@ -445,6 +530,7 @@ impl Book {
                 decision,
                 at: ordered.as_ref().map_or(told.at, |o| o.at),
                 paid: false,
+                fast: None,
                 digest,
             };
             match open {
@@ -470,9 +556,13 @@ impl Book {
         });
     }
 
-    fn stopped(&mut self, told: &Told<'_>, open: Option<usize>, end: End) {
+    fn stopped(&mut self, plan: &BookPlan, told: &Told<'_>, open: Option<usize>, end: End) {
         let (kind, decision) = match open {
-            Some(i) if self.open[i].is_pending() => (None, self.open.remove(i).decision),
+            Some(i) if self.open[i].is_pending() => {
+                let order = self.open.remove(i);
+                self.unredeem_fast(&order, day_at(order.at, plan.utc_offset_s));
+                (None, order.decision)
+            }
             Some(_) => return self.note(Anomaly::AfterEnd),
             None => match self.ended_of(told.order) {
                 Some(e) if e.end == end => return self.note(Anomaly::Repeated),
@@ -664,6 +754,7 @@ struct StepPlan {
     fee: Option<String>,
     nav: Option<String>,
     decision: Option<String>,
+    fast: Option<String>,
 }
 
 impl BookPlan {
@@ -708,6 +799,7 @@ impl StepPlan {
             fee: optional(event.fee),
             nav: optional(event.nav),
             decision: optional(event.decision),
+            fast: optional(event.fast),
         })
     }
 
@@ -751,6 +843,7 @@ impl StepPlan {
             fee,
             nav: quanta(&self.nav),
             decision: text(&self.decision).and_then(|d| d.parse().ok()),
+            fast: (self.fast.as_ref()).is_some_and(|n| *event.property(n) == Value::Bool(true)),
             at: event.occurred_at.min(event.received_at),
         })
     }

@@ -2,8 +2,8 @@
 //! have left there.
 
 use super::{
-    Anomaly, Book, ENDED_KEPT, End, Ended, HOLDINGS_MAX, Holding, ITEM_BYTES_MAX, LOTS_MAX, Lot,
-    OPEN_ORDERS_MAX, OpenOrder, Short, Side, Stage, Totals,
+    Anomaly, Book, ENDED_KEPT, End, Ended, FAST_KEPT, FastDay, HOLDINGS_MAX, Holding,
+    ITEM_BYTES_MAX, LOTS_MAX, Lot, OPEN_ORDERS_MAX, OpenOrder, Short, Side, Stage, Totals,
 };
 use crate::codec::{Reader, Result, Writer};
 use crate::id::DecisionId;
@@ -47,8 +47,9 @@ fn bounded(r: &mut Reader<'_>, bytes_each: usize, most: usize) -> Result<usize> 
 }
 
 impl Book {
-    /// Appends the book; times are written relative to `base`.
-    pub(crate) fn write(&self, w: &mut Writer, base: Micros) {
+    /// Appends the book; times are written relative to `base`. `fast` says that fast redemptions are written too, as profiles
+    /// of format 3 have them.
+    pub(crate) fn write(&self, w: &mut Writer, base: Micros, fast: bool) {
         w.uint(self.open.len() as u64);
         for o in &self.open {
             w.raw(&o.order.to_le_bytes());
@@ -57,7 +58,8 @@ impl Book {
                 | u8::from(o.paid) << 3
                 | u8::from(o.amount.is_some()) << 4
                 | u8::from(o.shares.is_some()) << 5
-                | u8::from(o.decision.is_some()) << 6);
+                | u8::from(o.decision.is_some()) << 6
+                | u8::from(o.fast.is_some()) << 7);
             w.str(&o.item);
             write_time(w, base, o.at);
             w.raw(&o.digest.to_le_bytes());
@@ -69,6 +71,12 @@ impl Book {
             }
             if let Some(decision) = o.decision {
                 w.raw(&decision.0);
+            }
+            if let Some(amount) = o.fast {
+                w.u8(u8::from(amount.is_some()));
+                if let Some(amount) = amount {
+                    w.int(amount);
+                }
             }
         }
         w.uint(self.ended.len() as u64);
@@ -117,17 +125,33 @@ impl Book {
         }
         w.uint(self.anomalies.len() as u64);
         self.anomalies.iter().for_each(|n| w.uint(*n));
+        if !fast {
+            return;
+        }
+        w.u8(u8::from(self.fast_lost.is_some()));
+        if let Some(day) = self.fast_lost {
+            w.int(day);
+        }
+        w.uint(self.fast.len() as u64);
+        for f in &self.fast {
+            w.int(f.day);
+            w.str(&f.item);
+            w.u8(u8::from(f.amount.is_some()));
+            if let Some(amount) = f.amount {
+                w.int128(amount);
+            }
+        }
     }
 
     /// Reads what [`Book::write`] wrote.
-    pub(crate) fn read(r: &mut Reader<'_>, base: Micros) -> Result<Self> {
+    pub(crate) fn read(r: &mut Reader<'_>, base: Micros, fast: bool) -> Result<Self> {
         let n = bounded(r, 27, OPEN_ORDERS_MAX)?;
         let mut open: Vec<OpenOrder> = Vec::with_capacity(n);
         for _ in 0..n {
             let order = u128::from_le_bytes(r.array()?);
             let flags = r.u8()?;
             let stage = STAGES.get(usize::from(flags >> 1 & 3)).copied();
-            let (Some(stage), false) = (stage, flags >> 7 == 1) else {
+            let (Some(stage), false) = (stage, !fast && flags >> 7 == 1) else {
                 return Err(r.malformed("the flags of an open order"));
             };
             let item = item(r)?;
@@ -144,6 +168,7 @@ impl Book {
                 decision: read_decision(r, is(6))?,
                 at,
                 paid: is(3),
+                fast: if is(7) { Some(read_fast(r)?) } else { None },
                 digest,
             });
         }
@@ -186,14 +211,56 @@ impl Book {
         for count in anomalies.iter_mut().take(n) {
             *count = r.uint()?;
         }
+        let (fast, fast_lost) = if fast {
+            read_fast_days(r)?
+        } else {
+            (Vec::new(), None)
+        };
         Ok(Self {
             open,
             ended,
             holdings,
             gone,
             anomalies,
+            fast,
+            fast_lost,
         })
     }
+}
+
+fn flag(r: &mut Reader<'_>) -> Result<bool> {
+    match r.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(r.malformed("a flag of 0 or 1")),
+    }
+}
+
+fn read_fast(r: &mut Reader<'_>) -> Result<Option<i64>> {
+    if !flag(r)? {
+        return Ok(None);
+    }
+    match r.int()? {
+        amount if amount > 0 => Ok(Some(amount)),
+        _ => Err(r.malformed("an amount above zero")),
+    }
+}
+
+fn read_fast_days(r: &mut Reader<'_>) -> Result<(Vec<FastDay>, Option<i64>)> {
+    let lost = if flag(r)? { Some(r.int()?) } else { None };
+    let n = bounded(r, 3, FAST_KEPT)?;
+    let mut days: Vec<FastDay> = Vec::with_capacity(n);
+    for _ in 0..n {
+        let day = r.int()?;
+        let item = item(r)?;
+        let known = flag(r)?;
+        let amount = if known { Some(amount(r, 0)?) } else { None };
+        if (days.last()).is_some_and(|last| (last.day, &last.item) >= (day, &item)) {
+            return Err(r.malformed("fast redemptions in order of day and item"));
+        }
+        days.push(FastDay { item, day, amount });
+    }
+    Ok((days, lost))
 }
 
 fn read_decision(r: &mut Reader<'_>, is_there: bool) -> Result<Option<DecisionId>> {

@@ -5,7 +5,10 @@
 use super::holding::{add_lot, cover};
 use super::{Anomaly, Book, Lot, OpenOrder, Short, Side, Stage, money_of};
 use crate::plan::orders::{BookTag, FeeStep, HeldTag, OrdersPlan};
+use crate::plan::rule::Expr;
 use crate::plan::slot::Calendar;
+use crate::rule::eval;
+use crate::slots::{AloneLookup, ItemSlots};
 use crate::time::Micros;
 use crate::trading::day_at;
 use crate::value::{NUMBER_QUANTA, Value, from_quanta, to_quanta};
@@ -36,6 +39,10 @@ pub struct Position<'b> {
     pub was_held: bool,
     /// Open orders, by time of submission.
     pub open: Vec<&'b OpenOrder>,
+    /// What was redeemed fast, by day; none as amount where it is not known.
+    pub fast: BTreeMap<i64, Option<i128>>,
+    /// Days of which it is not known of any item.
+    pub fast_lost: Vec<i64>,
 }
 
 /// Stages of a holding, in the order of its life.
@@ -50,6 +57,21 @@ impl Position<'_> {
     /// Cost of what is held, in minor units.
     pub fn cost(&self) -> i128 {
         (self.lots.iter()).fold(0, |sum: i128, l| sum.saturating_add(l.cost))
+    }
+
+    /// Shares that open redemptions take, in quanta.
+    pub fn leaving(&self) -> i128 {
+        (self.open.iter())
+            .filter(|o| o.is_pending() && o.side == Side::Redeem)
+            .fold(0, |sum: i128, o| sum.saturating_add(o.shares.unwrap_or(0)))
+    }
+
+    /// Money redeemed fast on `day`; none when it is not known.
+    pub fn fast_on(&self, day: i64) -> Option<i128> {
+        if self.fast_lost.contains(&day) {
+            return None;
+        }
+        self.fast.get(&day).copied().unwrap_or(Some(0))
     }
 
     /// Where the holding stands in its life: `before`, `ordered`, `held`, `redeeming`, `after`.
@@ -115,8 +137,15 @@ pub fn positions<'b>(books: &[&'b Book]) -> BTreeMap<&'b str, Position<'b>> {
     for order in open.into_values() {
         out.entry(order.item.as_str()).or_default().open.push(order);
     }
+    for f in books.iter().flat_map(|b| &b.fast) {
+        let of = out.entry(f.item.as_str()).or_default();
+        let sum = of.fast.entry(f.day).or_insert(Some(0));
+        *sum = (sum.zip(f.amount)).map(|(a, b)| a.saturating_add(b));
+    }
+    let lost: Vec<i64> = books.iter().filter_map(|b| b.fast_lost).collect();
     for p in out.values_mut() {
         p.open.sort_by_key(|o| (o.at, o.order));
+        p.fast_lost.clone_from(&lost);
     }
     out
 }
@@ -235,10 +264,15 @@ impl Summary {
 /// What a slot of customer and item shows where the customer has nothing to do with the item.
 pub fn not_held(tag: HeldTag) -> Value<'static> {
     match tag {
-        HeldTag::Shares | HeldTag::RedemptionFee => Value::Number(0.0),
-        HeldTag::Cost | HeldTag::Value => Value::Int(0),
+        HeldTag::Shares | HeldTag::RedemptionFee | HeldTag::Redeemable => Value::Number(0.0),
+        HeldTag::Cost | HeldTag::Value | HeldTag::FastToday => Value::Int(0),
         HeldTag::Stage => Value::text("before"),
-        HeldTag::Days | HeldTag::YoungestDays | HeldTag::OrderDay => Value::Missing,
+        HeldTag::Days
+        | HeldTag::YoungestDays
+        | HeldTag::OrderDay
+        | HeldTag::ConfirmationDay
+        | HeldTag::EarningDay
+        | HeldTag::RedeemingFee => Value::Missing,
     }
 }
 
@@ -248,6 +282,8 @@ pub(crate) struct Reading<'r> {
     pub(crate) orders: &'r OrdersPlan,
     pub(crate) calendar: Option<&'r Calendar>,
     pub(crate) now: Micros,
+    /// The slots of the catalogue's items, for expressions over their attributes.
+    pub(crate) slots: &'r ItemSlots,
 }
 
 impl Reading<'_> {
@@ -255,6 +291,7 @@ impl Reading<'_> {
     pub(crate) fn read(
         &self,
         tag: HeldTag,
+        key: &str,
         p: &Position<'_>,
         item: &[Value<'_>],
     ) -> Value<'static> {
@@ -283,7 +320,7 @@ impl Reading<'_> {
             HeldTag::Days => days(p.lots.first()),
             HeldTag::YoungestDays => days(p.lots.last()),
             HeldTag::Stage => Value::text(p.stage()),
-            HeldTag::RedemptionFee => {
+            HeldTag::RedemptionFee | HeldTag::RedeemingFee => {
                 let own: Option<Vec<FeeStep>> = match attribute(self.orders.fee_attribute) {
                     Some(Value::Text(text)) => match super::fee_ladder(text) {
                         Some(ladder) => Some(ladder),
@@ -294,22 +331,55 @@ impl Reading<'_> {
                     _ => None,
                 };
                 let ladder = own.as_deref().unwrap_or(&self.orders.fees);
-                Value::Number(super::fee_rate(&p.lots, ladder, today))
+                if tag == HeldTag::RedemptionFee {
+                    return Value::Number(super::fee_rate(&p.lots, ladder, today));
+                }
+                super::fee_rate_of(&p.lots, p.leaving(), ladder, today)
+                    .map_or(Value::Missing, Value::Number)
             }
-            HeldTag::OrderDay => {
-                let newest = (p.open.iter())
-                    .filter(|o| o.is_pending())
-                    .map(|o| o.at)
-                    .max();
-                let day = newest.zip(self.calendar).and_then(|(at, calendar)| {
-                    let exchange = calendar.exchange.as_ref()?;
-                    Some(exchange.start_of(calendar.order_day(at)?))
-                });
-                day.map_or(Value::Missing, Value::Time)
+            HeldTag::Redeemable => {
+                let left = p.shares().saturating_sub(p.leaving()).max(0);
+                Value::Number(from_quanta(left))
             }
+            HeldTag::FastToday => p.fast_on(today).map_or(Value::Missing, whole),
+            HeldTag::OrderDay | HeldTag::ConfirmationDay | HeldTag::EarningDay => self
+                .day(tag, key, p, item)
+                .map_or(Value::Missing, Value::Time),
         }
     }
+
+    /// When the day that `tag` names of the newest open order begins.
+    fn day(&self, tag: HeldTag, key: &str, p: &Position<'_>, item: &[Value<'_>]) -> Option<Micros> {
+        let calendar = self.calendar?;
+        let exchange = calendar.exchange.as_ref()?;
+        let placed = (p.open.iter()).filter(|o| o.is_pending());
+        let ordered = calendar.order_day(placed.map(|o| o.at).max()?)?;
+        let key = Value::text(key.to_owned());
+        let lag = |after: &Option<Expr>| {
+            let lookup = AloneLookup {
+                slots: self.slots,
+                key: &key,
+                item,
+            };
+            match eval(after.as_ref()?, &lookup) {
+                Value::Int(days) => u32::try_from(days).ok().filter(|d| *d <= LAG_DAYS_MAX),
+                _ => None,
+            }
+        };
+        let confirmed = || calendar.confirmation_day(ordered, lag(&self.orders.confirms_after)?);
+        let day = match tag {
+            HeldTag::ConfirmationDay => confirmed()?,
+            HeldTag::EarningDay => {
+                calendar.earning_change(confirmed()?, lag(&self.orders.earns_after)?)?
+            }
+            _ => ordered,
+        };
+        Some(exchange.start_of(day))
+    }
 }
+
+/// Most trading days after which an order is confirmed or earns.
+pub const LAG_DAYS_MAX: u32 = 366;
 
 const _: () = assert!(
     NUMBER_QUANTA == 1_000_000_000,

@@ -1,6 +1,7 @@
 //! Orders: which event types and fields tell of the life of an order for items of a catalogue, and how what is held is
 //! valued. Folding them lives in [`crate::book`].
 
+use super::rule::Expr;
 use crate::value::ValueType;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,9 @@ pub struct OrderEvent {
     pub nav: Option<u16>,
     /// Text: the decision that the order answers.
     pub decision: Option<u16>,
+    /// Boolean: a redemption that is paid out at once, within the limit of the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast: Option<u16>,
 }
 
 /// A step of a ladder of redemption fees: what was held for fewer than so many days pays this rate.
@@ -109,6 +113,22 @@ pub struct OrdersPlan {
     pub fee_attribute: Option<u16>,
     /// Ladder of items that have none of their own, ascending by days.
     pub fees: Vec<FeeStep>,
+    /// Over attributes of the item, an integer: trading days from the day of an order to its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirms_after: Option<Expr>,
+    /// Over attributes of the item, an integer: trading days from a confirmation to the first day on which earning begins
+    /// or ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earns_after: Option<Expr>,
+}
+
+impl OrdersPlan {
+    /// True when these orders have [`HeldTag::FURTHER`] too.
+    pub fn tells_further(&self) -> bool {
+        self.confirms_after.is_some()
+            || self.earns_after.is_some()
+            || self.events.iter().any(|e| e.fast.is_some())
+    }
 }
 
 /// What a slot tells of a customer's book.
@@ -227,10 +247,32 @@ pub enum HeldTag {
     RedemptionFee,
     /// Beginning of the trading day that the newest open order counts for; missing without one, and past the calendar.
     OrderDay,
+    /// Beginning of the day on which that order is confirmed; missing past the calendar.
+    ConfirmationDay,
+    /// Beginning of the first day on which what that order buys earns, or what it redeems no longer does; missing past the
+    /// calendar.
+    EarningDay,
+    /// Shares held and not yet being redeemed.
+    Redeemable,
+    /// Rate that the open redemptions would cost if they were confirmed now: the oldest lots first; missing without one,
+    /// and where they take more than is held.
+    RedeemingFee,
+    /// Money of the fast redemptions placed today, by the clock of the orders, but for those failed or cancelled.
+    FastToday,
 }
 
 impl HeldTag {
-    /// Every tag, in slot order.
+    /// The tags of orders that declare when they are confirmed, when they earn, or which redemptions are fast: beside
+    /// [`HeldTag::ALL`], in slot order.
+    pub const FURTHER: [Self; 5] = [
+        Self::ConfirmationDay,
+        Self::EarningDay,
+        Self::Redeemable,
+        Self::RedeemingFee,
+        Self::FastToday,
+    ];
+
+    /// The tags of all orders, in slot order.
     pub const ALL: [Self; 8] = [
         Self::Shares,
         Self::Cost,
@@ -253,17 +295,24 @@ impl HeldTag {
             Self::Stage => "stage",
             Self::RedemptionFee => "redemption_fee",
             Self::OrderDay => "order_day",
+            Self::ConfirmationDay => "confirmation_day",
+            Self::EarningDay => "earning_day",
+            Self::Redeemable => "redeemable",
+            Self::RedeemingFee => "redeeming_fee",
+            Self::FastToday => "fast_today",
         }
     }
 
     /// The slot's type.
     pub fn kind(self) -> ValueType {
         match self {
-            Self::Shares | Self::RedemptionFee => ValueType::Number,
-            Self::Cost | Self::Value => ValueType::Money,
+            Self::Shares | Self::RedemptionFee | Self::Redeemable | Self::RedeemingFee => {
+                ValueType::Number
+            }
+            Self::Cost | Self::Value | Self::FastToday => ValueType::Money,
             Self::Days | Self::YoungestDays => ValueType::Integer,
             Self::Stage => ValueType::Text,
-            Self::OrderDay => ValueType::Time,
+            Self::OrderDay | Self::ConfirmationDay | Self::EarningDay => ValueType::Time,
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::plan::{SEGMENTS_MAX, TAGS_MAX};
 use crate::time::Micros;
 use std::sync::Arc;
 
-/// Newest format of a stored profile. Format 2 adds books, format 3 sketches and sequences; a profile is written in the oldest
-/// format that holds what is in it.
+/// Newest format of a stored profile. Format 2 adds books, format 3 sketches, sequences and fast redemptions; a profile is
+/// written in the oldest format that holds what is in it.
 pub const PROFILE_FORMAT: u8 = 3;
 const WITHOUT_BOOKS: u8 = 1;
 const WITH_BOOKS: u8 = 2;
@@ -224,7 +224,9 @@ impl Profile {
     /// Appends the stored form to `bytes`, whose allocation is kept.
     pub fn encode_over(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut w = Writer::over(bytes);
-        let format = match (self.cells.iter().any(Held::is_newer), self.books.len()) {
+        let is_newest = self.cells.iter().any(Held::is_newer)
+            || self.books.iter().any(|(_, book)| book.is_fast());
+        let format = match (is_newest, self.books.len()) {
             (true, _) => PROFILE_FORMAT,
             (false, 0) => WITHOUT_BOOKS,
             (false, _) => WITH_BOOKS,
@@ -261,7 +263,7 @@ impl Profile {
             w.uint(self.books.len() as u64);
             for (id, book) in &self.books {
                 w.raw(&id.to_le_bytes());
-                book.write(&mut w, base);
+                book.write(&mut w, base, format > WITH_BOOKS);
             }
         }
         w.into_bytes()
@@ -314,9 +316,6 @@ impl Profile {
         for _ in 0..n {
             cells.push(Held::read(&mut r, base, format == PROFILE_FORMAT)?);
         }
-        if format == PROFILE_FORMAT && !cells.iter().any(Held::is_newer) {
-            return Err(r.malformed("a sketch or a sequence, which format 3 is for"));
-        }
         if let Some(layout) = layout
             && Arc::ptr_eq(&ids, &layout.ids)
             && !(cells.iter().zip(&layout.cells))
@@ -330,6 +329,13 @@ impl Profile {
         } else {
             read_books(&mut r, base, format)?
         };
+        let is_newest =
+            cells.iter().any(Held::is_newer) || books.iter().any(|(_, book)| book.is_fast());
+        if format == PROFILE_FORMAT && !is_newest {
+            return Err(r.malformed(
+                "a sketch, a sequence or a fast redemption, which format 3 is for",
+            ));
+        }
         r.done()?;
         Ok(Self {
             identifier,
@@ -357,7 +363,7 @@ fn read_books(r: &mut Reader<'_>, base: Micros, format: u8) -> Result<Vec<(u64, 
         if books.last().is_some_and(|(last, _)| *last >= id) {
             return Err(r.malformed("books in ascending order"));
         }
-        books.push((id, Book::read(r, base)?));
+        books.push((id, Book::read(r, base, format > WITH_BOOKS)?));
     }
     Ok(books)
 }

@@ -216,6 +216,12 @@ impl Checker<'_> {
                 ty: ty.clone(),
             });
         }
+        if let Some((value, ty)) = self.scope.constant(&name) {
+            return Some(Typed {
+                expr: Expr::Const(value.clone()),
+                ty: ty.clone(),
+            });
+        }
         if self.scope.is_broken(&name) {
             return None;
         }
@@ -245,7 +251,7 @@ impl Checker<'_> {
             return None;
         }
         let known = self.scope.names();
-        let near = ["request", "item", "env"]
+        let near = ["request", "item", "env", "settings"]
             .into_iter()
             .map(|space| format!("{space}.{name}"))
             .find(|full| known.contains(full.as_str()))

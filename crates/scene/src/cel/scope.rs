@@ -29,6 +29,8 @@ pub enum Place {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope<'a> {
     names: BTreeMap<String, (SlotId, Ty)>,
+    /// Settings, read anywhere.
+    constants: BTreeMap<String, (Value<'static>, Ty)>,
     hidden: BTreeMap<String, String>,
     /// What a name here is called in messages.
     pub(crate) what: &'a str,
@@ -207,6 +209,16 @@ impl<'a> Scope<'a> {
         self.names.get(name)
     }
 
+    /// The value and type of a setting.
+    pub(crate) fn constant(&self, name: &str) -> Option<&(Value<'static>, Ty)> {
+        self.constants.get(name)
+    }
+
+    /// Names that stand for values.
+    pub(crate) fn set_constants(&mut self, constants: &BTreeMap<String, (Value<'static>, Ty)>) {
+        self.constants.clone_from(constants);
+    }
+
     /// Marks names whose own declaration is at fault.
     pub(crate) fn set_broken<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) {
         self.broken.extend(names.into_iter().cloned());
@@ -253,6 +265,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.names
             .keys()
+            .chain(self.constants.keys())
             .chain(&self.broken)
             .map(String::as_str)
             .collect()

@@ -13,6 +13,7 @@ mod moment;
 mod orders;
 mod policy;
 mod scoring;
+mod settings;
 mod tags;
 mod value;
 
@@ -20,6 +21,7 @@ pub use calendars::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
 pub use catalogue::{ATTRIBUTES_MAX, CATALOGUES_MAX};
 pub use learning::{MODELS_MAX, REWARDS_MAX};
 pub use policy::{BUDGETS_MAX, POLICIES_MAX, POLICY_PARTS_MAX, SLOTS_MAX};
+pub use settings::SETTINGS_MAX;
 pub(crate) use value::scalar;
 
 use crate::cel::{self, Place, RequestTexts, Scope, Ty, Typed};
@@ -32,7 +34,7 @@ use luopan_kernel::artifact::Artifact;
 use luopan_kernel::event::{CUSTOMER_TYPE, DECISION_TYPE};
 use luopan_kernel::plan::{ArtifactKind, Field, PLAN_FORMAT, ScenePlan, SlotId};
 use luopan_kernel::time::DAY_US;
-use luopan_kernel::value::ValueType;
+use luopan_kernel::value::{Value, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long event ids are remembered when the pack does not say.
@@ -110,6 +112,8 @@ pub(crate) struct Compiler<'d, 'r> {
     sections: &'d Sections<'d>,
     /// Tags, attributes and derived tags whose declaration is at fault.
     broken: BTreeSet<String>,
+    /// Settings by their full names, with their values.
+    constants: BTreeMap<String, (Value<'static>, Ty)>,
     /// What is declared and not in the plan.
     declared: Declared,
     /// Request fields with what the slots do not hold (`one_of`, `not_a_feature`).
@@ -170,6 +174,7 @@ pub(crate) fn scene<'r>(
         report,
         sections,
         broken: BTreeSet::new(),
+        constants: BTreeMap::new(),
         declared: Declared {
             sections: sections.vague(),
             ..Declared::default()
@@ -182,6 +187,7 @@ pub(crate) fn scene<'r>(
         artifacts: Vec::new(),
     };
     compiler.header(draft);
+    compiler.settings();
     compiler.events();
     compiler.tags();
     compiler.environment();
@@ -290,6 +296,7 @@ impl<'d> Compiler<'d, '_> {
         }
         let mut scope = Scope::of_plan(&self.plan, place, &self.request_texts);
         scope.set_broken(&self.broken);
+        scope.set_constants(&self.constants);
         for (key, _) in self.section("segments") {
             scope.hide_segment(&key.text);
         }
@@ -300,6 +307,9 @@ impl<'d> Compiler<'d, '_> {
             || self.declared.is_vague(CUSTOMER_TYPE)
         {
             scope.presume("");
+        }
+        if vague("settings") {
+            scope.presume("settings.");
         }
         if vague("request") {
             scope.presume("request.");
@@ -374,6 +384,8 @@ impl<'d> Compiler<'d, '_> {
             .map(str::to_owned)
             .collect();
         scope.set_broken(&broken);
+        scope.set_broken(self.broken.iter().filter(|n| n.starts_with("settings.")));
+        scope.set_constants(&self.constants);
         if self.declared.is_vague(&schema.name) {
             scope.presume("");
         }

@@ -1,19 +1,21 @@
 //! Orders: which event types and fields tell of the life of an order, what that makes readable of a customer, and of a
 //! customer and an item together.
 
-use super::{Compiler, owner_of_items};
+use super::{Compiler, Want, owner_of_items};
+use crate::cel::{Place, Ty};
 use crate::fault::{Code, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::book::fee_ladder;
 use luopan_kernel::id::hash64;
 use luopan_kernel::plan::orders::ORDERS_MAX;
 use luopan_kernel::plan::{
-    BookTag, HeldTag, OrderEvent, OrderStep, OrdersPlan, SlotPlan, SlotSource,
+    BookTag, Expr, HeldTag, OrderEvent, OrderStep, OrdersPlan, SlotPlan, SlotSource,
 };
+use luopan_kernel::rule::visit_slots;
 use luopan_kernel::value::ValueType;
 
 /// What a field of an order's event is, and of which type.
-const ROLES: [(&str, ValueType); 8] = [
+const ROLES: [(&str, ValueType); 9] = [
     ("item", ValueType::Text),
     ("side", ValueType::Text),
     ("amount", ValueType::Money),
@@ -22,6 +24,7 @@ const ROLES: [(&str, ValueType); 8] = [
     ("nav", ValueType::Number),
     ("decision", ValueType::Text),
     ("order", ValueType::Text),
+    ("fast", ValueType::Boolean),
 ];
 
 impl Compiler<'_, '_> {
@@ -41,7 +44,7 @@ impl Compiler<'_, '_> {
                 for tag in BookTag::ALL {
                     self.broken.insert(book_name(&key.text, tag));
                 }
-                for tag in HeldTag::ALL {
+                for tag in HeldTag::ALL.into_iter().chain(HeldTag::FURTHER) {
                     self.broken.insert(held_name(tag));
                 }
                 continue;
@@ -124,6 +127,8 @@ impl Compiler<'_, '_> {
             nav: None,
             fee_attribute: None,
             fees,
+            confirms_after: None,
+            earns_after: None,
         })
     }
 
@@ -141,7 +146,12 @@ impl Compiler<'_, '_> {
                 let field = |i: u16| schema.fields.get(usize::from(i)).map(|f| &f.name);
                 let fields = [e.item, e.side, e.amount, e.shares, e.fee, e.nav, e.decision]
                     .map(|i| i.and_then(field));
-                serde_json::json!([e.step, schema.name, field(e.order), fields])
+                let mut told = serde_json::json!([e.step, schema.name, field(e.order), fields]);
+                // Orders that know no fast redemption are those of before.
+                if let (Some(fast), Some(told)) = (e.fast.and_then(field), told.as_array_mut()) {
+                    told.push(serde_json::json!(fast));
+                }
+                told
             })
             .collect();
         let definition = serde_json::json!(["orders", name, currency, utc_offset_s, events]);
@@ -189,7 +199,15 @@ impl Compiler<'_, '_> {
             }
             found[place] = Some(index);
         }
-        let [item, side, amount, shares, fee, nav, decision, order] = found;
+        let [item, side, amount, shares, fee, nav, decision, order, fast] = found;
+        if step != OrderStep::Submitted
+            && let Some(n) = node.get("fast")
+        {
+            let text = format!("`{}` does not say whether an order is fast", step.word());
+            self.report
+                .at(n.at, Code::NotHere, text, "write `fast` under `submitted`");
+            return None;
+        }
         let lacks = match step {
             OrderStep::Submitted if item.is_none() => Some("item"),
             OrderStep::Submitted if amount.is_none() => Some("amount"),
@@ -222,6 +240,7 @@ impl Compiler<'_, '_> {
             fee,
             nav,
             decision,
+            fast,
         })
     }
 
@@ -270,7 +289,16 @@ impl Compiler<'_, '_> {
             let Some(number) = number else { continue };
             self.plan.orders[number].nav = nav;
             self.plan.orders[number].fee_attribute = fees;
-            for tag in HeldTag::ALL {
+            let after = ["confirms_after", "earns_after"]
+                .map(|name| self.days_after(place, node.get(name)));
+            let [confirms_after, earns_after] = after;
+            self.plan.orders[number].confirms_after = confirms_after;
+            self.plan.orders[number].earns_after = earns_after;
+            let mut tags = HeldTag::ALL.to_vec();
+            if self.plan.orders[number].tells_further() {
+                tags.extend(HeldTag::FURTHER);
+            }
+            for tag in tags {
                 self.plan.slots.push(SlotPlan {
                     name: held_name(tag),
                     kind: tag.kind(),
@@ -278,6 +306,39 @@ impl Compiler<'_, '_> {
                 });
             }
         }
+    }
+
+    /// Trading days as an expression over the attributes of items.
+    fn days_after(&mut self, catalogue: usize, node: Option<&Node>) -> Option<Expr> {
+        let node = node?;
+        let scope = self.scope(Place::Item(catalogue as u16));
+        let typed = self.expression(node, &scope, Want::Figure)?;
+        if typed.ty != Ty::Integer {
+            self.report.at(
+                node.at,
+                Code::ExpressionType,
+                format!("this gives {}, and days are whole", typed.ty.word()),
+                "write a whole number of trading days",
+            );
+            return None;
+        }
+        let mut other = None;
+        visit_slots(&typed.expr, &mut |id| {
+            let slot = &self.plan.slots[usize::from(id.0)];
+            if !matches!(slot.source, SlotSource::Item(..) | SlotSource::ItemKey(_)) {
+                other = Some(slot.name.clone());
+            }
+        });
+        if let Some(name) = other {
+            self.report.at(
+                node.at,
+                Code::NotHere,
+                format!("`{name}` cannot be read here"),
+                "days of an order depend on the item alone: write `item.NAME`",
+            );
+            return None;
+        }
+        Some(typed.expr)
     }
 
     /// Index of the attribute that `node` names, which has the type `kind`.

@@ -8,7 +8,7 @@ use luopan_kernel::event::PROPERTIES_MAX;
 use luopan_kernel::id::{FOREIGN_ID_BYTES_MAX, hash128};
 use luopan_kernel::plan::{Field, ItemPlan};
 use luopan_kernel::time::Micros;
-use luopan_kernel::value::Value;
+use luopan_kernel::value::{Value, ValueType};
 use std::collections::BTreeMap;
 
 /// What a row became.
@@ -199,7 +199,7 @@ impl Bound<'_> {
             let Some(source) = &m.occurred_at else {
                 return Ok(None);
             };
-            let field = plain_field("occurred_at", luopan_kernel::value::ValueType::Time);
+            let field = plain_field("occurred_at", ValueType::Time);
             Ok(match self.value(source, &field, number, cells)? {
                 Value::Time(t) => Some(t),
                 _ => None,
@@ -327,9 +327,14 @@ impl Bound<'_> {
                 convert(cell, column, field, &self.mapping.zone).map_err(|write| RowFault {
                     column: column.column.clone(),
                     found: format!(
-                        "`{}` is not {} for `{}`",
+                        "`{}` is {} `{}`",
                         shown(text(cell).unwrap_or_default().trim()),
-                        field.kind.word(),
+                        match field.kind {
+                            _ if column.pad.is_some() => "no code for".to_owned(),
+                            ValueType::Text if !field.one_of.is_empty() =>
+                                "none of the texts of".to_owned(),
+                            kind => format!("not {} for", kind.word()),
+                        },
                         field.name
                     ),
                     write,
@@ -368,7 +373,7 @@ impl Bound<'_> {
         number: u64,
         cells: &[Value<'_>],
     ) -> Result<String, RowFault> {
-        let field = plain_field(what, luopan_kernel::value::ValueType::Text);
+        let field = plain_field(what, ValueType::Text);
         let value = match source {
             Some(source) => self.value(source, &field, number, cells)?,
             None => Value::Missing,
@@ -395,7 +400,7 @@ fn column_of(source: &Source, otherwise: &str) -> String {
     }
 }
 
-fn plain_field(name: &str, kind: luopan_kernel::value::ValueType) -> Field {
+fn plain_field(name: &str, kind: ValueType) -> Field {
     Field {
         name: name.to_owned(),
         kind,

@@ -61,6 +61,21 @@ pub(super) static CONTEXT: Kind = Kind::Map(&Kind::Any(&[
     )),
 ]));
 
+pub(super) static SETTING: Kind = Kind::Object(&shape(
+    "setting",
+    "A constant that rules, scores and conditions read as `settings.NAME`. A pack of rules keeps its numbers here, for an operator to adapt.",
+    &[
+        must(
+            "type",
+            &TYPE,
+            "its type: any but text; a setting of several texts is a boolean for each",
+        ),
+        may("value", &SCALAR, "its value; unknown when left out"),
+        may("currency", &CURRENCY, "currency of an amount"),
+        may("description", &PARAGRAPH, "what it decides"),
+    ],
+));
+
 pub(super) static EVENT: Kind = Kind::Object(&shape(
     "event",
     "A type of event.",
@@ -331,6 +346,11 @@ pub(super) static ORDER_STEP: Kind = Kind::Object(&shape(
             &NAME,
             "text field: id of the decision that the order answers",
         ),
+        may(
+            "fast",
+            &NAME,
+            "boolean field of `submitted`: a redemption that is paid out at once, counted by `held.fast_today`",
+        ),
     ],
 ));
 
@@ -380,6 +400,16 @@ pub(super) static ORDERS: Kind = Kind::Object(&shape(
             "fee_ladder",
             &LINE,
             "fees by days held of items that have none of their own; none when left out",
+        ),
+        may(
+            "confirms_after",
+            &CEL,
+            "over `item`: trading days from the day of an order to its confirmation; unknown without a calendar",
+        ),
+        may(
+            "earns_after",
+            &CEL,
+            "over `item`: trading days from a confirmation to the day on which earning begins or ends; unknown without a calendar",
         ),
         may("description", &PARAGRAPH, "whose orders they are"),
     ],

@@ -14,7 +14,7 @@ pub(crate) use mapping::MAPPING;
 use crate::shape::{EXPRESSION_BYTES_MAX, Kind, Shape};
 use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
-use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, TAG};
+use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, SETTING, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
 use moment::{INTENTION, MARKET, SEQUENCE};
 use score::ARTIFACT;
@@ -39,6 +39,11 @@ static PACK_SHAPE: Shape = shape(
             "dedup_horizon",
             &DURATION,
             "how long an event id is remembered; 7d when left out",
+        ),
+        may(
+            "settings",
+            &Kind::Map(&SETTING),
+            "constants that rules read as `settings.NAME`",
         ),
         may(
             "customer",

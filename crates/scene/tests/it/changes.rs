@@ -136,7 +136,7 @@ fn a_model_that_nobody_waits_for_learns_from_nothing() {
         [
             "model `ear` changed: it learns from nothing: no policy waits for its reward `bought`",
             "model `m` changed: it learns from nothing: no policy waits for its reward `bought`",
-            "policy `best` changed: `rewards`, `scorer` differ, from the next decision on",
+            "policy `best` changed: `rewards`, `score` differ, from the next decision on",
         ]
     );
     let found = said(|t| t.replace("window: 7d}", "window: 9d}"));

@@ -13,6 +13,7 @@ mod moment;
 mod orders;
 mod packs;
 mod scoring;
+mod settings;
 mod support;
 mod types;
 mod words;

@@ -308,3 +308,66 @@ fn the_fund_shop_follows_its_orders() {
     assert_eq!(required("order_submitted"), ["amount", "item"]);
     assert_eq!(required("order_confirmed"), ["amount", "item"]);
 }
+
+#[test]
+fn days_of_an_order_are_declared_over_the_item_and_have_names_of_their_own() {
+    let with = |more: &str, policy: &str| shop(&format!("{ORDERS}\n{more}"), "", policy);
+    let plan = compile(&with(
+        "    confirms_after: 'item.risk > 4 ? 2 : 1'\n    earns_after: 1",
+        "'known(held.confirmation_day) && held.earning_day > env.now ? held.redeemable : 0.0'",
+    ))
+    .unwrap_or_else(|f| panic!("{}", lines(&f)))
+    .plan;
+    assert!(plan.orders[0].confirms_after.is_some() && plan.orders[0].tells_further());
+    // Books that are folded do not depend on it: what was folded before stays.
+    let bare = compile(&with("", "held.shares")).unwrap().plan;
+    assert_eq!(bare.orders[0].id, plan.orders[0].id);
+    assert!(bare.slot("held.order_day").is_some() && bare.slot("held.redeemable").is_none());
+    assert!(bare.encode().windows(14).all(|w| w != b"confirms_after"));
+    let fast = with("", "held.fast_today")
+        .replace(
+            "      count: integer\n",
+            "      count: integer\n      quick: boolean\n",
+        )
+        .replace(
+            "decision: decision_id}",
+            "decision: decision_id, fast: quick}",
+        );
+    let fast = compile(&fast)
+        .unwrap_or_else(|f| panic!("{}", lines(&f)))
+        .plan;
+    // What is redeemed fast is folded: another definition.
+    assert_ne!(fast.orders[0].id, bare.orders[0].id);
+
+    let told = |pack: &str, wanted: &str| {
+        let found = faults(pack);
+        assert!(found.contains(wanted), "{found}");
+    };
+    told(
+        &with("    confirms_after: held.days", "held.shares"),
+        "there are",
+    );
+    told(
+        &with("    confirms_after: env.hour", "held.shares"),
+        "`env.hour` cannot be read here; days of an order depend on the item alone",
+    );
+    told(
+        &with("    confirms_after: item.price", "held.shares"),
+        "this gives number, and days are whole; write a whole number of trading days",
+    );
+    told(&with("", "held.redeemable"), "`held.redeemable`");
+    let wrong = with("", "held.shares").replace(
+        "decision: decision_id}",
+        "decision: decision_id, fast: word}",
+    );
+    told(&wrong, "`fast` is a field of type boolean");
+    let late = ORDERS.replace("nav: price}", "nav: price, fast: quick}");
+    let late = shop(&late, "", "held.shares").replace(
+        "      price: number\ncal",
+        "      price: number\n      quick: boolean\ncal",
+    );
+    told(
+        &late,
+        "`confirmed` does not say whether an order is fast; write `fast` under `submitted`",
+    );
+}

@@ -8,6 +8,7 @@ use crate::problem::{Problem, Result};
 use crate::trained;
 use bytes::Bytes;
 use clap::Subcommand;
+use luopan_kernel::id::SceneNo;
 use luopan_scene::{Change, Checked, Fault};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,14 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
     let name = checked.plan.name.clone();
     let before = opened.engine.scenes().into_iter().find(|s| s.name == name);
     let in_force = opened.engine.plan(&name).ok();
+    let kept = match &before {
+        Some(b) => (opened.stores.control)
+            .scene_files(SceneNo(b.number), b.version)
+            .await
+            .ok(),
+        None => None,
+    };
+    let other_files = kept.is_some_and(|kept| kept != files);
     let applied = opened
         .engine
         .apply_trained_scene(&checked.plan, &checked.artifacts, &files, "cli")
@@ -120,6 +129,10 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
     );
     if let Some(before) = &before {
         text.push_str(&against(before.version, &changes));
+    } else if other_files {
+        text.push_str(
+            "; it was so before: its files (mappings, comments) are those given now, and all else is as it was",
+        );
     }
     let mut json = serde_json::to_value(&scene)
         .map_err(|e| Problem::internal(format!("writing the answer failed: {e}")))?;

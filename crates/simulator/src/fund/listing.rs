@@ -69,13 +69,12 @@ impl Product {
                 "subscription_fee",
                 Value::Number(f64::from(self.buy_fee_ppm) / 1e6),
             ),
+            // Empty says that there is none.
+            ("redemption_fees", Value::text(self.ladder)),
             ("confirmation_days", whole(i64::from(self.confirm_lag))),
             ("payment_days", whole(i64::from(self.pay_lag))),
             ("inception", Value::Time(start_of(self.launched))),
         ];
-        if !self.ladder.is_empty() {
-            values.push(("redemption_fees", Value::text(self.ladder)));
-        }
         if self.is_cash() {
             values.push(("fast_redemption_limit", whole(self.fast_limit_fen)));
         }

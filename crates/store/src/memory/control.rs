@@ -52,7 +52,12 @@ impl Control for MemoryControl {
             .find(|(s, _)| s.name == scene.name)
             .map(|(s, _)| s.clone());
         let (number, version) = match newest {
-            Some(newest) if newest.hash == scene.hash => return Ok(newest),
+            Some(newest) if newest.hash == scene.hash => {
+                if let Some((_, files)) = inner.scenes.get_mut(&(newest.scene, newest.version)) {
+                    *files = scene.files;
+                }
+                return Ok(newest);
+            }
             Some(newest) => (newest.scene, newest.version + 1),
             None => {
                 let last = inner.scenes.last_key_value().map_or(0, |((n, _), _)| n.0);

@@ -85,6 +85,16 @@ pub async fn files_and_announcements(s: &dyn Subject) {
     assert_eq!(announced, [false, true]);
     let again = control.record_scene(scene("fund", 2)).await.unwrap();
     assert!(again.announced);
+    // The same plan with other files (a mapping was added): the version has the files given last, and others keep theirs.
+    let mut more = scene("fund", 2);
+    more.files
+        .push(("mappings/c.yaml".into(), Bytes::from_static(b"c")));
+    let again = control.record_scene(more.clone()).await.unwrap();
+    assert_eq!((again.version, again.announced), (2, true));
+    let files = control.scene_files(a.scene, 2).await.unwrap();
+    assert_eq!(files, more.files);
+    let files = control.scene_files(a.scene, 1).await.unwrap();
+    assert_eq!(files, scene("fund", 1).files);
     let none = control.mark_announced(a.scene, 3).await;
     assert!(matches!(none, Err(Error::Invalid(_))));
     let none = control.scene_files(SceneNo(9), 1).await;

@@ -4,8 +4,8 @@
 use super::fold::folded;
 use super::world::{Act, field, identifier, scene};
 use luopan_kernel::book::{
-    Anomaly, BOOK_BYTES_MAX, Book, ENDED_KEPT, End, HOLDINGS_MAX, LOTS_MAX, OPEN_ORDERS_MAX, Side,
-    Stage, order_hash, positions, summary,
+    Anomaly, BOOK_BYTES_MAX, Book, ENDED_KEPT, End, FAST_KEPT, HOLDINGS_MAX, LOTS_MAX,
+    OPEN_ORDERS_MAX, Side, Stage, order_hash, positions, summary,
 };
 use luopan_kernel::fold::{FoldPlan, fold};
 use luopan_kernel::plan::*;
@@ -63,6 +63,7 @@ pub(crate) fn add_orders(scene: &mut ScenePlan) {
             fee: Some(2),
             nav: Some(4),
             decision: Some(1),
+            fast: None,
         })
         .collect();
     scene.orders.push(OrdersPlan {
@@ -76,7 +77,151 @@ pub(crate) fn add_orders(scene: &mut ScenePlan) {
         nav: None,
         fee_attribute: None,
         fees: vec![],
+        confirms_after: None,
+        earns_after: None,
     });
+}
+
+/// As [`add_orders`], with a field that says which redemptions are fast.
+pub(crate) fn add_fast_orders(scene: &mut ScenePlan) {
+    add_orders(scene);
+    for event in scene
+        .events
+        .iter_mut()
+        .filter(|e| e.name == "order_submitted")
+    {
+        event.fields.push(field("fast", ValueType::Boolean));
+    }
+    scene.orders[0].events[0].fast = Some(9);
+}
+
+/// A fast redemption, of `amount` when it is told.
+pub(crate) fn fast(hours: i64, order: &str, item: &'static str, amount: Option<i64>) -> Act {
+    let mut act = redeem(hours, order, item, 1.0);
+    (act.properties).extend(amount.map(|a| ("amount", Value::Int(a))));
+    act.properties.push(("fast", Value::Bool(true)));
+    act.properties.sort_by_key(|(n, _)| *n);
+    act
+}
+
+fn fast_book_of(acts: &[Act]) -> Book {
+    let mut scene = scene(vec![]);
+    add_fast_orders(&mut scene);
+    let plan = FoldPlan::new(&scene);
+    folded(&plan, acts)[&9]
+        .book(ID)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// What was redeemed fast of `item` on the day that is `days` after the first.
+fn fast_on(book: &Book, item: &str, days: i64) -> Option<i128> {
+    let found = positions(&[book]);
+    found
+        .get(item)
+        .map_or(Some(0), |p| p.fast_on(20_724 + days))
+}
+
+#[test]
+fn fast_redemptions_are_counted_by_their_day_until_they_fail() {
+    // 08:00 of the first day by the clock of the orders; 16 hours later the next begins.
+    let mut acts = vec![
+        fast(0, "a", "cash", Some(600)),
+        fast(15, "b", "cash", Some(400)),
+        fast(15, "c", "other", Some(7)),
+        fast(16, "d", "cash", Some(50)),
+        // Neither a purchase nor an ordinary redemption counts.
+        buy(16, "e", "cash", 5_000),
+        redeem(16, "f", "cash", 3.0),
+    ];
+    let book = fast_book_of(&acts);
+    let of = |book: &Book, days| (fast_on(book, "cash", days), fast_on(book, "other", days));
+    assert_eq!(of(&book, 0), (Some(1_000), Some(7)));
+    assert_eq!(of(&book, 1), (Some(50), Some(0)));
+    assert_eq!(of(&book, 2), (Some(0), Some(0)));
+    // Confirmed and paid it has used up the limit; failed or cancelled it has not. Told twice, it counts once.
+    acts.extend([
+        redeemed(17, "a", 600, 1.0),
+        bare(OrderStep::Paid, 17, "a"),
+        bare(OrderStep::Failed, 17, "b"),
+        bare(OrderStep::Cancelled, 18, "d"),
+        bare(OrderStep::Cancelled, 19, "d"),
+        fast(20, "a", "cash", Some(600)),
+        fast(20, "c", "other", Some(7)),
+    ]);
+    let book = fast_book_of(&acts);
+    assert_eq!(of(&book, 0), (Some(600), Some(7)));
+    assert_eq!(of(&book, 1), (Some(0), Some(0)));
+    // Of which nobody said how much it was: from then on that day is not known, of this item.
+    acts.push(fast(21, "g", "cash", None));
+    let book = fast_book_of(&acts);
+    assert_eq!(of(&book, 1), (None, Some(0)));
+    // Two days later nothing of it is remembered.
+    acts.push(fast(21 + 48, "h", "cash", Some(1)));
+    let book = fast_book_of(&acts);
+    assert_eq!((book.fast().len(), of(&book, 3)), (1, (Some(1), Some(0))));
+    // Two identifiers of a customer share her limit.
+    let both = positions(&[&book, &book]);
+    assert_eq!(both["cash"].fast_on(20_727), Some(2));
+}
+
+#[test]
+fn more_items_redeemed_fast_on_a_day_than_are_kept_make_the_day_unknown() {
+    let items: Vec<&'static str> = (0..=FAST_KEPT)
+        .map(|i| &*Box::leak(format!("i{i:02}").into_boxed_str()))
+        .collect();
+    let mut acts: Vec<Act> = (items.iter().enumerate())
+        .map(|(i, item)| fast(1, &format!("o{i}"), item, Some(5)))
+        .collect();
+    let last = acts.pop().unwrap();
+    let book = fast_book_of(&acts);
+    assert_eq!(fast_on(&book, "i00", 0), Some(5));
+    acts.push(last);
+    let book = fast_book_of(&acts);
+    assert_eq!(book.fast().len(), FAST_KEPT);
+    assert_eq!(
+        (fast_on(&book, "i00", 0), fast_on(&book, "i00", 1)),
+        (None, Some(0))
+    );
+}
+
+proptest! {
+    #[test]
+    fn fast_redemptions_add_up_and_are_stored_as_they_are(
+        told in proptest::collection::vec((0usize..3, 0i64..60, 1i64..1_000, any::<bool>()), 0..40)
+    ) {
+        let items = ["one", "two", "three"];
+        let mut told = told;
+        told.sort_by_key(|t| t.1);
+        let mut acts = Vec::new();
+        for (i, (item, hours, amount, stops)) in told.iter().enumerate() {
+            let order = format!("o{i}");
+            acts.push(fast(*hours, &order, items[*item], Some(*amount)));
+            if *stops {
+                acts.push(bare(OrderStep::Failed, *hours, &order));
+            }
+        }
+        let mut scene = scene(vec![]);
+        add_fast_orders(&mut scene);
+        let plan = FoldPlan::new(&scene);
+        let day = |hours: i64| (hours + 8).div_euclid(24);
+        let newest = told.iter().map(|t| day(t.1)).max().unwrap_or(0);
+        if let Some(profile) = folded(&plan, &acts).get(&9) {
+            let again = Profile::decode(&profile.encode()).unwrap();
+            prop_assert_eq!(&again, profile);
+            prop_assert_eq!(profile.encode()[0], 3);
+            let book = again.book(ID).unwrap();
+            for (i, item) in items.iter().enumerate() {
+                for d in [newest - 1, newest] {
+                    let sum: i64 = (told.iter())
+                        .filter(|t| t.0 == i && day(t.1) == d && !t.3)
+                        .map(|t| t.2)
+                        .sum();
+                    prop_assert_eq!(fast_on(book, item, d), Some(i128::from(sum)), "{} {}", item, d);
+                }
+            }
+        }
+    }
 }
 
 fn world() -> FoldPlan {

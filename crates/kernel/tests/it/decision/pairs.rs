@@ -39,6 +39,8 @@ fn orders() -> OrdersPlan {
         nav: None,
         fee_attribute: None,
         fees: vec![],
+        confirms_after: None,
+        earns_after: None,
     }
 }
 
@@ -366,6 +368,108 @@ fn a_position_is_read_beside_its_item() {
     let mut nobody = CustomerSlots::read(&scene, &[], moment, &[]);
     nobody.hold(&scene, &set, 0, &catalogue, &[], moment);
     assert_eq!(nobody.held.keys().count(), 0);
+}
+
+/// When the newest open order is confirmed and earns, by the item's own days; what is left to redeem, what that costs.
+#[test]
+fn days_of_an_order_and_what_redeeming_costs_are_read_beside_the_item() {
+    let mut scene = crate::customer::bare_scene();
+    book::add_fast_orders(&mut scene);
+    shop(&mut scene);
+    let mut lag = scene.catalogues[0].attributes[0].clone();
+    lag.name = "lag".to_owned();
+    lag.kind = ValueType::Integer;
+    scene.catalogues[0].attributes.push(lag);
+    let lags = [Value::Int(2), Value::Missing, Value::Int(-1)];
+    for (item, lag) in scene.catalogues[0].items.iter_mut().zip(lags) {
+        item.values.push(lag);
+    }
+    let catalogue = Catalogue::new(&scene.catalogues[0], 1, []).unwrap();
+    scene.calendars = vec![Calendar {
+        name: "sse".to_owned(),
+        from_day: 20_724,
+        to_day: 20_740,
+        // `o5` and `o6` were ordered on 20,728, a holiday: they count for 20,731.
+        days: vec![
+            20_724, 20_725, 20_726, 20_727, 20_731, 20_733, 20_735, 20_740,
+        ],
+        exchange: Some(Exchange {
+            utc_offset_s: 28_800,
+            cutoff_minute: Some(900),
+            sessions: vec![],
+        }),
+    }];
+    scene.orders[0].calendar = Some(0);
+    scene.orders[0].fee_attribute = Some(1);
+    scene.slots.push(SlotPlan {
+        name: "item.lag".to_owned(),
+        kind: ValueType::Integer,
+        source: SlotSource::Item(0, 2),
+    });
+    let lag = SlotId(scene.slots.len() as u16 - 1);
+    let or_one = vec![Expr::Slot(lag), Expr::Const(Value::Int(1))];
+    scene.orders[0].confirms_after = Some(Expr::Call(Function::OrElse, or_one));
+    scene.orders[0].earns_after = Some(Expr::Const(Value::Int(1)));
+    scene.slots.extend(HeldTag::FURTHER.map(|tag| SlotPlan {
+        name: format!("held.{}", tag.word()),
+        kind: tag.kind(),
+        source: SlotSource::Held(0, tag),
+    }));
+    let plan = FoldPlan::new(&scene);
+    let mut story = book::story();
+    story.push(book::fast(200, "f1", "balanced", Some(1_234)));
+    story.push(book::fast(201, "f2", "other", Some(5)));
+    let profile = fold_of(&plan, &story);
+    let read = |scene: &ScenePlan, at_hours: i64| {
+        let moment = Moment {
+            now: Micros(20_724 * DAY_US + at_hours * HOUR_US),
+            utc_offset_s: 0,
+        };
+        let mut slots = CustomerSlots::read(scene, &[&profile], moment, &[]);
+        slots.hold(
+            scene,
+            &SlotSet::all(scene),
+            0,
+            &catalogue,
+            &[&profile],
+            moment,
+        );
+        ["balanced", "growth", "other"].map(|key| {
+            HeldTag::FURTHER.map(|tag| {
+                let id = scene.slot(&format!("held.{}", tag.word())).unwrap();
+                slots.held.get(key, id).unwrap().clone()
+            })
+        })
+    };
+    let begins = |day: i64| Value::Time(Micros(day * DAY_US - 8 * HOUR_US));
+    let [balanced, growth, other] = read(&scene, 202);
+    // The newest open order of `balanced` is the fast one of 20,732 16:00, so of 20,733 and two trading days later.
+    assert_eq!(balanced[..2], [begins(20_740), Value::Missing]);
+    // 422.6309 shares less the 10.5 and the 1 that are being redeemed, all of the youngest lot, held for six days.
+    let Value::Number(left) = balanced[2] else {
+        panic!("shares are a number")
+    };
+    assert!((left - 411.1309).abs() < 1e-9);
+    assert_eq!(balanced[3..], [Value::Number(0.015), Value::Int(1_234)]);
+    // Nothing of `growth` is held; its purchase is confirmed one trading day after, and earns on the next.
+    let wanted = [begins(20_733), begins(20_735)];
+    assert_eq!(growth[..2], wanted);
+    assert_eq!(
+        growth[2..],
+        [Value::Number(0.0), Value::Missing, Value::Int(0)]
+    );
+    // More is redeemed than is held: what it costs is not known. A number of days below zero is none.
+    assert_eq!(other[..2], [Value::Missing, Value::Missing]);
+    assert_eq!(
+        other[2..],
+        [Value::Number(0.0), Value::Missing, Value::Int(5)]
+    );
+    // The next day the limit is whole again.
+    let [balanced, ..] = read(&scene, 226);
+    assert_eq!(balanced[4], Value::Int(0));
+    // Without a calendar no day is known.
+    scene.orders[0].calendar = None;
+    assert_eq!(read(&scene, 202)[1][..2], [Value::Missing, Value::Missing]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! customer, product and moment, decided by the shipped pack; a refusal must name the rule and version that the case names.
 
 mod not_yet;
+mod orders;
 
 use crate::support::{lines, root};
 use luopan_kernel::artifact;
@@ -12,7 +13,7 @@ use luopan_kernel::fold::{FoldPlan, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, SceneNo, TenantId};
 use luopan_kernel::plan::{CataloguePlan, Field, ItemPlan, ScenePlan};
 use luopan_kernel::profile::Profile;
-use luopan_kernel::slots::CustomerSlots;
+use luopan_kernel::slots::{CustomerSlots, SlotSet};
 use luopan_kernel::time::{Micros, Moment};
 use luopan_kernel::value::{Value, ValueType};
 use not_yet::{NOT_YET, NOT_YET_MOST};
@@ -75,10 +76,79 @@ fn cases() -> Vec<Case> {
     out
 }
 
-/// The shipped pack, with the example calendar of a file of cases.
-fn pack(calendar: Option<&Json>) -> ScenePlan {
+/// What a case's settings of the checker are called in the pack; none for one that the pack does not have.
+fn settings(config: &Facts) -> Option<Vec<(String, Json)>> {
+    let mut out = Vec::new();
+    for (name, v) in config {
+        let each = |prefix: &str, out: &mut Vec<(String, Json)>| {
+            for (of, v) in object(Some(v)) {
+                out.push((format!("{prefix}{of}"), v));
+            }
+        };
+        let same =
+            |ours: &str, out: &mut Vec<(String, Json)>| out.push((ours.to_owned(), v.clone()));
+        match name.as_str() {
+            "professionals_exempt" => same("cn_professionals_exempt", &mut out),
+            "push_to_professionals" => same("cn_push_to_professionals", &mut out),
+            "warning_opens_own_purchase" => same("cn_warning_opens_purchase", &mut out),
+            "online_needs_trail" => same("cn_online_needs_trail", &mut out),
+            "oldest_by_risk" => each("cn_oldest_r", &mut out),
+            "experience_by_risk" => each("cn_experience_r", &mut out),
+            "longest_term_by_class" => each("cn_longest_term_c", &mut out),
+            "raise_cancels" => {
+                let passes = json!(v == "above_class");
+                out.push(("cn_raise_within_class_passes".into(), passes));
+            }
+            // This pack is of funds: what another regime asks for says nothing to it.
+            "assessment_days" => out.extend(v.get("fund").map(|days| {
+                (
+                    "cn_assessment_validity".to_owned(),
+                    json!(format!("{days}d")),
+                )
+            })),
+            "portfolio_licence" => same("cn_portfolio_licence", &mut out),
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+/// The pack's files with settings as an operator would write them: the value at its place, nothing else.
+fn set(files: &mut [(String, String)], settings: &[(String, Json)]) {
+    let (_, text) = (files.iter_mut())
+        .find(|(path, _)| path == "rules/cn-settings.yaml")
+        .expect("the settings of the market");
+    for (name, v) in settings {
+        let begin = text
+            .find(&format!("  {name}: {{type: "))
+            .unwrap_or_else(|| panic!("{name}"));
+        let end = begin + text[begin..].find('\n').unwrap();
+        let line = &text[begin..end];
+        let line = match line.split_once(", value: ") {
+            Some((before, after)) => {
+                let (_, rest) = after.split_once(", ").unwrap();
+                format!("{before}, value: {v}, {rest}")
+            }
+            None => {
+                let (before, rest) = line.split_once(", ").unwrap();
+                format!("{before}, value: {v}, {rest}")
+            }
+        };
+        text.replace_range(begin..end, &line);
+    }
+}
+
+/// The shipped pack, with the example calendar of a file of cases and the settings of one.
+fn pack(calendar: Option<&Json>, settings: &[(String, Json)]) -> ScenePlan {
     let mut files = luopan_scene::load_folder(&root().join("scenes/fund")).unwrap();
+    set(&mut files.files, settings);
     if let Some(c) = calendar {
+        // As a shop with a calendar writes it: its orders go by the exchange's days.
+        let (_, orders) = (files.files.iter_mut())
+            .find(|(path, _)| path == "events/orders.yaml")
+            .unwrap();
+        assert!(orders.contains("    utc_offset: \"+08:00\"\n"));
+        *orders = orders.replace("    utc_offset: \"+08:00\"\n", "    calendar: example\n");
         // YAML holds JSON; days in it are texts.
         let written = json!({"calendars": {"example": {
             "from": c["from"], "to": c["to"], "weekdays": [1, 2, 3, 4, 5], "closed": c["closed"],
@@ -104,6 +174,7 @@ fn value(field: &Field, fact: &Json) -> Value<'static> {
         (_, Json::Null) => Value::Missing,
         (ValueType::Boolean, v) => Value::Bool(v.as_bool().unwrap()),
         (ValueType::Integer | ValueType::Money, v) => Value::Int(v.as_i64().unwrap()),
+        (ValueType::Number, v) => Value::Number(v.as_f64().unwrap()),
         (ValueType::Text, v) => Value::text(v.as_str().unwrap().to_owned()),
         (ValueType::Time, v) => Value::Time(match v.as_str().unwrap() {
             day if day.len() == 10 => micros(&format!("{day}T00:00:00+08:00")),
@@ -182,11 +253,35 @@ impl World<'_> {
         true
     }
 
+    /// The risk that counts now: the highest of the ratings.
+    fn rating(&self) -> i64 {
+        (["risk_level", "issuer_rating", "seller_rating"].iter())
+            .filter_map(|name| self.product.get(*name)?.as_i64())
+            .max()
+            .unwrap_or(0)
+    }
+
     fn item(&self, catalogue: &CataloguePlan, channel: &str) -> ItemPlan {
         let mut facts = self.product.clone();
         let own = json!({"name": "P", "kind": "bond", "term_days": 0, "least_order": 100, "on_sale": true});
         for (name, v) in object(Some(&own)) {
             facts.entry(name).or_insert(v);
+        }
+        if let Some(classes) = facts.get("not_for_classes").and_then(Json::as_array) {
+            let classes: String = classes.iter().map(Json::to_string).collect();
+            facts.insert("not_for_classes".into(), json!(classes));
+        }
+        if facts.get("fee_exempt") == Some(&json!(true)) {
+            facts.insert("redemption_fees".into(), json!(""));
+        }
+        if let Some(ladder) = facts.get("fee_ladder").and_then(Json::as_array) {
+            let steps: Vec<String> = (ladder.iter())
+                .map(|s| {
+                    let percent = s["rate"].as_f64().unwrap() * 100.0;
+                    format!("{}d {percent}%", s["under_days"])
+                })
+                .collect();
+            facts.insert("redemption_fees".into(), json!(steps.join(", ")));
         }
         let recorded = facts.get("recording_channels").and_then(Json::as_array);
         if let Some(channels) = recorded {
@@ -202,20 +297,8 @@ impl World<'_> {
     }
 }
 
-/// What the pack says of a case; none when it has no way to ask.
-fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
-    let channel = match text(&case.body, "channel") {
-        "" => "app",
-        channel => channel,
-    };
-    let policy = match (text(&case.body, "purpose"), channel) {
-        ("push", "app") => "learned",
-        ("push", "sms") => "text_message",
-        ("show", "app") => "shelf",
-        ("buy", "app") => "own_purchase",
-        _ => return None,
-    };
-    let policy = plan.policy(policy).unwrap();
+/// The customer of a case, as the shop has known her for long.
+fn known<'p>(plan: &'p ScenePlan, case: &Case) -> World<'p> {
     let begin = micros("2025-01-01T00:00:00+08:00");
     let fold = FoldPlan::new(plan);
     let mut world = World {
@@ -232,16 +315,37 @@ fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
     if customer.get("opted_out") == Some(&json!(true)) {
         world.event("unsubscribed", begin, &Facts::new());
     }
+    world
+}
+
+/// What the pack says of a case; none when it has no way to ask.
+fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
+    let channel = match text(&case.body, "channel") {
+        "" => "app",
+        channel => channel,
+    };
+    let policy = match (text(&case.body, "purpose"), channel) {
+        ("push", "app") => "learned",
+        ("push", "sms") => "text_message",
+        ("show", "app") => "shelf",
+        ("buy", "app") => "own_purchase",
+        _ => return None,
+    };
+    let mut world = known(plan, case);
     let mut at = text(&case.body, "at").to_owned();
     for line in list(case.body.get("before")) {
         if !world.line(&line) {
             return None;
         }
     }
-    // A queued push is asked for again when it is sent.
+    // A queued push is asked for again when it is sent, with the risk at which it was queued.
+    let queued = world.rating();
+    let mut with = object(case.body.get("with"));
     for line in list(case.body.get("then")) {
         if text(&line, "type") == "send" {
-            if text(&line, "status") != "sent" {
+            if text(&line, "status") == "sent" || text(&line, "status") == "cancelled" {
+                with.insert("queued_risk".into(), json!(queued));
+            } else {
                 return None;
             }
             at = text(&line, "at").to_owned();
@@ -251,36 +355,50 @@ fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
             return None;
         }
     }
-    let with = object(case.body.get("with"));
     let shows = object(with.get("shows"));
-    let mut context: Vec<(Cow<'_, str>, Value<'_>)> = Vec::new();
-    let mut say = |name: &'static str, v: Option<&Json>| {
-        let kind = plan.slots[usize::from(plan.slot(&format!("request.{name}")).unwrap().0)].kind;
-        let v = match (kind, v) {
-            (_, None | Some(Json::Null)) => return,
-            (ValueType::Boolean, Some(v)) => Value::Bool(v.as_bool().unwrap()),
-            (ValueType::Integer, Some(v)) => Value::Int(v.as_i64().unwrap()),
-            (_, Some(v)) => Value::text(v.as_str().unwrap().to_owned()),
-        };
-        context.push((Cow::Borrowed(name), v));
-    };
-    say(
-        "own_initiative",
-        Some(&json!(!with.contains_key("answers"))),
-    );
-    say("recording_id", with.get("recording"));
-    say("trail_id", with.get("trail"));
-    say("shows_return", shows.get("return"));
-    say("shows_annualised", shows.get("annualised"));
-    say("shows_window_days", shows.get("window_days"));
-    say("shows_volatility", shows.get("volatility"));
-    say("advice", with.get("advice"));
-    context.sort_by(|a, b| a.0.cmp(&b.0));
-    let now = micros(&at);
+    let own_initiative = json!(!with.contains_key("answers"));
+    let context = [
+        ("own_initiative", Some(&own_initiative)),
+        ("recording_id", with.get("recording")),
+        ("trail_id", with.get("trail")),
+        ("shows_return", shows.get("return")),
+        ("shows_annualised", shows.get("annualised")),
+        ("shows_window_days", shows.get("window_days")),
+        ("shows_volatility", shows.get("volatility")),
+        ("advice", with.get("advice")),
+        ("queued_risk", with.get("queued_risk")),
+    ];
     let zone = match text(&case.customer, "zone") {
         "" => plan.default_zone.as_str(),
         zone => zone,
     };
+    decided(&world, policy, channel, &context, micros(&at), zone)
+}
+
+/// What the pack decides of the product, asked for by name with these fields of the request.
+fn decided(
+    world: &World<'_>,
+    policy: &str,
+    channel: &str,
+    fields: &[(&'static str, Option<&Json>)],
+    now: Micros,
+    zone: &str,
+) -> Option<Decision> {
+    let plan = world.plan;
+    let policy = plan.policy(policy).unwrap();
+    let mut context: Vec<(Cow<'_, str>, Value<'_>)> = Vec::new();
+    for (name, v) in fields {
+        let kind = plan.slots[usize::from(plan.slot(&format!("request.{name}")).unwrap().0)].kind;
+        let v = match (kind, v) {
+            (_, None | Some(Json::Null)) => continue,
+            (ValueType::Boolean, Some(v)) => Value::Bool(v.as_bool().unwrap()),
+            (ValueType::Integer | ValueType::Money, Some(v)) => Value::Int(v.as_i64().unwrap()),
+            (ValueType::Number, Some(v)) => Value::Number(v.as_f64().unwrap()),
+            (_, Some(v)) => Value::text(v.as_str().unwrap().to_owned()),
+        };
+        context.push((Cow::Borrowed(*name), v));
+    }
+    context.sort_by(|a, b| a.0.cmp(&b.0));
     let moment = Moment {
         now,
         utc_offset_s: jiff::tz::TimeZone::get(zone)
@@ -295,7 +413,9 @@ fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
     };
     let catalogue = Catalogue::new(&empty, 1, [world.item(declared, channel)]).unwrap();
     let profile = &world.profile;
-    let slots = CustomerSlots::read(plan, &[profile], moment, &context);
+    let mut slots = CustomerSlots::read(plan, &[profile], moment, &context);
+    let all = SlotSet::all(plan);
+    slots.hold(plan, &all, policy.catalogue, &catalogue, &[profile], moment);
     let situation = Situation {
         customer: &slots,
         catalogue: &catalogue,
@@ -321,38 +441,21 @@ fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
     Some(decide(plan, policy, &situation, &request, 1))
 }
 
-/// The day for which an order counts, by the pack's calendar; the case names the day that was told.
-fn order_day(plan: &ScenePlan, case: &Case) -> Option<Result<(), String>> {
-    let before = list(case.body.get("before"));
-    let [order] = before.as_slice() else {
-        return None;
-    };
-    let told = order.get("trade_day").and_then(Json::as_str)?;
-    let moment = Moment {
-        now: micros(text(order, "at")),
-        utc_offset_s: 28_800,
-    };
-    let slots = CustomerSlots::read(plan, &[], moment, &[]);
-    let day = plan.slot("env.order_day_example").unwrap();
-    let said = match slots.values[usize::from(day.0)] {
-        Value::Time(at) if at == micros(&format!("{told}T00:00:00+08:00")) => "allowed",
-        Value::Time(_) => "refused",
-        _ => "unknown",
-    };
-    let expect = text(&case.body, "expect");
-    Some(match said == expect {
-        true => Ok(()),
-        false => Err(format!("{said} instead of {expect}")),
-    })
-}
-
 /// None when the pack has no way to ask; else whether it says what the case expects.
 fn outcome(plan: &ScenePlan, case: &Case) -> Option<Result<(), String>> {
-    if case.rule == 12 {
-        return order_day(plan, case);
+    if [12, 13, 14].contains(&case.rule) {
+        return orders::outcome(plan, case);
     }
     let d = asked(plan, case)?;
     let expect = text(&case.body, "expect");
+    // What was cancelled was rightly cancelled when it would have been refused.
+    let cancelled = (list(case.body.get("then")).iter()).any(|l| text(l, "status") == "cancelled");
+    if cancelled {
+        return Some(match (d.null, expect) {
+            (true, "allowed") => Ok(()),
+            _ => Err("it was cancelled, and the pack would have sent it".into()),
+        });
+    }
     let refused: Vec<String> = (d.refusals.iter())
         .map(|r| format!("{:?} {} {:?}", r.gate, r.rule, r.version))
         .collect();
@@ -385,18 +488,24 @@ fn not_yet() -> BTreeSet<&'static str> {
 
 #[test]
 fn the_fund_pack_keeps_the_market_rules_case_by_case() {
-    let (excused, plain) = (not_yet(), pack(None));
+    let (excused, plain) = (not_yet(), pack(None, &[]));
     let (mut run, mut wrong) = (0, Vec::new());
     for case in cases() {
-        let own;
-        let plan = match &case.calendar {
-            None => &plain,
-            Some(c) => {
-                own = pack(Some(c));
-                &own
-            }
-        };
         let label = format!("{}: {}", case.file, case.name);
+        let config = object(case.body.get("config"));
+        let Some(settings) = settings(&config) else {
+            if !excused.contains(case.name.as_str()) {
+                wrong.push(format!("{label}: the pack has no such setting"));
+            }
+            continue;
+        };
+        let own;
+        let plan = if case.calendar.is_none() && settings.is_empty() {
+            &plain
+        } else {
+            own = pack(case.calendar.as_ref(), &settings);
+            &own
+        };
         match (outcome(plan, &case), excused.contains(case.name.as_str())) {
             (Some(Ok(())), false) => run += 1,
             (Some(Err(found)), false) => wrong.push(format!("{label}: {found}")),
@@ -431,7 +540,7 @@ fn the_list_of_what_the_pack_cannot_say_only_shrinks() {
 /// A case that passes whatever the pack says would be none: without the rule, the case it refuses is not refused by it.
 #[test]
 fn a_rule_that_is_taken_out_is_missed() {
-    let mut plan = pack(None);
+    let mut plan = pack(None, &[]);
     for policy in &mut plan.policies {
         policy
             .suitability
@@ -452,7 +561,7 @@ fn a_rule_that_is_taken_out_is_missed() {
 /// Every rule of the pack that is named for the market says which rule of the market it keeps, and in which version.
 #[test]
 fn rules_of_the_market_are_dated_and_named() {
-    let plan = pack(None);
+    let plan = pack(None, &[]);
     let mut seen = BTreeSet::new();
     for policy in &plan.policies {
         let rules = (policy.eligibility.iter())
@@ -483,7 +592,7 @@ fn rules_of_the_market_are_dated_and_named() {
 /// Who has switched personalisation off is shown a shelf that reads nothing of her habits.
 #[test]
 fn the_shelf_reads_suitability_and_declared_rules_alone() {
-    let plan = pack(None);
+    let plan = pack(None, &[]);
     let case = cases()
         .into_iter()
         .find(|c| c.name == "switched off, and only suitability was read")
@@ -493,6 +602,8 @@ fn the_shelf_reads_suitability_and_declared_rules_alone() {
     let declared = [
         "age",
         "appetite_expires_at",
+        "assessed_at",
+        "experience_years",
         "professional",
         "qualified",
         "risk_appetite",

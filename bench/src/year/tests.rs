@@ -29,23 +29,23 @@ fn program() -> PathBuf {
     checker().unwrap()
 }
 
-fn size(folder: &Path, customers: u32, days: i64, products: usize) -> Size {
+fn size(folder: &Path, seed: u64, customers: u32, days: i64, products: usize) -> Size {
     Size {
         customers,
         days,
         products,
         parts: 2,
-        seed: 5,
+        seed,
         rates: RATES,
         checker: program(),
         folder: folder.to_owned(),
     }
 }
 
-fn played(scene: &Scene) -> Outcome {
+fn played(scene: &Scene, seed: u64) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     run(
-        &size(folder.path(), 1_000, 60, 400),
+        &size(folder.path(), seed, 1_000, 60, 400),
         scene,
         &mut |_, _, _| {},
     )
@@ -54,7 +54,7 @@ fn played(scene: &Scene) -> Outcome {
 
 #[test]
 fn sixty_days_break_no_rule_and_every_rule_is_looked_at() {
-    let outcome = played(&Scene::shipped().unwrap());
+    let outcome = played(&Scene::shipped().unwrap(), 5);
     let (tally, found) = (&outcome.tally, &outcome.found);
     assert_eq!(found.violated(), 0, "{}", judge::table(found));
     // 7 and 15: nobody signs for a private fund here, and advice is refused. All others have something to look at.
@@ -100,12 +100,15 @@ fn a_rule_that_is_taken_out_of_the_pack_is_missed_by_the_checker() {
         ("unsubscribed", 11),
         ("cn_portfolio_advice", 15),
     ] {
-        let outcome = played(&Scene::without(&[name]).unwrap());
-        let looks = &outcome.found.rules[&rule];
+        let scene = Scene::without(&[name]).unwrap();
+        // Few people: what a rule forbids may not come up in a world, and then another is played.
+        let is_seen = (5..9).any(|seed| {
+            let looks = &played(&scene, seed).found.rules[&rule];
+            looks.violated > 0 && !looks.violations.is_empty()
+        });
         assert!(
-            looks.violated > 0 && !looks.violations.is_empty(),
-            "without `{name}`, rule {rule} is broken and nobody saw it: {}",
-            judge::table(&outcome.found)
+            is_seen,
+            "without `{name}`, rule {rule} is broken and nobody saw it"
         );
     }
     assert!(Scene::without(&["cn_no_such_rule"]).is_err());
@@ -142,7 +145,7 @@ fn a_forged_line_is_found_and_a_broken_one_stops_the_check() {
 #[test]
 fn the_engine_on_stores_breaks_no_rule_either() {
     let folder = tempfile::tempdir().unwrap();
-    let outcome = engine::run(&size(folder.path(), 60, 25, 60)).unwrap();
+    let outcome = engine::run(&size(folder.path(), 5, 60, 25, 60)).unwrap();
     let (tally, found) = (&outcome.tally, &outcome.found);
     assert_eq!(found.violated(), 0, "{}", judge::table(found));
     assert_eq!(

@@ -218,6 +218,8 @@ fn trained_scenes_decide_are_explained_and_proved() {
         (&5.into(), &4.into())
     );
 
+    the_same_is_told_to_the_checker(at);
+
     // It is verified without the data folder.
     let nowhere = tempfile::tempdir().expect("a folder");
     let none = nowhere.path().join("none");
@@ -289,4 +291,46 @@ fn trained_scenes_decide_are_explained_and_proved() {
     );
     let verify = luopan(at, &["verify"]);
     assert_eq!(verify.code, 0, "{}", verify.out);
+}
+
+/// Every decision and every step of an order becomes a line for the checker of the market rules, in order of time.
+fn the_same_is_told_to_the_checker(at: &Path) {
+    let folder = at.join("checks");
+    let words = [
+        "export",
+        "checks",
+        "--scene",
+        "wealth",
+        "--output",
+        folder.to_str().expect("a path"),
+        "--format",
+        "json",
+    ];
+    let told = luopan(at, &words).json();
+    assert_eq!(told["written"]["decisions"], 6, "{told}");
+    assert_eq!(told["written"]["orders"], 5, "{told}");
+    let (mut decisions, mut orders) = (0, 0);
+    for file in std::fs::read_dir(&folder).expect("the folder") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        let mut last = String::new();
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let when = line["at"].as_str().expect("a time").to_owned();
+            let at: Vec<&str> = when.split(['.', 'Z']).collect();
+            assert!(last.as_str() <= at[0], "in order of time");
+            last = at[0].to_owned();
+            match line["type"].as_str() {
+                Some("decision") => {
+                    decisions += 1;
+                    assert!(line["reads"].is_array() && line["policy"] == "offer");
+                }
+                Some("order") => orders += 1,
+                _ => {}
+            }
+            assert!(!line.to_string().contains("\"c1\""), "no foreign id");
+        }
+    }
+    assert_eq!((decisions, orders), (6, 5));
+    // A folder that is used is not written over.
+    assert_eq!(luopan(at, &words).code, 1);
 }

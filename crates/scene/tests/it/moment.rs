@@ -26,6 +26,22 @@ fn micros(text: &str) -> Micros {
 }
 
 /// The fund pack with a calendar for November and December 2026: weekdays, but Monday 30 November, made up as a holiday.
+/// Funds, which the pack leaves to imports.
+const FUNDS: &str = r#"    items:
+      cash-daily: {name: Cash Daily, kind: money_market, risk_level: 1, term_days: 0, least_order: "1", on_sale: true}
+      cash-plus: {name: Cash Plus, kind: money_market, risk_level: 1, term_days: 7, least_order: "100", on_sale: true}
+      short-bond: {name: Short Bond, kind: bond, risk_level: 2, term_days: 30, least_order: "100", on_sale: true}
+      pure-bond: {name: Pure Bond, kind: bond, risk_level: 2, term_days: 90, least_order: "100", on_sale: true}
+      credit-bond: {name: Credit Bond, kind: bond, risk_level: 3, term_days: 180, least_order: "1000", on_sale: true}
+      balanced: {name: Balanced, kind: mixed, risk_level: 3, term_days: 90, least_order: "100", on_sale: true}
+      target-2040: {name: Target 2040, kind: mixed, risk_level: 3, term_days: 365, least_order: "100", on_sale: true}
+      index-300: {name: Index 300, kind: index, risk_level: 4, term_days: 0, least_order: "10", on_sale: true}
+      index-500: {name: Index 500, kind: index, risk_level: 4, term_days: 0, least_order: "10", on_sale: true}
+      growth: {name: Growth, kind: equity, risk_level: 4, term_days: 180, least_order: "100", on_sale: true}
+      technology: {name: Technology, kind: equity, risk_level: 5, term_days: 0, least_order: "100", on_sale: true}
+      overseas: {name: Overseas, kind: equity, risk_level: 5, term_days: 365, least_order: "1000", on_sale: true}
+"#;
+
 fn pack() -> ScenePlan {
     let mut files = luopan_scene::load_folder(&root().join("scenes/fund")).unwrap();
     let day = |n: i64| jiff::civil::date(2026, 11, 1) + jiff::Span::new().days(n);
@@ -45,6 +61,7 @@ fn pack() -> ScenePlan {
                     .replace("to: 1970-01-01", "to: 2026-12-31");
             }
             "calendars/market.txt" => *text = days.join("\n"),
+            "products/funds.yaml" => text.push_str(FUNDS),
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Intention: what a customer does next, predicted from her last 32 acts, by the model of sequences, beside popularity, a first-order
 //! Markov chain and counts of longer contexts, all fitted to the same moments. On the simulated wealth platform (made up, so
-//! no evidence about real customers), and on two real data sets: which genre a MovieLens user rates next, and which channel an
+//! no evidence about real customers), and on two public data sets: which genre a MovieLens user rates next, and which channel an
 //! advertising path goes on to. Moments that are predicted are of other customers than those learned from, and where there are
 //! times, later. This measurement must never choose settings by the moments that it predicts.
 

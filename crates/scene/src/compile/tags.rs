@@ -609,10 +609,17 @@ impl<'d> Compiler<'d, '_> {
                 }
             }
         }
-        // What came to be told later stands behind, so that plans of before keep their slots.
+        // What came to be told later stands behind, and only where a file of the pack names it: the slots of other packs, by whose
+        // numbers models keep their samples, stay as they were.
+        let named = |word: &str| {
+            self.report
+                .files
+                .iter()
+                .any(|(_, text)| text.contains(word))
+        };
         for (i, (key, node)) in self.section("calendars").iter().enumerate() {
             for tag in told_by_line(i as u16, node) {
-                if let Some((word, kind, _)) = clock_word(tag) {
+                if let Some((word, kind, _)) = clock_word(tag).filter(|(word, ..)| named(word)) {
                     slots.push((format!("{word}_{}", key.text), kind, tag));
                 }
             }

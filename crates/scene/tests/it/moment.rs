@@ -581,6 +581,13 @@ fn the_market_is_an_item_or_a_median() {
     let longer = compiled(SMALL.replace("to: 2026-11-27", "to: 2026-12-31"));
     assert_ne!(tag(&plan, "eves").id, tag(&longer, "eves").id);
     assert_eq!(tag(&plan, "usual").id, tag(&longer, "usual").id);
+    // A pack that does not name what came later has no slot of it, so its numbers stay.
+    assert_eq!(plan.slot("env.closed_after_t1_sse"), None);
+    let named = compiled(format!(
+        "{SMALL}segments: {{}}\n# env.closed_after_t1_sse\n"
+    ));
+    assert!(named.slot("env.closed_after_t1_sse").is_some());
+    assert_eq!(named.slot("env.closed_after_t2_sse"), None);
     let other = compiled(SMALL.replace("keep: 4", "keep: 5"));
     assert_ne!(tag(&plan, "acts").id, tag(&other, "acts").id);
     let Aggregate::Quantile { millionths, .. } = tag(&plan, "usual").aggregate else {

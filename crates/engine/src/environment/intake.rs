@@ -471,7 +471,7 @@ impl Inner {
                             "catalogue `{}` has no item `{}`{}; import the item first",
                             plan.name,
                             cut(key),
-                            same_code(key, &known)
+                            same_code(key, known)
                         ),
                     ));
                 } else if there + made.len() >= max {

@@ -1,6 +1,7 @@
 //! The engine over the memory backend: the loop, its laws under concurrency, and comparison with slow oracles.
 
 mod attacks;
+mod between;
 mod catalogue;
 mod concurrency;
 mod examples;

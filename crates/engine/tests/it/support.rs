@@ -177,6 +177,16 @@ impl World {
         }
     }
 
+    /// An engine that the test opened itself, over stores of its own.
+    pub(crate) fn over(env: Arc<TestEnv>, stores: Stores, engine: Arc<Engine>) -> Self {
+        Self {
+            env,
+            stores,
+            engine,
+            next: AtomicU64::new(0),
+        }
+    }
+
     /// Another engine over the same stores, as after a restart.
     pub(crate) async fn restart(&mut self) {
         self.engine.stop().await;

@@ -4,9 +4,12 @@ use super::Common;
 use super::output::Said;
 use crate::answer::Decision;
 use crate::asked::Words;
-use crate::data::{Opening, open};
+use crate::data::{Opened, Opening, open};
 use crate::problem::Result;
 use clap::Args;
+use luopan_kernel::decide::{Candidate, Gate};
+use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::record::DecisionRecord;
 
 #[derive(Debug, Args)]
 pub(super) struct Decide {
@@ -46,25 +49,76 @@ pub(super) async fn run(common: &Common, decide: Decide) -> Result<Said> {
         item: decide.item,
         key: decide.key,
     };
+    let asked = words.item.clone();
     let request = words.body()?.request(decide.scene.clone(), None)?;
     let opened = open(&common.data, Opening::Existing).await?;
     opened.settle().await?;
     let answer = opened.engine.decide(request).await;
     let plan = opened.engine.plan(&decide.scene).ok();
+    let hint = match (&answer, &plan) {
+        (Ok(answer), Some(plan)) => hint(
+            &opened,
+            plan,
+            &decide.scene,
+            &answer.record,
+            asked.as_deref(),
+        ),
+        _ => String::new(),
+    };
     opened.close().await;
     let answer = answer?;
+    let trace = answer.record.decision.trace.clone();
     let decision = Decision::new(
         &decide.scene,
         plan.as_deref(),
         answer.record,
         answer.repeated,
     );
-    let text = words_of(&decision);
+    let text = words_of(&decision, &trace) + &hint;
     Said::new(&decision, text)
 }
 
+/// Why nothing came of it, where that is no rule: a catalogue without items, an item that is not there or is withdrawn.
+fn hint(
+    opened: &Opened,
+    plan: &ScenePlan,
+    scene: &str,
+    record: &DecisionRecord,
+    asked: Option<&str>,
+) -> String {
+    let catalogue = (plan.policy(&record.policy))
+        .and_then(|p| plan.catalogues.get(usize::from(p.catalogue)))
+        .map_or("", |c| c.name.as_str());
+    if record.decision.candidates == 0 {
+        return format!(
+            "catalogue `{catalogue}` has no items; `luopan import --into products` brings them in\n"
+        );
+    }
+    let Some(item) = asked else {
+        return String::new();
+    };
+    match opened.engine.item(scene, catalogue, item) {
+        Err(refusal) => format!("{}\n", refusal.message),
+        Ok(found) => found.withdrawn_at.map_or_else(String::new, |at| {
+            format!(
+                "`{item}` is offered no more since {}\n",
+                crate::time::write(at)
+            )
+        }),
+    }
+}
+
+/// A number without the digits that nobody reads.
+fn rounded(v: f64) -> String {
+    if v != 0.0 && v.abs() < 1e-6 {
+        return format!("{v:e}");
+    }
+    let text = format!("{v:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A decision in words.
-pub(super) fn words_of(decision: &Decision) -> String {
+pub(super) fn words_of(decision: &Decision, trace: &[Candidate]) -> String {
     let mut out = format!(
         "decision {}{}\n",
         decision.id,
@@ -77,7 +131,7 @@ pub(super) fn words_of(decision: &Decision) -> String {
     match &decision.null_action {
         Some(silence) => out.push_str(&format!(
             "{silence}, with probability {}\n",
-            decision.propensity
+            rounded(decision.propensity)
         )),
         None => {
             for choice in &decision.choices {
@@ -85,8 +139,8 @@ pub(super) fn words_of(decision: &Decision) -> String {
                     "{}. {} with probability {}, score {}\n",
                     choice.position + 1,
                     choice.item,
-                    choice.propensity,
-                    choice.score
+                    rounded(choice.propensity),
+                    rounded(choice.score)
                 ));
             }
         }
@@ -99,6 +153,17 @@ pub(super) fn words_of(decision: &Decision) -> String {
         out.push_str(&format!("withheld: {withheld}\n"));
     }
     for refusal in &decision.refusals {
+        if refusal.gate == Gate::Forced {
+            let why = (trace.iter())
+                .filter(|c| c.item.as_ref() == Some(&refusal.rule))
+                .find_map(|c| c.refusal.as_ref())
+                .map_or_else(
+                    || "may not be chosen".to_owned(),
+                    |r| format!("is refused by `{}`", r.rule),
+                );
+            out.push_str(&format!("`{}`, which was asked for, {why}\n", refusal.rule));
+            continue;
+        }
         let gate = serde_json::to_value(refusal.gate)
             .ok()
             .and_then(|g| g.as_str().map(str::to_owned))

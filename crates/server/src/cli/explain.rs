@@ -37,7 +37,7 @@ pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
 fn words(explained: &Explained) -> String {
     let decision = &explained.recorded.decision;
     let record = &explained.recorded.record;
-    let mut out = words_of(decision);
+    let mut out = words_of(decision, &record.decision.trace);
     out.push_str(&format!(
         "scene {} version {}, policy {}, at {}, origin {}, semantics {}\n",
         decision.scene,
@@ -99,19 +99,25 @@ fn words(explained: &Explained) -> String {
 fn traced(candidate: &Candidate, silence: &str) -> Vec<String> {
     let why = match &candidate.refusal {
         Some(refusal) => {
-            let read: Vec<String> = refusal
-                .reads
-                .iter()
+            // Since when a rule is in force stands in front of it, and says nothing about what it refused.
+            let clause = refusal.clause.as_deref().unwrap_or_default();
+            let shown = clause
+                .strip_prefix("(env.now < time(")
+                .and_then(|rest| rest.split_once(")) || "))
+                .map_or(clause, |(_, rest)| rest);
+            let read: Vec<String> = (refusal.reads.iter())
+                .filter(|(name, _)| shown.contains(name.as_str()))
                 .map(|(name, v)| format!("{name} = {}", value(v)))
                 .collect();
-            let clause = refusal
-                .clause
-                .as_deref()
-                .map(|c| format!(": {c}"))
-                .unwrap_or_default();
-            format!("refused by `{}`{clause} {}", refusal.rule, read.join(", "))
-                .trim_end()
-                .to_owned()
+            let read = read.join(", ");
+            let mut why = format!("refused by `{}`", refusal.rule);
+            for (mark, part) in [(": ", shown), ("; ", read.as_str())] {
+                if !part.is_empty() {
+                    why.push_str(mark);
+                    why.push_str(part);
+                }
+            }
+            why
         }
         None => candidate
             .contributions

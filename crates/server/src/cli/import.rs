@@ -145,8 +145,12 @@ pub(super) async fn run(common: &Common, import: Import) -> Result<Said> {
 /// Counts in words.
 fn words(total: Loaded) -> String {
     let mut text = format!(
-        "{} rows: {} accepted, {} duplicate, {} quarantined",
-        total.rows, total.accepted, total.duplicate, total.quarantined
+        "{} {}: {} accepted, {} duplicate, {} quarantined",
+        total.rows,
+        if total.rows == 1 { "row" } else { "rows" },
+        total.accepted,
+        total.duplicate,
+        total.quarantined
     );
     if total.skipped > 0 {
         text.push_str(&format!(", {} passed over by the mapping", total.skipped));

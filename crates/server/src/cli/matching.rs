@@ -214,6 +214,11 @@ fn words(summary: &Summary) -> String {
         summary.seconds,
         summary.customers_per_second
     );
+    if summary.products == 0 {
+        out.push_str(
+            "the policy's catalogue has no items; `luopan import --into products` brings them in\n",
+        );
+    }
     if summary.resumed > 0 {
         out.push_str(&format!(
             "{} of {} partitions were finished by an earlier run\n",

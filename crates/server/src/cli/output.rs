@@ -2,6 +2,7 @@
 
 use super::Format;
 use crate::problem::{Problem, Result};
+use luopan_scene::unit;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -72,6 +73,19 @@ pub(super) fn line(text: &str) -> Result<()> {
             format!("standard output cannot be written: {e}"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// An amount for people, with its currency where it is known.
+pub(super) fn amount(currency: Option<&str>, value: &serde_json::Value) -> String {
+    match (value.as_i64(), currency) {
+        (Some(minor), Some(currency)) => unit::minor_digits(currency).map_or_else(
+            || format!("{minor} minor units of {currency}"),
+            |digits| format!("{} {currency}", unit::decimal(minor, digits)),
+        ),
+        // A mean need not be whole minor units.
+        (_, Some(currency)) => format!("{value} minor units of {currency}"),
+        (_, None) => format!("{value} minor units"),
     }
 }
 

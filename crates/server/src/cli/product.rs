@@ -1,12 +1,14 @@
 //! `luopan product list|show`: the items of a catalogue as decisions see them, and which of their values were generated.
 
 use super::Common;
-use super::output::{Said, table};
+use super::output::{Said, amount, table};
 use crate::answer::{Product as Document, Products};
 use crate::data::{Opened, Opening, open};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::problem::{Problem, Result};
 use clap::{Args, Subcommand};
+use luopan_kernel::plan::Field;
+use luopan_kernel::value::ValueType;
 
 /// Attributes shown beside the key in a list.
 const SHOWN: usize = 6;
@@ -45,6 +47,14 @@ pub(super) struct Of {
 }
 
 impl Of {
+    /// Attributes of the catalogue, as the scene declares them.
+    fn fields(&self, opened: &Opened, catalogue: &str) -> Vec<Field> {
+        let plan = opened.engine.plan(&self.scene);
+        (plan.iter().flat_map(|p| &p.catalogues))
+            .find(|c| c.name == catalogue)
+            .map_or_else(Vec::new, |c| c.attributes.clone())
+    }
+
     fn catalogue(&self, opened: &Opened) -> Result<String> {
         let plan = opened.engine.plan(&self.scene)?;
         if let Some(name) = &self.catalogue {
@@ -86,6 +96,7 @@ async fn answer(opened: &Opened, product: Product) -> Result<Said> {
                 ));
             }
             let catalogue = of.catalogue(opened)?;
+            let fields = of.fields(opened, &catalogue);
             let page = (opened.engine).items(&of.scene, &catalogue, after.as_deref(), limit)?;
             let shown: Vec<String> = (page.items.iter().take(1))
                 .flat_map(|i| i.attributes.iter().map(|(n, _)| n.clone()))
@@ -96,11 +107,18 @@ async fn answer(opened: &Opened, product: Product) -> Result<Said> {
             let rows: Vec<Vec<String>> = (products.items.iter())
                 .map(|item| {
                     let mut row = vec![item.key.clone()];
-                    row.extend(shown.iter().map(|name| marked(item, name)));
+                    row.extend(shown.iter().map(|name| marked(&fields, item, name)));
                     row.push(item.withdrawn_at.clone().unwrap_or_default());
                     row
                 })
                 .collect();
+            if products.candidates + products.withdrawn == 0 {
+                let text = format!(
+                    "catalogue `{}` has no items; `luopan import --into products` brings them in",
+                    products.catalogue
+                );
+                return Said::new(&products, text);
+            }
             let mut head = vec!["key"];
             head.extend(shown.iter().map(String::as_str));
             head.push("withdrawn");
@@ -117,10 +135,11 @@ async fn answer(opened: &Opened, product: Product) -> Result<Said> {
         }
         Product::Show { of, key } => {
             let catalogue = of.catalogue(opened)?;
+            let fields = of.fields(opened, &catalogue);
             let item: Document = opened.engine.item(&of.scene, &catalogue, &key)?.into();
             let rows: Vec<Vec<String>> = (item.attributes.keys())
                 .filter(|name| *name != "generated")
-                .map(|name| vec![name.clone(), marked(&item, name)])
+                .map(|name| vec![name.clone(), marked(&fields, &item, name)])
                 .collect();
             let mut text = format!("{}\n", item.key);
             if let Some(at) = &item.withdrawn_at {
@@ -136,11 +155,15 @@ async fn answer(opened: &Opened, product: Product) -> Result<Said> {
     }
 }
 
-/// A value for people; one that was made up says so.
-fn marked(item: &Document, name: &str) -> String {
+/// A value for people, an amount with its currency; one that was made up says so.
+fn marked(fields: &[Field], item: &Document, name: &str) -> String {
+    let field = fields.iter().find(|f| f.name == name);
     let value = match item.attributes.get(name) {
         None | Some(serde_json::Value::Null) => return String::new(),
         Some(serde_json::Value::String(t)) => t.clone(),
+        Some(minor) if field.is_some_and(|f| f.kind == ValueType::Money) => {
+            amount(field.and_then(|f| f.currency.as_deref()), minor)
+        }
         Some(other) => other.to_string(),
     };
     if item.generated.iter().any(|g| g == name) {

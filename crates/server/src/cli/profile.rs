@@ -1,12 +1,13 @@
 //! `luopan profile ID`: what is known of a customer.
 
 use super::Common;
-use super::output::{Said, table};
+use super::output::{Said, amount, table};
 use crate::answer::Customer;
 use crate::data::{Opening, open};
 use crate::problem::Result;
 use clap::Args;
 use luopan_kernel::plan::{ScenePlan, SlotSource};
+use luopan_kernel::rule::visit_slots;
 use luopan_kernel::time::SECOND_US;
 use luopan_kernel::value::ValueType;
 use luopan_scene::unit;
@@ -57,7 +58,7 @@ fn shown(plan: Option<&ScenePlan>, name: &str, value: &Value) -> String {
         (_, Value::Null) => "unknown".to_owned(),
         (_, Value::String(text)) => text.clone(),
         (Some((plan, slot)), value) if slot.kind == ValueType::Money => {
-            amount(currency(plan, &slot.source), value)
+            amount(currency(plan, &slot.source).as_deref(), value)
         }
         (Some((_, slot)), value) if slot.kind == ValueType::Duration => value
             .as_i64()
@@ -70,25 +71,31 @@ fn shown(plan: Option<&ScenePlan>, name: &str, value: &Value) -> String {
     }
 }
 
-fn amount(currency: Option<&str>, value: &Value) -> String {
-    match (value.as_i64(), currency) {
-        (Some(minor), Some(currency)) => unit::minor_digits(currency).map_or_else(
-            || format!("{minor} minor units of {currency}"),
-            |digits| format!("{} {currency}", unit::decimal(minor, digits)),
-        ),
-        // A mean, or an amount that an expression made: its currency is not kept.
-        (_, Some(currency)) => format!("{value} minor units of {currency}"),
-        (_, None) => format!("{value} minor units"),
+/// The currency of what a slot holds: that of the field that a tag aggregates, of the orders that a book is of, or of what an
+/// expression is made of.
+fn currency(plan: &ScenePlan, source: &SlotSource) -> Option<String> {
+    match source {
+        SlotSource::Tag(tag) => {
+            let tag = plan.tags.get(usize::from(*tag))?;
+            let event = plan.events.get(usize::from(tag.event))?;
+            let field = event.fields.get(usize::from(tag.measure.of?))?;
+            field.currency.clone()
+        }
+        SlotSource::Book(orders, _) => {
+            Some(plan.orders.get(usize::from(*orders))?.currency.clone())
+        }
+        SlotSource::Derived(expr) => {
+            let mut found = None;
+            visit_slots(plan.derived.get(usize::from(*expr))?, &mut |id| {
+                let read = plan.slots.get(usize::from(id.0));
+                if let (None, Some(slot)) = (&found, read)
+                    && slot.kind == ValueType::Money
+                {
+                    found = currency(plan, &slot.source);
+                }
+            });
+            found
+        }
+        _ => None,
     }
-}
-
-/// The currency of the field that a tag aggregates.
-fn currency<'p>(plan: &'p ScenePlan, source: &SlotSource) -> Option<&'p str> {
-    let SlotSource::Tag(tag) = source else {
-        return None;
-    };
-    let tag = plan.tags.get(usize::from(*tag))?;
-    let event = plan.events.get(usize::from(tag.event))?;
-    let field = event.fields.get(usize::from(tag.measure.of?))?;
-    field.currency.as_deref()
 }

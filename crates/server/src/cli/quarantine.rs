@@ -1,7 +1,7 @@
 //! `luopan quarantine list|retry`.
 
 use super::Common;
-use super::output::{Said, table};
+use super::output::Said;
 use crate::answer;
 use crate::data::{Opened, Opening, open};
 use crate::incoming::{self, cut};
@@ -70,24 +70,30 @@ async fn list(
         .then(|| found.last().map(|q| q.id.clone()))
         .flatten();
     let inputs: Vec<answer::QuarantinedInput> = found.into_iter().map(Into::into).collect();
-    let rows: Vec<Vec<String>> = inputs
-        .iter()
+    // A reason is a sentence, too long for a column.
+    let mut text: String = (inputs.iter())
         .map(|q| {
-            vec![
-                q.id.clone(),
-                q.at.clone(),
-                q.code.clone(),
+            format!(
+                "{}  {}  {}\n  {}\n  {}\n",
+                q.id,
+                q.at,
+                q.code,
                 one_line(&q.reason),
-                one_line(cut(&q.raw, 80)),
-            ]
+                one_line(cut(&q.raw, SHOWN_BYTES))
+            )
         })
         .collect();
-    let mut text = table(&["id", "at", "code", "reason", "input"], &rows);
+    if inputs.is_empty() {
+        text.push_str("nothing stands in quarantine\n");
+    }
     if let Some(next) = &next {
         text.push_str(&format!("there may be more: --after {next}\n"));
     }
     Said::new(&answer::QuarantinePage { inputs, next }, text)
 }
+
+/// Most bytes of an input that are shown.
+const SHOWN_BYTES: usize = 120;
 
 fn one_line(text: &str) -> String {
     text.chars()

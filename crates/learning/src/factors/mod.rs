@@ -4,7 +4,7 @@
 //! The likelihood of an example is the softmax over all items given what was known of the customer. It is maximised by mini-batch
 //! AdaGrad (Duchi, Hazan and Singer 2011) over a sample of items shared by a batch, each corrected for how likely it was drawn
 //! (Bengio and Senecal 2008; Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item
-//! recommendations"). Vectors are sums over features as in Kula 2015, which is what the kernel retrieves by.
+//! recommendations"). Biases begin at the logarithm of popularity, which is what is then corrected. Vectors are sums over features as in Kula 2015, which is what the kernel retrieves by.
 //!
 //! Examples are divided by time: the model learns from the earlier ones, the next ones say when to stop, and the last
 //! ones, which nothing has seen, are what is reported, beside popularity. Then it may learn once more from all of them, for as many
@@ -72,9 +72,9 @@ impl Default for Settings {
             dimension: 32,
             epochs: 20,
             patience: 2,
-            learning_rate: 0.1,
-            l2: 1e-5,
-            negatives: 1_024,
+            learning_rate: 0.03,
+            l2: 1e-3,
+            negatives: 512,
             refit: true,
             seed: 1,
         }

@@ -12,8 +12,11 @@ const BATCH: usize = 256;
 /// Standard deviation of the vectors of features at the beginning; items begin at zero, so that one that is never chosen stays
 /// near what its features say.
 const SPREAD: f32 = 0.1;
-/// What AdaGrad divides by at least, squared.
-const EPSILON: f32 = 1e-8;
+/// What is added to every item's weight, as a share of the mean one, before its logarithm is where its bias begins.
+const UNSEEN: f64 = 0.1;
+/// What AdaGrad's sums of squares begin at: gradients much smaller than its root move a number in proportion to their size,
+/// so that what is hardly ever touched is not moved as far as what is touched always.
+const SQUARES: f32 = 1e-4;
 
 /// Vectors, row by row, with what AdaGrad keeps of them.
 #[derive(Debug, Clone)]
@@ -31,7 +34,7 @@ impl Table {
         Self {
             width,
             values: (0..rows * width).map(|_| value()).collect(),
-            squares: vec![0.0; rows * width],
+            squares: vec![SQUARES; rows * width],
             gradient: vec![0.0; rows * width],
             touched: Vec::new(),
             is_touched: vec![false; rows],
@@ -66,7 +69,7 @@ impl Table {
             for ((value, square), gradient) in kept {
                 let g = *gradient + l2 * *value;
                 *square += g * g;
-                *value -= rate * g / (*square + EPSILON).sqrt();
+                *value -= rate * g / square.sqrt();
                 *gradient = 0.0;
             }
         }
@@ -83,6 +86,7 @@ pub(super) struct Model {
     pub(super) bias: Table,
     rate: f32,
     l2: f32,
+    own_l2: f32,
     drawn: Drawn,
     /// What the weights are divided by, so that they are one on average.
     mean_weight: f32,
@@ -158,14 +162,25 @@ impl Model {
         let weights: f64 = (learned.iter())
             .map(|e| f64::from(examples.weights[*e as usize]))
             .sum();
+        let mut chosen = vec![0.0f64; items.len()];
+        for e in learned {
+            let e = *e as usize;
+            chosen[examples.items[e] as usize] += f64::from(examples.weights[e]);
+        }
+        let mean = weights / items.len().max(1) as f64;
+        let mut biases =
+            (chosen.iter()).map(|c| libm::log((c + UNSEEN * mean) / (mean + UNSEEN * mean)) as f32);
         Self {
             dimension: d,
             customer: Table::new(examples.positions, d, &mut small),
             attributes: Table::new(items.positions, d, &mut small),
             own: Table::new(items.len(), d, || 0.0),
-            bias: Table::new(items.len(), 1, || 0.0),
+            bias: Table::new(items.len(), 1, || biases.next().unwrap_or(0.0)),
             rate: settings.learning_rate as f32,
             l2: settings.l2 as f32,
+            // An item's own numbers are looked at in few steps, and its features' in nearly all: the penalty makes up for it.
+            own_l2: (settings.l2 * (items.len() as f64 / settings.negatives as f64).max(1.0))
+                as f32,
             drawn: Drawn::new(settings.negatives, items.len(), examples, learned),
             mean_weight: (weights / learned.len().max(1) as f64) as f32,
         }
@@ -321,10 +336,12 @@ impl Model {
                 self.attributes.add(position, x, by_item);
             }
         }
-        for table in [&mut self.customer, &mut self.attributes, &mut self.own] {
+        for table in [&mut self.customer, &mut self.attributes] {
             table.step(self.rate, self.l2);
         }
-        self.bias.step(self.rate, self.l2);
+        self.own.step(self.rate, self.own_l2);
+        // Biases begin at popularity, and nothing pulls them back to zero.
+        self.bias.step(self.rate, 0.0);
         (loss, weight)
     }
 }

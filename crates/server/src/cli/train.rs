@@ -19,8 +19,47 @@ use std::sync::Arc;
 pub(super) enum Train {
     /// Train the factors that a policy retrieves by
     Factors(Factors),
+    /// Write the examples that such factors are trained from, as lines of JSON, to train elsewhere
+    Examples(Examples),
+    /// Make the factors of a policy from vectors that were trained elsewhere, lines of JSON
+    ImportFactors(ImportFactors),
     /// Train what predicts customers' next acts from a sequence
     Intention(Intention),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Examples {
+    /// Folder of the pack whose policy it is
+    #[arg(long, value_name = "DIR")]
+    pack: PathBuf,
+    /// Policy with `retrieval` and its `learn_from`
+    #[arg(long)]
+    policy: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Events at this time and later, RFC 3339 with a zone
+    #[arg(long, value_parser = crate::time::parse, value_name = "TIME")]
+    from: Option<Micros>,
+    /// Events before this time, RFC 3339 with a zone
+    #[arg(long, value_parser = crate::time::parse, value_name = "TIME")]
+    until: Option<Micros>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportFactors {
+    /// Folder of the pack whose policy it is
+    #[arg(long, value_name = "DIR")]
+    pack: PathBuf,
+    /// Policy with `retrieval`
+    #[arg(long)]
+    policy: String,
+    /// The file of vectors
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The file to write: the artifact that the pack names
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -70,7 +109,61 @@ pub(super) async fn run(common: &Common, train: Train) -> Result<Said> {
     match train {
         Train::Factors(asked) => factors(common, asked).await,
         Train::Intention(asked) => train_intention::run(common, asked).await,
+        Train::Examples(asked) => examples(common, asked).await,
+        Train::ImportFactors(asked) => import_factors(&asked),
     }
+}
+
+async fn examples(common: &Common, asked: Examples) -> Result<Said> {
+    let plan = to_train(&asked.pack)?;
+    let spec = ExampleSpec {
+        from: asked.from,
+        until: asked.until,
+    };
+    let opened = open(&common.data, Opening::Existing).await?;
+    let outcome = match opened.settle().await {
+        Ok(()) => {
+            let (engine, output) = (&opened.engine, &asked.output);
+            train::exchange::examples(engine, plan, &asked.policy, &spec, output).await
+        }
+        Err(e) => Err(e),
+    };
+    opened.close().await;
+    let read = outcome?;
+    let text = format!(
+        "{} examples of {} customers in {}\n{}",
+        read.examples,
+        read.customers,
+        asked.output.display(),
+        skipped(&read)
+    );
+    Said::new(&json!({"output": asked.output, "read": read}), text)
+}
+
+fn import_factors(asked: &ImportFactors) -> Result<Said> {
+    let plan = to_train(&asked.pack)?;
+    let (bytes, imported) = train::exchange::import(&plan, &asked.policy, &asked.input)?;
+    write_whole(&asked.output, &bytes)?;
+    let mut text = format!(
+        "{}: {} numbers a vector, {} features of the customer, {} of the item, {} items\n",
+        asked.output.display(),
+        imported.dimension,
+        imported.customer,
+        imported.item_features,
+        imported.items
+    );
+    for (what, names) in [
+        ("customer", &imported.customer_without),
+        ("item", &imported.item_features_without),
+    ] {
+        if !names.is_empty() {
+            text.push_str(&format!(
+                "features of the {what} without a vector, which add nothing: {}\n",
+                names.join(", ")
+            ));
+        }
+    }
+    Said::new(&imported, text)
 }
 
 /// The plan of a pack whose artifacts are still to be made.
@@ -126,8 +219,8 @@ async fn factors(common: &Common, asked: Factors) -> Result<Said> {
     Said::new(&json, text)
 }
 
-fn words(report: &train::factors::Report, output: &Path, bytes: usize) -> String {
-    let read = &report.read;
+/// A line that tells what gave no example, where there is something.
+fn skipped(read: &train::factors::Read) -> String {
     let skipped: Vec<String> = [
         ("not under the condition", read.filtered),
         ("without an item", read.without_item),
@@ -142,6 +235,15 @@ fn words(report: &train::factors::Report, output: &Path, bytes: usize) -> String
     .filter(|(_, n)| *n > 0)
     .map(|(why, n)| format!("{n} {why}"))
     .collect();
+    if skipped.is_empty() {
+        String::new()
+    } else {
+        format!("skipped: {}\n", skipped.join(", "))
+    }
+}
+
+fn words(report: &train::factors::Report, output: &Path, bytes: usize) -> String {
+    let read = &report.read;
     let mut out = format!(
         "{} examples of {} customers ({} of several identifiers) from {} events in {} log entries, read in {:.1} s\n",
         read.examples,
@@ -151,9 +253,7 @@ fn words(report: &train::factors::Report, output: &Path, bytes: usize) -> String
         read.entries,
         report.reading_seconds
     );
-    if !skipped.is_empty() {
-        out.push_str(&format!("skipped: {}\n", skipped.join(", ")));
-    }
+    out.push_str(&skipped(read));
     let last = |losses: &[f64]| {
         let of = |i: usize| losses.get(i).copied().unwrap_or(f64::NAN);
         (of(0), of(report.best_epoch - 1))

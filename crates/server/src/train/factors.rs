@@ -7,7 +7,7 @@ use luopan_engine::examples::{ExampleSpec, ExamplesRead, Skipped};
 use luopan_kernel::factors::Factors;
 use luopan_kernel::features;
 use luopan_kernel::id::hash64;
-use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::plan::{Retrieval, ScenePlan};
 use luopan_kernel::time::Micros;
 use luopan_learning::factors::{self as learning, Examples, Figures, Items};
 use serde::Serialize;
@@ -260,12 +260,8 @@ fn refused(error: &learning::Error, policy: &str, read: &ExamplesRead) -> Box<Pr
     }
 }
 
-/// Factors that have learned nothing: every item is as good as any other. With them a pack can be applied before there is
-/// a history to learn from.
-///
-/// # Errors
-/// `unknown_policy`, `nothing_to_learn_from` for a policy that does not retrieve.
-pub fn untrained(plan: &ScenePlan, policy: &str) -> Result<Vec<u8>> {
+/// What a policy retrieves by.
+pub(super) fn planned<'p>(plan: &'p ScenePlan, policy: &str) -> Result<&'p Retrieval> {
     let Some(found) = plan.policy(policy) else {
         let names: Vec<&str> = plan.policies.iter().map(|p| p.name.as_str()).collect();
         return Err(Problem::new(
@@ -277,14 +273,21 @@ pub fn untrained(plan: &ScenePlan, policy: &str) -> Result<Vec<u8>> {
             ),
         ));
     };
-    let Some(retrieval) = &found.retrieval else {
-        return Err(Problem::new(
-            "nothing_to_learn_from",
-            format!(
-                "policy `{policy}` has no `retrieval`; name a policy that retrieves by factors"
-            ),
-        ));
-    };
+    found.retrieval.as_ref().ok_or_else(|| {
+        let words = format!(
+            "policy `{policy}` has no `retrieval`; name a policy that retrieves by factors"
+        );
+        Problem::new("nothing_to_learn_from", words)
+    })
+}
+
+/// Factors that have learned nothing: every item is as good as any other. With them a pack can be applied before there is
+/// a history to learn from.
+///
+/// # Errors
+/// `unknown_policy`, `nothing_to_learn_from` for a policy that does not retrieve.
+pub fn untrained(plan: &ScenePlan, policy: &str) -> Result<Vec<u8>> {
+    let retrieval = planned(plan, policy)?;
     let zeros = |of: &[_]| vec![0.0; of.iter().map(features::width).sum::<usize>()];
     let factors = Factors::new(
         1,

@@ -2,6 +2,7 @@
 //! written to. What is learned from is asked of the engine, point in time; how is in `luopan-learning`. This room must never
 //! apply what it trained.
 
+pub mod exchange;
 pub mod factors;
 pub mod intention;
 
@@ -20,13 +21,18 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let words = format!("{} cannot be written: {e}", path.display());
         Problem::new("file_unreadable", words)
     };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
+    let mut file = beside(path).map_err(|e| failed(&e))?;
     file.write_all(bytes).map_err(|e| failed(&e))?;
     file.as_file().sync_all().map_err(|e| failed(&e))?;
     file.persist(path).map_err(|e| failed(&e))?;
     Ok(())
+}
+
+/// A file in the same folder, which is gone unless it is moved to its place.
+fn beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    tempfile::NamedTempFile::new_in(folder)
 }

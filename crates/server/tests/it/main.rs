@@ -16,6 +16,6 @@ mod pages;
 mod products;
 mod server;
 mod simulate;
-mod train;
 mod tasks;
+mod train;
 mod trained;

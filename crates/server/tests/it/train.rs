@@ -198,26 +198,7 @@ fn factors_are_trained_from_history_and_applied() {
             .ok()
             .contains("artifact `taste` changed")
     );
-    for (customer, rest) in [("c0", 0), ("c1", 1)] {
-        let decided = luopan(
-            at,
-            &[
-                "decide",
-                "--scene",
-                "wealth",
-                "--policy",
-                "offer",
-                "--customer",
-                customer,
-                "--format",
-                "json",
-            ],
-        )
-        .json();
-        let item = decided["choices"][0]["item"].as_str().expect("an item");
-        let item: u32 = item[1..].parse().expect("a number");
-        assert_eq!(item % 2, rest, "{decided}");
-    }
+    assert_eq!((offered(at, "c0") % 2, offered(at, "c1") % 2), (0, 1));
 }
 
 #[test]
@@ -262,4 +243,114 @@ fn what_cannot_be_trained_is_refused_and_writes_nothing() {
     let (code, detail) = refusal(at, &elsewhere);
     assert_eq!(code, "file_unreadable");
     assert!(detail.contains("cannot be written"), "{detail}");
+}
+
+/// The item that a policy gives a customer, by its number.
+fn offered(data: &Path, customer: &str) -> u32 {
+    let decided = luopan(
+        data,
+        &[
+            "decide",
+            "--scene",
+            "wealth",
+            "--policy",
+            "offer",
+            "--customer",
+            customer,
+            "--format",
+            "json",
+        ],
+    )
+    .json();
+    let item = decided["choices"][0]["item"].as_str().expect("an item");
+    item[1..].parse().expect("a number")
+}
+
+#[test]
+fn vectors_from_python_are_imported() {
+    let python = std::process::Command::new("python3")
+        .arg("--version")
+        .output();
+    if !python.is_ok_and(|p| p.status.success()) {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let data = tempfile::tempdir().expect("a folder");
+    let folder = pack();
+    let (at, pack) = (data.path(), of(folder.path()));
+    let file = of(&folder.path().join("artifacts/taste.bin"));
+    let mut first = words(&pack, &file);
+    first.push("--untrained");
+    luopan(at, &first).ok();
+    luopan(at, &["scene", "apply", &pack]).ok();
+    history(at);
+    let (examples, vectors) = (at.join("examples.jsonl"), at.join("vectors.jsonl"));
+    let with = |command: &'static str| {
+        let mut asked = words(&pack, &file);
+        asked[1] = command;
+        asked
+    };
+    let (examples, vectors) = (of(&examples), of(&vectors));
+    let mut out = with("examples");
+    out[7] = &examples;
+    assert!(luopan(at, &out).ok().contains("not under the condition"));
+    let lines = std::fs::read_to_string(&examples).expect("the file");
+    let lines: Vec<Value> = (lines.lines())
+        .map(|l| serde_json::from_str(l).expect("a line"))
+        .collect();
+    assert_eq!(
+        lines[1],
+        json!({"item": "i01", "features": {"item.kind=equity": 1.0}})
+    );
+    assert_eq!(lines[40]["features"]["intercept"], 1.0);
+
+    let page = std::fs::read_to_string(crate::pages::root().join("docs/factors-in-python.md"));
+    let page = page.expect("the page");
+    let code = page.split("```python\n").nth(1).expect("code");
+    let code = code.split("```").next().expect("code");
+    std::fs::write(at.join("train.py"), code).expect("a file");
+    let ran = std::process::Command::new("python3")
+        .arg("train.py")
+        .current_dir(at)
+        .output()
+        .expect("it runs");
+    assert!(ran.status.success(), "{ran:?}");
+    let mut import = with("import-factors");
+    import.extend(["--input", &vectors]);
+    let said = luopan(at, &import).ok().to_owned();
+    assert!(said.contains("8 numbers a vector"), "{said}");
+    luopan(at, &["scene", "apply", &pack]).ok();
+    assert_eq!((offered(at, "c0") % 2, offered(at, "c1") % 2), (0, 1));
+
+    // What does not fit is refused with its line, and the file stays.
+    let before = std::fs::read(&file).expect("the file");
+    for (line, said) in [
+        (
+            json!({"customer": "band=lo", "vector": [1.0]}),
+            "`band=low`",
+        ),
+        (json!({"item": "i01", "vector": []}), "1 to 256"),
+        (
+            json!({"item": "i01", "customer": "band=low", "vector": [1.0]}),
+            "write one of",
+        ),
+        (json!({"vector": [1.0]}), "write one of"),
+        (json!({"item": "i01", "vector": [1e30]}), "1000000"),
+        (json!({"thing": "i01", "vector": [1.0]}), "line 1"),
+    ] {
+        std::fs::write(&vectors, line.to_string()).expect("a file");
+        let (code, detail) = refusal(at, &import);
+        assert_eq!(code, "file_unreadable");
+        assert!(detail.contains(said), "{line}: {detail}");
+    }
+    let twice = json!({"item": "i01", "vector": [1.0]}).to_string();
+    std::fs::write(&vectors, format!("{twice}\n{twice}\n")).expect("a file");
+    assert!(
+        refusal(at, &import)
+            .1
+            .contains("line 2: the item stands twice")
+    );
+    std::fs::write(&vectors, "").expect("a file");
+    assert!(refusal(at, &import).1.contains("there are no vectors"));
+    assert_eq!(std::fs::read(&file).expect("the file"), before);
 }

@@ -22,12 +22,14 @@ const DECLARED: [&str; 4] = [
     "since_private_signed",
 ];
 /// What the checker takes for declared unless told otherwise (`crates/checker/src/config.rs`).
-const DECLARED_ANYWAY: [&str; 9] = [
+const DECLARED_ANYWAY: [&str; 11] = [
     "item.*",
     "env.*",
     "held.*",
     "age",
     "appetite_expires_at",
+    "assessed_at",
+    "experience_years",
     "personalisation",
     "professional",
     "qualified",

@@ -153,6 +153,8 @@ impl Default for Config {
                 "held.*",
                 "age",
                 "appetite_expires_at",
+                "assessed_at",
+                "experience_years",
                 "personalisation",
                 "professional",
                 "qualified",

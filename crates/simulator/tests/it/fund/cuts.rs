@@ -52,7 +52,7 @@ fn a_month_of_a_small_world_is_golden() {
     assert_eq!(hash128(text.as_bytes()), GOLDEN);
 }
 /// Change it only together with what the world is meant to do.
-const GOLDEN: u128 = 212423815004231741565986467144050893866;
+const GOLDEN: u128 = 218899841311850027808744207844768967500;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]

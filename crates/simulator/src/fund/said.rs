@@ -255,7 +255,7 @@ impl Event {
             Happening::Attributes(a) => attributes(a),
             Happening::Login | Happening::Unsubscribed => Vec::new(),
             Happening::PageView(page, product) => product
-                .into_iter()
+                .iter()
                 .flat_map(|p| about(*p))
                 .chain([("page", Value::text(page.word()))])
                 .collect(),

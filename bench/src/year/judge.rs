@@ -15,21 +15,21 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Slots that declared rules of the pack read beside those that the checker takes for declared by itself: consents, the
 /// cooling-off, and what the request says.
-const DECLARED: [&str; 4] = [
+const DECLARED: [&str; 6] = [
+    "assessed_at",
     "consent_marketing",
     "consent_sms",
+    "experience_years",
     "request.*",
     "since_private_signed",
 ];
 /// What the checker takes for declared unless told otherwise (`crates/checker/src/config.rs`).
-const DECLARED_ANYWAY: [&str; 11] = [
+const DECLARED_ANYWAY: [&str; 9] = [
     "item.*",
     "env.*",
     "held.*",
     "age",
     "appetite_expires_at",
-    "assessed_at",
-    "experience_years",
     "personalisation",
     "professional",
     "qualified",

@@ -153,8 +153,6 @@ impl Default for Config {
                 "held.*",
                 "age",
                 "appetite_expires_at",
-                "assessed_at",
-                "experience_years",
                 "personalisation",
                 "professional",
                 "qualified",

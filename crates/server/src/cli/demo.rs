@@ -23,7 +23,7 @@ pub(super) struct Demo {
     /// Seed of the world: the same seed gives the same customers
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// End after so many seconds [default: on a terminal at `q` or Ctrl-C, else after 60]
+    /// End after so many seconds of live decisions; history and training come before [default: on a terminal at `q` or Ctrl-C, else after 60]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// Address of the HTTP API

@@ -147,7 +147,7 @@ async fn within(
 
     let mut drive = Drive::new(engine.clone(), clock, &plan, world, (start, end), pace)?;
     let url = format!("http://{address}");
-    if settings.view == View::Lines {
+    if settings.view != View::Json {
         say(&format!(
             "{} simulated customers, {} products, seed {}, data in {}, API at {url}",
             words::grouped(settings.customers.into()),
@@ -158,12 +158,13 @@ async fn within(
     }
     let started = Instant::now();
     *lives = true;
-    let lines = settings.view == View::Lines;
+    // On a terminal too: the live view opens when there is something to see, and this takes its time.
+    let talks = settings.view != View::Json;
     let begun = Instant::now();
     let history = i64::from(settings.history_days);
     drive
         .past(&mut |past| {
-            if !lines {
+            if !talks {
                 return Ok(());
             }
             say(&format!(
@@ -183,7 +184,7 @@ async fn within(
         .apply_trained_scene(&checked.plan, &checked.artifacts, &files, "demo")
         .await?;
     drive.begin().await?;
-    if lines {
+    if talks {
         say(&format!(
             "history took {history_seconds:.1} s; factors of {} examples in {:.1} s: {:.3} of later purchases among 50 of {} funds \
              (by popularity {:.3})",

@@ -78,6 +78,8 @@ pub(super) struct Ground<'a> {
 pub(super) struct Part {
     part: u32,
     people: Vec<Option<Box<Person>>>,
+    /// Places of those whose profiles are not stored away; they are at the end of the day.
+    awake: Vec<u32>,
     due: BinaryHeap<Reverse<(Micros, u64, Due)>>,
     turn: u64,
     /// Spent today, once a budget; each part has an equal share of every budget.
@@ -94,6 +96,7 @@ impl Part {
         Self {
             part,
             people: (0..mine).map(|_| None).collect(),
+            awake: Vec::new(),
             due: BinaryHeap::new(),
             turn: 0,
             spent: vec![0; scene.plan.budgets.len()],
@@ -102,6 +105,15 @@ impl Part {
             for_world: Vec::new(),
             tally: Tally::default(),
         }
+    }
+
+    fn wake(&mut self, g: Ground<'_>, place: usize) -> Result<(), Fault> {
+        if let Some(person) = &mut self.people[place]
+            && person.wake(g.scene)?
+        {
+            self.awake.push(place as u32);
+        }
+        Ok(())
     }
 
     fn plan(&mut self, at: Micros, due: Due) {
@@ -119,6 +131,11 @@ impl Part {
         let today = day_at(until);
         if today != self.day {
             self.day = today;
+            for place in self.awake.drain(..) {
+                if let Some(person) = &mut self.people[place as usize] {
+                    person.sleep();
+                }
+            }
             self.spent.fill(0);
             self.plan(start_of(today).plus(PUSHES_AT), Due::Batch(Way::Random));
             self.plan(start_of(today).plus(TEXTS_AT), Due::Batch(Way::TextRandom));
@@ -162,6 +179,7 @@ impl Part {
                     if self.people[place].is_some()
                         && around::share(g.seed, Draw::OfDay, number, turn) < rate
                     {
+                        self.wake(g, place)?;
                         self.push(g, place, at, way, true)?;
                     }
                 }
@@ -294,6 +312,7 @@ impl Part {
         at: Micros,
     ) -> Result<(), Fault> {
         let place = (number / g.parts) as usize;
+        self.wake(g, place)?;
         let Some(person) = &self.people[place] else {
             return Ok(());
         };
@@ -339,7 +358,9 @@ impl Part {
         self.tally.events += 1;
         if self.people[place].is_none() {
             self.people[place] = Some(Box::new(Person::new(g.scene, event.customer, event.at)));
+            self.awake.push(place as u32);
         }
+        self.wake(g, place)?;
         if let Happening::Submitted(told) = &event.what
             && told.side == Side::Buy
             && !self.buys(g, place, event.at, told)?

@@ -1,13 +1,14 @@
-//! One customer as the kernel knows her: a profile, contacts, orders that are open. It must never hold what the platform
-//! could not know.
+//! One customer as the kernel knows her: a profile, contacts, orders that are open. Between her days her profile lies stored, as
+//! the engine keeps it. It must never hold what the platform could not know.
 
 use super::scene::{Scene, Way};
 use super::shop::Shop;
+use crate::Fault;
 use luopan_kernel::decide::{Contact, Decision, Forced, Gate, Request, Situation, decide};
 use luopan_kernel::event::{DECISION_TYPE, Event, Origin};
 use luopan_kernel::fold::fold;
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, SceneNo};
-use luopan_kernel::profile::Profile;
+use luopan_kernel::profile::{Layout, Profile};
 use luopan_kernel::rule::truth;
 use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots, NO_STAGES, tag_value};
 use luopan_kernel::time::{Micros, Moment};
@@ -39,7 +40,10 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) number: u32,
+    /// Of no tags while she sleeps.
     profile: Profile,
+    /// Her profile's stored form while she sleeps.
+    stored: Option<Box<[u8]>>,
     contacts: Vec<Contacted>,
     pub(super) open: Vec<Open>,
     /// Orders that the platform did not take and the world may still speak of.
@@ -71,6 +75,7 @@ impl Person {
         Self {
             number,
             profile: Profile::new(identifier(number), scene.fold.layout(), at),
+            stored: None,
             contacts: Vec::new(),
             open: Vec::new(),
             untaken: Vec::new(),
@@ -78,6 +83,27 @@ impl Person {
             decisions: 0,
             extra: 0,
         }
+    }
+
+    /// Stores her profile. A decoded one takes several times the memory, and most customers do nothing on most days.
+    pub(super) fn sleep(&mut self) {
+        if self.stored.is_none() {
+            self.stored = Some(self.profile.encode().into_boxed_slice());
+            let (identifier, at) = (self.profile.identifier, self.profile.last_log_time);
+            self.profile = Profile::new(identifier, &Layout::new(&[]), at);
+        }
+    }
+
+    /// Reads her profile again; true when she slept.
+    ///
+    /// # Errors
+    /// A stored profile that cannot be read.
+    pub(super) fn wake(&mut self, scene: &Scene) -> Result<bool, Fault> {
+        let Some(stored) = self.stored.take() else {
+            return Ok(false);
+        };
+        self.profile = Profile::decode_for(&stored, scene.fold.layout())?;
+        Ok(true)
     }
 
     /// Folds an event. Without an id of the sender's it gets one of its own.
@@ -89,6 +115,7 @@ impl Person {
         id: Option<String>,
         properties: Context<'_>,
     ) {
+        assert!(self.stored.is_none(), "who is heard of was woken before");
         let id = id.unwrap_or_else(|| {
             self.extra += 1;
             format!("x-{}", self.extra)
@@ -138,6 +165,10 @@ impl Person {
         but: Option<DecisionId>,
         seed: u64,
     ) -> Decision {
+        assert!(
+            self.stored.is_none(),
+            "whom a decision is about was woken before"
+        );
         let plan = &over.scene.plan;
         let (used, policy) = over.scene.way(way);
         let catalogue = &over.shop.catalogue;

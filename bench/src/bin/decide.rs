@@ -196,6 +196,7 @@ fn scene(random: &mut Random) -> ScenePlan {
             customer: (0..TAGS).map(|i| standard(tag(i))).collect(),
             item: vec![],
             keep: KEPT,
+            each: None,
             learn_from: vec![],
         }),
         ranking: Some(Ranking {

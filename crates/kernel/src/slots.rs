@@ -116,6 +116,7 @@ impl SlotSet {
         if let Some(retrieval) = &policy.retrieval {
             (retrieval.customer.iter().chain(&retrieval.item))
                 .for_each(|f| feature_slots(f, &mut wanted));
+            wanted.extend(retrieval.each.map(|e| e.by));
         }
         for input in policy.ranking.iter().flat_map(|r| &r.inputs) {
             match input {

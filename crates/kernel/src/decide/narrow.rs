@@ -1,5 +1,5 @@
-//! Narrowing the eligible items down: retrieval keeps the best of the whole catalogue by factors, ranking orders what is left
-//! by trees. Both are exact: the same items would be kept if every one were scored.
+//! Narrowing the eligible items down: retrieval keeps the best of the whole catalogue by factors, and of each of its kinds where
+//! the policy says so; ranking orders what is left by trees. Both are exact: the same items would be kept if every one were scored.
 
 use super::prepared::{Prepared, Ranker};
 use super::situation::Situation;
@@ -31,11 +31,21 @@ pub(super) fn narrow(
     let mut kept = match (&policy.retrieval, &prepared.retriever) {
         (Some(retrieval), Some(retriever)) => match &retriever.ready {
             Some((factors, index)) => {
-                let mut best = retrieved.unwrap_or_else(|| {
-                    let customer = vector(retrieval, factors, situation);
-                    index.best(&customer, eligible, keep(retrieval))
-                });
+                let customer = match (&retrieved, &retrieval.each) {
+                    (Some(_), None) => Vec::new(),
+                    _ => vector(retrieval, factors, situation),
+                };
+                let mut best =
+                    retrieved.unwrap_or_else(|| index.best(&customer, eligible, keep(retrieval)));
+                if let Some(each) = &retrieval.each {
+                    for group in &retriever.groups {
+                        let mut alike = eligible.clone();
+                        alike.keep(group);
+                        best.extend(index.best(&customer, &alike, each.keep as usize));
+                    }
+                }
                 best.sort_unstable_by_key(|(row, _)| *row);
+                best.dedup_by_key(|(row, _)| *row);
                 Kept {
                     stages: (best.iter())
                         .map(|(_, score)| [Value::Number(*score), Value::Missing])

@@ -5,16 +5,19 @@ use super::narrow::input;
 use super::situation::Situation;
 use super::survey::cost;
 use crate::artifact::{Artifact, Artifacts};
-use crate::catalogue::{Catalogue, CatalogueRule};
+use crate::catalogue::{Catalogue, CatalogueRule, Rows};
+use crate::codec::Writer;
 use crate::factors::{Factors, Index};
 use crate::features;
 use crate::plan::ScenePlan;
-use crate::plan::policy::{PolicyPlan, Ranking, RankingInput, Retrieval};
+use crate::plan::policy::{EACH_VALUES_MAX, PolicyPlan, Ranking, RankingInput, Retrieval};
 use crate::plan::rule::{Expr, NamedRule};
-use crate::plan::slot::{SlotSource, Stage};
-use crate::rule::eval;
+use crate::plan::slot::{SlotId, SlotSource, Stage};
+use crate::rule::{Lookup, eval};
 use crate::slots::{AloneLookup, ItemSlots, NO_STAGES, Stages};
 use crate::trees::Ensemble;
+use core::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A policy made ready for one snapshot of its catalogue.
@@ -36,6 +39,8 @@ pub struct Prepared {
 pub(super) struct Retriever {
     /// The table of the customer's features; none when the scene came without its factors, or with others.
     pub(super) ready: Option<(Arc<Factors>, Index)>,
+    /// The rows of each value of the attribute of which the best of each are kept.
+    pub(super) groups: Vec<Rows>,
 }
 
 impl Retriever {
@@ -71,8 +76,38 @@ impl Retriever {
                 Index::new(factors.dimension(), vectors, biases),
             ))
         });
-        Self { ready }
+        let groups =
+            (retrieval.each).map_or_else(Vec::new, |each| groups(each.by, item_slots, catalogue));
+        Self { ready, groups }
     }
+}
+
+/// The rows of each value of an item slot, of at most [`EACH_VALUES_MAX`] values: those that most items have, of equal ones
+/// always the same.
+fn groups(by: SlotId, item_slots: &ItemSlots, catalogue: &Catalogue) -> Vec<Rows> {
+    // By how the value is written: two values are alike when that is the same.
+    let mut of: BTreeMap<Vec<u8>, Rows> = BTreeMap::new();
+    for row in 0..catalogue.len() {
+        let lookup = AloneLookup {
+            slots: item_slots,
+            key: catalogue.key_value(row),
+            item: catalogue.values(row),
+        };
+        let value = lookup.slot(by);
+        if !value.is_missing() {
+            let mut written = Writer::default();
+            value.write(&mut written);
+            of.entry(written.into_bytes())
+                .or_insert_with(|| Rows::none(catalogue.len()))
+                .insert(row);
+        }
+    }
+    let mut out: Vec<Rows> = of.into_values().collect();
+    if out.len() > EACH_VALUES_MAX {
+        out.sort_by_cached_key(|rows| Reverse(rows.count()));
+        out.truncate(EACH_VALUES_MAX);
+    }
+    out
 }
 
 /// Ranking, ready for one snapshot.

@@ -18,6 +18,10 @@ pub const CONTACTS_MAX: u32 = 1000;
 
 /// Most candidates that retrieval or ranking keeps.
 pub const KEPT_MAX: u32 = 1000;
+/// Most values of an attribute of which retrieval keeps the best of each.
+pub const EACH_VALUES_MAX: usize = 64;
+/// Most items of each value that retrieval keeps.
+pub const EACH_KEPT_MAX: u32 = 50;
 /// Most kinds of events that the factors of one policy are trained from.
 pub const LEARN_FROM_MAX: usize = 16;
 /// Most objectives of one policy, and most groups.
@@ -93,9 +97,23 @@ pub struct Retrieval {
     pub item: Vec<FeaturePlan>,
     /// How many are kept, 1..=[`KEPT_MAX`].
     pub keep: u32,
+    /// What is kept beside them. Factors say what customers choose by themselves, which need not be what they answer to:
+    /// with the best of each kind among the candidates, the scorer can find out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<KeepEach>,
     /// What the factors are trained from, at most [`LEARN_FROM_MAX`]. Deciding does not read it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learn_from: Vec<LearnFrom>,
+}
+
+/// The best of each value of an attribute, kept beside the best of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepEach {
+    /// Item slot by whose value items are alike. Of more than [`EACH_VALUES_MAX`] values in a catalogue those count that
+    /// most items have, of equal ones always the same; an item of which it is unknown is like no other.
+    pub by: SlotId,
+    /// How many of each value are kept, 1..=[`EACH_KEPT_MAX`].
+    pub keep: u32,
 }
 
 /// Events that say which item a customer chose, to train a retrieval's factors from.

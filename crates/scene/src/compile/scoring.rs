@@ -9,9 +9,9 @@ use luopan_kernel::artifact::Artifact;
 use luopan_kernel::features;
 use luopan_kernel::plan::policy::{KEPT_MAX, LEARN_FROM_MAX, OBJECTIVES_MAX};
 use luopan_kernel::plan::{
-    ARTIFACTS_MAX, ArtifactKind, ArtifactPlan, Diversity, Exploration, Expr, FeaturePlan,
+    ARTIFACTS_MAX, ArtifactKind, ArtifactPlan, Diversity, Exploration, Expr, FeaturePlan, KeepEach,
     LearnFrom, ModelScope, Objective, ObjectiveGroup, ObjectiveValue, Objectives, Ranking,
-    RankingInput, Retrieval, Scorer, SlotSource,
+    RankingInput, Retrieval, Scorer, SlotId, SlotSource,
 };
 use luopan_kernel::value::ValueType;
 
@@ -168,7 +168,7 @@ impl Compiler<'_, '_> {
         if let (Some(item), Some(list)) = (&item, node.get("item")) {
             let mut read = Vec::new();
             item.iter().for_each(|f| slots_of(f, &mut read));
-            let of_item = |id: &luopan_kernel::plan::SlotId| {
+            let of_item = |id: &SlotId| {
                 let slot = self.plan.slots.get(usize::from(id.0)).map(|s| &s.source);
                 matches!(slot, Some(SlotSource::Item(..) | SlotSource::ItemKey(_)))
             };
@@ -182,6 +182,7 @@ impl Compiler<'_, '_> {
                 return None;
             }
         }
+        let each = node.get("each").map(|n| self.keep_each(n, &scope));
         let learn_from = self.learn_from(node);
         let (artifact, trained) = found?;
         let (customer, item) = (customer?, item?);
@@ -212,7 +213,18 @@ impl Compiler<'_, '_> {
             customer,
             item,
             keep: kept(node)?,
+            each: match each {
+                Some(each) => Some(each?),
+                None => None,
+            },
             learn_from: learn_from?,
+        })
+    }
+
+    fn keep_each(&mut self, node: &Node, item: &Scope<'_>) -> Option<KeepEach> {
+        Some(KeepEach {
+            by: self.attribute_of(node.get("by")?, item)?,
+            keep: u32::try_from(node.get("keep")?.integer()?).ok()?,
         })
     }
 
@@ -591,7 +603,14 @@ impl Compiler<'_, '_> {
     }
 
     pub(super) fn diversity(&mut self, node: &Node, item: &Scope<'_>) -> Option<Diversity> {
-        let by = node.get("by")?;
+        Some(Diversity {
+            by: self.attribute_of(node.get("by")?, item)?,
+            at_most: (node.get("at_most")).map_or(Some(1), |n| u32::try_from(n.integer()?).ok())?,
+        })
+    }
+
+    /// The attribute of the item that `by` names, by whose value items are alike.
+    fn attribute_of(&mut self, by: &Node, item: &Scope<'_>) -> Option<SlotId> {
         let typed = self.expression(by, item, Want::Anything)?;
         let slot = match typed.expr {
             Expr::Slot(slot) => self
@@ -613,10 +632,7 @@ impl Compiler<'_, '_> {
             );
             return None;
         };
-        Some(Diversity {
-            by: slot,
-            at_most: (node.get("at_most")).map_or(Some(1), |n| u32::try_from(n.integer()?).ok())?,
-        })
+        Some(slot)
     }
 
     pub(super) fn exploration(&mut self, node: &Node) -> Option<Exploration> {
@@ -671,7 +687,7 @@ fn kept(node: &Node) -> Option<u32> {
         .filter(|k| (1..=KEPT_MAX).contains(k))
 }
 
-fn slots_of(feature: &FeaturePlan, out: &mut Vec<luopan_kernel::plan::SlotId>) {
+fn slots_of(feature: &FeaturePlan, out: &mut Vec<SlotId>) {
     match feature {
         FeaturePlan::Intercept => {}
         FeaturePlan::Standard { slot, .. }

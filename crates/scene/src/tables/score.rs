@@ -3,7 +3,7 @@
 use super::act::FEATURES;
 use super::base::*;
 use crate::shape::Kind;
-use luopan_kernel::plan::policy::{KEPT_MAX, SLATE_MAX};
+use luopan_kernel::plan::policy::{EACH_KEPT_MAX, KEPT_MAX, SLATE_MAX};
 
 static NOT_NEGATIVE: Kind = Kind::Number(0.0, luopan_kernel::value::NUMBER_MAX);
 static KEEP: Kind = Kind::Integer(1, KEPT_MAX as i64);
@@ -53,9 +53,27 @@ pub(super) static RETRIEVAL: Kind = Kind::Object(&shape(
         ),
         must("keep", &KEEP, "how many are kept"),
         may(
+            "each",
+            &KEEP_EACH,
+            "what is kept beside them: the best of each value of an attribute",
+        ),
+        may(
             "learn_from",
             &Kind::List(&LEARN_FROM, 1),
             "what `luopan train factors` trains the factors from",
+        ),
+    ],
+));
+
+static KEEP_EACH: Kind = Kind::Object(&shape(
+    "the best of each",
+    "The best of each value of an attribute are kept beside the best of all, so that the score can choose among kinds that the factors would leave out.",
+    &[
+        must("by", &CEL, "attribute of the item, such as `item.kind`"),
+        must(
+            "keep",
+            &Kind::Integer(1, EACH_KEPT_MAX as i64),
+            "of each value; of more than 64 values those count that most items have",
         ),
     ],
 ));

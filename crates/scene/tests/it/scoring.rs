@@ -75,7 +75,7 @@ policies:
     catalogue: funds
     channel: app
     suitability: [{name: low, rule: item.risk_level <= 3}]
-    retrieval: {factors: taste, customer: [intercept, {bins: age, edges: [30]}], item: [{bins: item.risk_level, edges: [2, 4], missing: false}], keep: 200}
+    retrieval: {factors: taste, customer: [intercept, {bins: age, edges: [30]}], item: [{bins: item.risk_level, edges: [2, 4], missing: false}], keep: 200, each: {by: item.risk_level, keep: 3}}
     ranking: {trees: rank, inputs: {risk: item.risk_level, taste: score.retrieved}, keep: 50}
     score:
       objectives:
@@ -127,6 +127,8 @@ fn everything_of_scoring_compiles_to_its_plan() {
     let retrieval = policy.retrieval.as_ref().unwrap();
     assert_eq!((retrieval.artifact, retrieval.keep), (0, 200));
     assert_eq!((retrieval.customer.len(), retrieval.item.len()), (2, 1));
+    let each = retrieval.each.unwrap();
+    assert_eq!((name(each.by), each.keep), ("item.risk_level", 3));
     let ranking = policy.ranking.as_ref().unwrap();
     let inputs: Vec<&str> = (ranking.inputs.iter())
         .map(|i| match i {

@@ -168,6 +168,10 @@ pub(crate) fn wide(seed: u64) -> World {
             missing: true,
         }],
         keep: 1 + d.below(8) as u32,
+        each: d.maybe(0.5, |d| KeepEach {
+            by: SlotId(8),
+            keep: 1 + d.below(2) as u32,
+        }),
         learn_from: vec![],
     });
     let ranking = dice.maybe(0.6, |d| Ranking {
@@ -258,7 +262,27 @@ fn kept(w: &World, eligible: &[usize]) -> Vec<(usize, Stages)> {
         });
     }
     if let Some(r) = &p.retrieval {
-        rows.truncate(r.keep as usize);
+        let mut alike: Vec<(Value<'static>, u32)> = Vec::new();
+        let mut place = 0;
+        let is_scored = w.artifacts.factors(0).is_some();
+        rows.retain(|(row, _)| {
+            place += 1;
+            let mut is_of_its_kind = false;
+            if let Some(each) = r.each.filter(|_| is_scored) {
+                let l = lookup(w, &slots, *row, NO_STAGES);
+                let kind = eval(&Expr::Slot(each.by), &l).into_owned();
+                let seen = match alike.iter().position(|(v, _)| *v == kind) {
+                    Some(i) => &mut alike[i].1,
+                    None => {
+                        alike.push((kind.clone(), 0));
+                        &mut alike.last_mut().expect("just put there").1
+                    }
+                };
+                *seen += 1;
+                is_of_its_kind = !kind.is_missing() && *seen <= each.keep;
+            }
+            place <= r.keep || is_of_its_kind
+        });
         rows.sort_by_key(|(row, _)| *row);
     }
     if let (Some(r), Some(artifact)) = (&p.ranking, w.artifacts.trees(1)) {

@@ -657,6 +657,10 @@ fn apply_outcome(
                 p.sum = Some(p.sum.unwrap_or(0.0) + outcome.value);
                 i += 1;
             }
+            Combine::Max => {
+                p.sum = Some(p.sum.map_or(outcome.value, |v| v.max(outcome.value)));
+                i += 1;
+            }
         }
     }
 }

@@ -68,6 +68,62 @@ async fn silence_is_an_answer_when_the_window_ends() {
     panic!("the reward was never settled");
 }
 
+/// A model that heard of successes at once and of failures when the window ends would hold what it began to choose a window ago
+/// for better than it is. A reward of the greatest outcome tells it of both at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_greatest_outcome_is_the_reward_when_the_window_ends() {
+    let mut pack = SHOP.to_owned();
+    for (was, is) in [
+        (
+            "value: \"1.0\", window: 1d",
+            "value: double(amount) / 1000.0, window: 1d, combine: max",
+        ),
+        (
+            "kind: logistic\n    scope: per_item",
+            "kind: linear\n    noise_variance: 1\n    prior_variance: 1\n    scope: per_item",
+        ),
+        (
+            "[intercept, {bins: visits_7d, edges: [1, 3]}]",
+            "[intercept]",
+        ),
+    ] {
+        assert!(pack.contains(was), "{was}");
+        pack = pack.replace(was, is);
+    }
+    let w = World::new(&pack).await;
+    let answer = w.decide("learned", "bob").await.unwrap();
+    let id = answer.record.request.decision.to_string();
+    let offered = (answer.record.decision.choices.first()).map(|c| c.item.clone());
+    for amount in [250, 750, 500] {
+        let told = [
+            ("amount", Raw::Int(amount)),
+            ("decision_id", Raw::Text(id.clone().into())),
+        ];
+        w.event("bob", "buy", &told).await;
+    }
+    assert_eq!(w.engine.stats().await.unwrap().samples, 0);
+    w.env.pass(DAY_US + HOUR_US);
+    for _ in 0..400 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        w.settle().await;
+        if w.engine.stats().await.unwrap().samples == 1 {
+            break;
+        }
+    }
+    let stats = w.engine.stats().await.unwrap();
+    assert_eq!((stats.rewards, stats.samples), (1, 1));
+    // One sample of 0.75 between a prior of variance 1 around 0 and noise of variance 1.
+    let again = w.decide("learned", "bob").await.unwrap();
+    let trace = &again.record.decision.trace;
+    let learned = trace.iter().find(|c| c.item == offered).unwrap();
+    assert!(
+        (learned.score.unwrap() - 0.375).abs() < 1e-9,
+        "{:?}",
+        learned.score
+    );
+    w.verify().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_that_overtakes_its_decision_counts() {
     let w = World::new(SHOP).await;

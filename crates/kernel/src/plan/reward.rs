@@ -26,6 +26,10 @@ pub enum Combine {
     First,
     /// Their sum, settled when the window ends.
     Sum,
+    /// The greatest of them, settled when the window ends. A model learns whether an answer came and that none did at the same
+    /// distance from the decision; what is settled at once tells it of successes a window before it hears of failures, so that
+    /// what it has just begun to choose looks too good (delayed feedback, Chapelle 2014).
+    Max,
 }
 
 /// A declared reward.

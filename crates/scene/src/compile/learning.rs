@@ -98,6 +98,7 @@ impl Compiler<'_, '_> {
             window_us: window_us?,
             combine: match node.get("combine").and_then(Node::text) {
                 Some("sum") => Combine::Sum,
+                Some("max") => Combine::Max,
                 _ => Combine::First,
             },
             default: node.get("default").and_then(Node::number).unwrap_or(0.0),

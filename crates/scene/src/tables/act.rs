@@ -130,8 +130,12 @@ pub(super) static REWARD: Kind = Kind::Object(&shape(
         may(
             "combine",
             &Kind::Choice(&[
-                ("first", "the first outcome settles it"),
+                ("first", "the first outcome settles it at once"),
                 ("sum", "their sum, when the window ends"),
+                (
+                    "max",
+                    "the greatest of them, when the window ends: for what a model learns, so that it does not hear of successes before it hears of failures",
+                ),
             ]),
             "several outcomes; `first` when left out",
         ),

@@ -181,7 +181,11 @@ impl<'p> Reckoning<'p> {
                         continue;
                     };
                     boolean = Some(matches!(value, Value::Bool(_)));
-                    sum = Some(sum.unwrap_or(0.0) + number);
+                    sum = Some(match (reward.combine, sum) {
+                        (Combine::Sum, Some(sum)) => sum + number,
+                        (Combine::Max, Some(greatest)) => f64::max(greatest, number),
+                        (_, None) | (Combine::First, _) => number,
+                    });
                     if reward.combine == Combine::First {
                         break;
                     }

@@ -11,7 +11,7 @@ use luopan_engine::Engine;
 use luopan_engine::api::{DecideRequest, PositionToken, SegmentCount, Stats};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::DecisionId;
-use luopan_kernel::plan::{EventSchema, RewardPlan, ScenePlan, Scorer, SlotId};
+use luopan_kernel::plan::{EventSchema, ObjectiveValue, RewardPlan, ScenePlan, Scorer, SlotId};
 use luopan_kernel::rule::{Lookup, eval, truth};
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros, SECOND_US};
 use luopan_kernel::value::Value;
@@ -146,9 +146,18 @@ impl Valued {
             .iter()
             .find(|p| p.name == Arm::Learned.policy());
         let policy = policy.ok_or_else(|| missing("policy `learned`"))?;
-        let Scorer::Model(model) = &policy.scorer else {
-            return Err(missing("model behind policy `learned`"));
+        let model = match &policy.scorer {
+            Scorer::Model(model) => Some(model),
+            // What is explored is what the policy is after.
+            Scorer::Objectives(o) => (o.explored)
+                .and_then(|i| o.objectives.get(usize::from(i)))
+                .and_then(|o| match &o.value {
+                    ObjectiveValue::Model(model) => Some(model),
+                    ObjectiveValue::Expression(_) => None,
+                }),
+            Scorer::Expression(_) => None,
         };
+        let model = model.ok_or_else(|| missing("model behind policy `learned`"))?;
         let model = plan
             .models
             .iter()

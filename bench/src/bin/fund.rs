@@ -1,4 +1,4 @@
-//! The shipped fund scene over HTTP: 178 tags, 9,000 simulated products, and events of simulated customers. First intake until
+//! The shipped fund scene over HTTP: 179 tags, 9,000 simulated products, and events of simulated customers. First intake until
 //! everything is durable and folded, then decisions with 1, 8 and 64 connections while intake runs on. Beside intake stands a bare
 //! loop on fjall with as many bytes; beside decisions bare syncs of 4 KiB. The policy is `random`: uniform over all products that
 //! the rules allow, all rules asked; what scoring at size costs stands under `decide`.

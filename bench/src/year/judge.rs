@@ -21,6 +21,7 @@ const DECLARED: [&str; 6] = [
     "consent_sms",
     "experience_years",
     "request.*",
+    "since_private_ordered",
     "since_private_signed",
 ];
 /// What the checker takes for declared unless told otherwise (`crates/checker/src/config.rs`).

@@ -41,7 +41,7 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 19] = [
+const NAMED: [&str; 20] = [
     "settings",
     "customer",
     "events",
@@ -55,6 +55,7 @@ const NAMED: [&str; 19] = [
     "orders",
     "segments",
     "rules",
+    "rule_sets",
     "rewards",
     "models",
     "budgets",

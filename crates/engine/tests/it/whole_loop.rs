@@ -80,7 +80,7 @@ async fn the_greatest_outcome_is_the_reward_when_the_window_ends() {
         ),
         (
             "kind: logistic\n    scope: per_item",
-            "kind: linear\n    noise_variance: 1\n    prior_variance: 1\n    scope: per_item",
+            "kind: linear\n    noise_variance: 1\n    prior_variance: 1\n    reward_bounds: [0, 10]\n    scope: per_item",
         ),
         (
             "[intercept, {bins: visits_7d, edges: [1, 3]}]",

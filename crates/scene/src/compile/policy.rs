@@ -175,6 +175,7 @@ impl<'d> Compiler<'d, '_> {
                 self.plan.policies.push(policy);
             }
         }
+        self.rule_sets();
         for (key, node) in self.section("rules") {
             if !used.contains(&key.text) {
                 let scope = match self.plan.catalogues.len() {
@@ -378,28 +379,88 @@ impl<'d> Compiler<'d, '_> {
         self.bounded(list);
         let mut out = Vec::new();
         for n in list.elements() {
-            let (name, rule) = match n.get("use") {
-                None => (n.get("name").and_then(Node::text), n),
-                Some(name_node) => {
-                    let Some(name) = name_node.text() else {
-                        continue;
-                    };
-                    let section = self.section("rules");
-                    let Some((key, rule)) = section.iter().find(|(k, _)| k.text == name) else {
-                        self.unknown(name_node.at, "rules", "rule", name);
-                        continue;
-                    };
-                    used.insert(key.text.clone());
-                    (Some(key.text.as_str()), rule)
-                }
+            let meant = match n.get("use") {
+                None => vec![(n.get("name").and_then(Node::text), n)],
+                Some(named) => (self.used_rules(named).into_iter())
+                    .map(|(key, rule)| {
+                        used.insert(key.text.clone());
+                        (Some(key.text.as_str()), rule)
+                    })
+                    .collect(),
             };
-            let compiled = self.rule(name.unwrap_or_default(), rule, scope);
-            if let (Some(mut compiled), Some(_)) = (compiled, name) {
-                self.date(&mut compiled, rule, is_exclusion);
-                out.push(compiled);
+            for (name, rule) in meant {
+                let compiled = self.rule(name.unwrap_or_default(), rule, scope);
+                if let (Some(mut compiled), Some(_)) = (compiled, name) {
+                    self.date(&mut compiled, rule, is_exclusion);
+                    out.push(compiled);
+                }
             }
         }
+        if out.len() > POLICY_PARTS_MAX && list.elements().len() <= POLICY_PARTS_MAX {
+            self.report.at(
+                list.at,
+                Code::Limit,
+                format!("{} rules, those of sets counted", out.len()),
+                format!("write at most {POLICY_PARTS_MAX}"),
+            );
+        }
         out
+    }
+
+    /// The rules that a name means: a rule, or those of a set in its order.
+    fn used_rules(&mut self, named: &Node) -> Vec<&'d (Key, Node)> {
+        let Some(name) = named.text() else {
+            return Vec::new();
+        };
+        let is_set = |found: &&&(Key, Node)| found.0.text == name;
+        match self.section("rule_sets").iter().find(is_set) {
+            Some((_, set)) => (set.elements().iter())
+                .filter_map(|n| self.rule_of_scene(n))
+                .collect(),
+            None => {
+                let found = (self.section("rules").iter()).find(|(k, _)| k.text == name);
+                let is_declared =
+                    self.declared.has("rules", name) || self.declared.has("rule_sets", name);
+                if found.is_none() && !is_declared {
+                    let all = (self.section("rules").iter()).chain(self.section("rule_sets"));
+                    let names: Vec<&str> = all.map(|(k, _)| k.text.as_str()).collect();
+                    self.report
+                        .unknown(named.at, "rule", name, names.into_iter());
+                }
+                found.copied().into_iter().collect()
+            }
+        }
+    }
+
+    fn rule_of_scene(&mut self, named: &Node) -> Option<&'d (Key, Node)> {
+        let name = named.text()?;
+        let found = (self.section("rules").iter()).find(|(k, _)| k.text == name);
+        if found.is_none() {
+            self.unknown(named.at, "rules", "rule", name);
+        }
+        found.copied()
+    }
+
+    /// Sets of rules: what they name must be declared, and a name must mean one thing.
+    fn rule_sets(&mut self) {
+        for (key, set) in self.section("rule_sets") {
+            self.bounded(set);
+            for named in set.elements() {
+                self.rule_of_scene(named);
+            }
+            if self
+                .section("rules")
+                .iter()
+                .any(|(k, _)| k.text == key.text)
+            {
+                self.report.at(
+                    key.at,
+                    Code::DuplicateName,
+                    format!("`{}` is a rule and a set of rules", key.text),
+                    "give one of them another name: `use` names either",
+                );
+            }
+        }
     }
 
     /// Lets a rule hold from its effective day on: before it, it neither refuses nor excludes.

@@ -37,6 +37,9 @@ pub(super) static SEGMENT: Kind = Kind::Any(&[&CEL, &Kind::Object(&RULE_SHAPE)])
 
 pub(super) static RULE: Kind = Kind::Any(&[&CEL, &Kind::Object(&RULE_SHAPE)]);
 
+/// Names of rules.
+pub(super) static RULE_SET: Kind = Kind::List(&NAME, 1);
+
 pub(super) static NAMED_RULES: Kind = Kind::List(
     &Kind::Tagged(&[
         &shape(
@@ -69,7 +72,7 @@ pub(super) static NAMED_RULES: Kind = Kind::List(
         ),
         &shape(
             "use of a rule",
-            "A rule declared under `rules`.",
+            "A rule declared under `rules`, or all rules of a set under `rule_sets`.",
             &[must("use", &NAME, "its name")],
         ),
     ]),

@@ -12,7 +12,7 @@ pub(crate) use act::{POLICY_MUSTS, WHOLE_POLICY};
 pub(crate) use mapping::MAPPING;
 
 use crate::shape::{EXPRESSION_BYTES_MAX, Kind, Shape};
-use act::{BUDGET, MODEL, POLICY, REWARD, RULE, SEGMENT};
+use act::{BUDGET, MODEL, POLICY, REWARD, RULE, RULE_SET, SEGMENT};
 use base::{DURATION, NAME, PARAGRAPH, ZONE, may, shape};
 use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, SETTING, TAG};
 use luopan_kernel::plan::tag::TILES_MAX;
@@ -92,6 +92,11 @@ static PACK_SHAPE: Shape = shape(
             "rules",
             &Kind::LooseMap(&RULE),
             "conditions that several policies use",
+        ),
+        may(
+            "rule_sets",
+            &Kind::LooseMap(&RULE_SET),
+            "rules that go together, used by one name",
         ),
         may(
             "rewards",

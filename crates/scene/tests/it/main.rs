@@ -13,6 +13,7 @@ mod moment;
 mod orders;
 mod packs;
 mod scoring;
+mod sets;
 mod settings;
 mod support;
 mod types;

@@ -305,8 +305,8 @@ fn the_fund_shop_follows_its_orders() {
             .map(|f| f.name.clone())
             .collect()
     };
-    assert_eq!(required("order_submitted"), ["amount", "item"]);
-    assert_eq!(required("order_confirmed"), ["amount", "item"]);
+    assert_eq!(required("order_submitted"), ["item"]);
+    assert_eq!(required("order_confirmed"), ["item"]);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn the_packs_hold_what_their_readmes_say() {
     );
     let aggregates =
         (fund.tags.iter()).filter(|t| fund.events[usize::from(t.event)].name != "luopan.customer");
-    assert_eq!(aggregates.count(), 178);
+    assert_eq!(aggregates.count(), 179);
     assert_eq!(fund.zone_attribute.as_deref(), Some("zone"));
     for name in SHIPPED {
         let plan = shipped(name).plan;

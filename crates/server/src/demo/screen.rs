@@ -45,7 +45,9 @@ fn fault(e: std::io::Error) -> Box<Problem> {
 
 impl Screen {
     pub(crate) fn open(footer: Footer) -> Result<Self> {
-        let terminal = ratatui::try_init().map_err(fault)?;
+        let mut terminal = ratatui::try_init().map_err(fault)?;
+        // Where a terminal has no second screen, what was said before stands on it still.
+        terminal.clear().map_err(fault)?;
         Ok(Self {
             terminal,
             past: VecDeque::new(),

@@ -318,19 +318,27 @@ fn known<'p>(plan: &'p ScenePlan, case: &Case) -> World<'p> {
     world
 }
 
-/// What the pack says of a case; none when it has no way to ask.
-fn asked(plan: &ScenePlan, case: &Case) -> Option<Decision> {
-    let channel = match text(&case.body, "channel") {
+/// The policies that the pack has for a purpose: each of them keeps the rules of it.
+fn policies_for(purpose: &str, channel: &str) -> &'static [&'static str] {
+    match (purpose, channel) {
+        ("push", "app") => &["learned", "random", "moment_offer"],
+        ("push", "sms") => &["text_message"],
+        ("show", "app") => &["shelf"],
+        ("buy", "app") => &["own_purchase"],
+        _ => &[],
+    }
+}
+
+fn channel_of(case: &Case) -> &str {
+    match text(&case.body, "channel") {
         "" => "app",
         channel => channel,
-    };
-    let policy = match (text(&case.body, "purpose"), channel) {
-        ("push", "app") => "learned",
-        ("push", "sms") => "text_message",
-        ("show", "app") => "shelf",
-        ("buy", "app") => "own_purchase",
-        _ => return None,
-    };
+    }
+}
+
+/// What a policy of the pack says of a case; none when it has no way to ask.
+fn asked(plan: &ScenePlan, case: &Case, policy: &str) -> Option<Decision> {
+    let channel = channel_of(case);
     let mut world = known(plan, case);
     let mut at = text(&case.body, "at").to_owned();
     for line in list(case.body.get("before")) {
@@ -446,7 +454,20 @@ fn outcome(plan: &ScenePlan, case: &Case) -> Option<Result<(), String>> {
     if [12, 13, 14].contains(&case.rule) {
         return orders::outcome(plan, case);
     }
-    let d = asked(plan, case)?;
+    let policies = policies_for(text(&case.body, "purpose"), channel_of(case));
+    let mut said = policies.iter().map(|p| {
+        let outcome = outcome_of(plan, case, p)?;
+        Some(outcome.map_err(|found| format!("{p}: {found}")))
+    });
+    let first = said.next()??;
+    said.fold(Some(first), |so_far, next| match so_far {
+        Some(Ok(())) => next,
+        wrong => wrong,
+    })
+}
+
+fn outcome_of(plan: &ScenePlan, case: &Case, policy: &str) -> Option<Result<(), String>> {
+    let d = asked(plan, case, policy)?;
     let expect = text(&case.body, "expect");
     // What was cancelled was rightly cancelled when it would have been refused.
     let cancelled = (list(case.body.get("then")).iter()).any(|l| text(l, "status") == "cancelled");
@@ -589,6 +610,37 @@ fn rules_of_the_market_are_dated_and_named() {
     );
 }
 
+/// Whoever adds a policy over funds must choose what the market asks of its purpose; what sells nothing is named here.
+#[test]
+fn every_policy_over_funds_holds_all_that_the_market_asks_of_its_purpose() {
+    let plan = pack(None, &[]);
+    let funds = plan.catalogues.iter().position(|c| c.name == "funds");
+    let sells_nothing = ["own_redemption", "switch_advice", "fallen_holding"];
+    let holds = |policy: &str| {
+        let policy = plan.policy(policy).unwrap();
+        (policy.eligibility.iter())
+            .chain(&policy.suitability)
+            .filter(|r| r.name.starts_with("cn_"))
+            .map(|r| r.name.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    let purposes = ["learned", "shelf", "own_purchase"].map(|p| holds(p));
+    assert!(purposes.iter().all(|p| p.len() > 10));
+    for policy in &plan.policies {
+        if Some(usize::from(policy.catalogue)) != funds
+            || sells_nothing.contains(&policy.name.as_str())
+        {
+            continue;
+        }
+        let held = holds(&policy.name);
+        assert!(
+            purposes.iter().any(|p| p.is_subset(&held)),
+            "`{}` holds {held:?}, which is not all that any purpose asks for",
+            policy.name
+        );
+    }
+}
+
 /// Who has switched personalisation off is shown a shelf that reads nothing of her habits.
 #[test]
 fn the_shelf_reads_suitability_and_declared_rules_alone() {
@@ -597,7 +649,7 @@ fn the_shelf_reads_suitability_and_declared_rules_alone() {
         .into_iter()
         .find(|c| c.name == "switched off, and only suitability was read")
         .unwrap();
-    let read = asked(&plan, &case).unwrap().slots_read;
+    let read = asked(&plan, &case, "shelf").unwrap().slots_read;
     assert!(!read.is_empty());
     let declared = [
         "age",

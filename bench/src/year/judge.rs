@@ -15,7 +15,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Slots that declared rules of the pack read beside those that the checker takes for declared by itself: consents, the
 /// cooling-off, and what the request says.
-const DECLARED: [&str; 6] = [
+const DECLARED: [&str; 7] = [
     "assessed_at",
     "consent_marketing",
     "consent_sms",

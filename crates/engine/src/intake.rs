@@ -33,10 +33,18 @@ pub(crate) fn fault(code: &'static str, reason: String) -> Fault {
     Fault { code, reason }
 }
 
+/// Declared values that a fault names.
+const VALUES_SHOWN: usize = 12;
+
 /// The nearest known word, when one is near.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
-        .map(|k| (strsim::jaro_winkler(word, k), k))
+        .map(|k| {
+            (
+                strsim::jaro_winkler(&word.to_lowercase(), &k.to_lowercase()),
+                k,
+            )
+        })
         .filter(|(s, _)| *s > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map_or_else(String::new, |(_, k)| {
@@ -299,12 +307,20 @@ pub(crate) fn typed<'a>(field: &Field, raw: &Raw<'a>) -> std::result::Result<Val
             }
             if !field.one_of.is_empty() && !field.one_of.iter().any(|o| o == t.as_ref()) {
                 let near = nearest(t, field.one_of.iter().map(String::as_str));
+                let shown: Vec<&str> = (field.one_of.iter().take(VALUES_SHOWN))
+                    .map(String::as_str)
+                    .collect();
+                let more = match field.one_of.len().saturating_sub(VALUES_SHOWN) {
+                    0 => String::new(),
+                    n => format!(" and {n} more"),
+                };
                 return Err(fault(
                     "not_one_of",
                     format!(
-                        "`{}` is `{}`, which is not among its declared values{near}",
+                        "`{}` is `{}`, which is not among its declared values `{}`{more}{near}",
                         field.name,
-                        cut(t)
+                        cut(t),
+                        shown.join("`, `")
                     ),
                 ));
             }

@@ -424,8 +424,7 @@ impl<'d> Compiler<'d, '_> {
                 if found.is_none() && !is_declared {
                     let all = (self.section("rules").iter()).chain(self.section("rule_sets"));
                     let names: Vec<&str> = all.map(|(k, _)| k.text.as_str()).collect();
-                    self.report
-                        .unknown(named.at, "rule", name, names.into_iter());
+                    self.report.unknown(named.at, "rule", name, names);
                 }
                 found.copied().into_iter().collect()
             }

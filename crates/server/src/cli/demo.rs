@@ -14,10 +14,10 @@ pub(super) struct Demo {
     /// Number of simulated customers
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000), value_name = "N")]
     customers: u32,
-    /// Number of simulated products
+    /// Number of simulated products, 12 to 18300
     #[arg(long, default_value_t = 9_000, value_parser = clap::value_parser!(u32).range(12..=18_300), value_name = "N")]
     products: u32,
-    /// Days of history before the first decision: what customers did, from which factors are trained
+    /// Days of history before the first decision, 30 to 730: what customers did, from which factors are trained
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(30..=730), value_name = "DAYS")]
     history: u32,
     /// Seed of the world: the same seed gives the same customers

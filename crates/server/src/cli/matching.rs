@@ -25,9 +25,9 @@ pub(super) struct Match {
     /// Scene
     #[arg(long)]
     scene: String,
-    /// Policy of the scene
+    /// Policy of the scene; the first that its pack declares when left out
     #[arg(long)]
-    policy: String,
+    policy: Option<String>,
     /// Most items of a customer, 1 to 1000
     #[arg(long, default_value_t = 20)]
     top: usize,
@@ -120,9 +120,13 @@ async fn matched(
         .or(begun.as_ref().map(|b| b.at))
         .unwrap_or_else(crate::env::now);
     let versions = begun.as_ref().map(|b| b.models.as_slice());
+    let policy = match &asked.policy {
+        Some(policy) => policy.clone(),
+        None => first_policy(opened, &asked.scene)?,
+    };
     let matcher = opened
         .engine
-        .matcher(&asked.scene, &asked.policy, at, versions)
+        .matcher(&asked.scene, &policy, at, versions)
         .await?;
     let manifest = Manifest::new(matcher.about(), asked.top);
     folder.enter(&manifest, begun.as_ref())?;
@@ -170,6 +174,17 @@ async fn matched(
     })
 }
 
+fn first_policy(opened: &Opened, scene: &str) -> Result<String> {
+    let plan = opened.engine.plan(scene)?;
+    (plan.policies.first()).map_or_else(
+        || {
+            let words = format!("scene `{scene}` has no policy to rank by");
+            Err(Problem::new("unknown_policy", words))
+        },
+        |p| Ok(p.name.clone()),
+    )
+}
+
 /// Shows how far the work is until it is done: a bar on a terminal, else a line now and then.
 async fn watch<T>(
     mut working: tokio::task::JoinHandle<T>,
@@ -206,7 +221,8 @@ async fn watch<T>(
 
 fn words(summary: &Summary) -> String {
     let mut out = format!(
-        "{} customers, {} products, {} rows in {} in {:.1} s ({:.0} customers/s)\n",
+        "policy `{}`: {} customers, {} products, {} rows in {} in {:.1} s ({:.0} customers/s)\n",
+        summary.policy,
         summary.customers,
         summary.products,
         summary.rows,
@@ -228,8 +244,13 @@ fn words(summary: &Summary) -> String {
     }
     if summary.with_nothing > 0 {
         out.push_str(&format!(
-            "{} customers have nothing:\n",
-            summary.with_nothing
+            "{} {} nothing:\n",
+            summary.with_nothing,
+            if summary.with_nothing == 1 {
+                "customer has"
+            } else {
+                "customers have"
+            }
         ));
         let rows: Vec<Vec<String>> = (summary.why.iter())
             .map(|w| vec![w.gate.clone(), w.rule.clone(), w.customers.to_string()])

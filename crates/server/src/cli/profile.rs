@@ -6,7 +6,7 @@ use crate::answer::Customer;
 use crate::data::{Opening, open};
 use crate::problem::Result;
 use clap::Args;
-use luopan_kernel::plan::{ScenePlan, SlotSource};
+use luopan_kernel::plan::{Aggregate, ScenePlan, SlotSource};
 use luopan_kernel::rule::visit_slots;
 use luopan_kernel::time::SECOND_US;
 use luopan_kernel::value::ValueType;
@@ -67,8 +67,31 @@ fn shown(plan: Option<&ScenePlan>, name: &str, value: &Value) -> String {
                 || value.to_string(),
                 |us| unit::duration_text(us / SECOND_US * SECOND_US),
             ),
+        (Some((plan, slot)), Value::Number(mean)) if is_mean_of_money(plan, &slot.source) => {
+            let minor = mean.as_f64().unwrap_or(0.0).round();
+            amount(
+                currency(plan, &slot.source).as_deref(),
+                &Value::from(minor as i64),
+            )
+        }
         (_, other) => other.to_string(),
     }
+}
+
+/// True of a mean of amounts: a number of minor units, which is shown to the minor unit.
+fn is_mean_of_money(plan: &ScenePlan, source: &SlotSource) -> bool {
+    let SlotSource::Tag(tag) = source else {
+        return false;
+    };
+    (plan.tags.get(usize::from(*tag))).is_some_and(|tag| {
+        let is_mean = matches!(
+            tag.aggregate,
+            Aggregate::Mean | Aggregate::Ewma { .. } | Aggregate::Quantile { .. }
+        );
+        let field = (plan.events.get(usize::from(tag.event)))
+            .and_then(|e| e.fields.get(usize::from(tag.measure.of?)));
+        is_mean && field.is_some_and(|f| f.currency.is_some())
+    })
 }
 
 /// The currency of what a slot holds: that of the field that a tag aggregates, of the orders that a book is of, or of what an

@@ -203,6 +203,7 @@ async fn factors(common: &Common, asked: Factors) -> Result<Said> {
             until: asked.until,
         },
     };
+    train::writable(&asked.output)?;
     let opened = open(&common.data, Opening::Existing).await?;
     let outcome = match opened.settle().await {
         Ok(()) => train::factors(&opened.engine, plan, &asked.policy, &settings).await,

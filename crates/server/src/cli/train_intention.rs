@@ -5,7 +5,7 @@ use super::output::{Said, table};
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use crate::train::intention::{Report, Settings, intention};
-use crate::train::write_whole;
+use crate::train::{writable, write_whole};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -39,6 +39,7 @@ pub(super) async fn run(common: &Common, asked: Intention) -> Result<Said> {
         refit: !asked.no_refit,
     };
     settings.check()?;
+    writable(&asked.output)?;
     let opened = open(&common.data, Opening::Existing).await?;
     let read = match opened.settle().await {
         Ok(()) => opened

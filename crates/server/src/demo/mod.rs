@@ -156,7 +156,6 @@ async fn within(
             data.display()
         ))?;
     }
-    let started = Instant::now();
     *lives = true;
     // On a terminal too: the live view opens when there is something to see, and this takes its time.
     let talks = settings.view != View::Json;
@@ -199,6 +198,7 @@ async fn within(
         url,
         key: keys::file(&data).display().to_string(),
     };
+    let live_since = Instant::now();
     let last = live(
         &mut drive,
         &settings,
@@ -207,7 +207,7 @@ async fn within(
         say,
     )
     .await?;
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = live_since.elapsed().as_secs_f64();
     server.abort();
     // Stopped, so that no timer fires between what is replayed and what it is compared with.
     engine.stop().await;

@@ -1,7 +1,7 @@
 //! Loading: rows into the engine a chunk at a time, while earlier chunks are folded; counts what was accepted, what had come
 //! before and what went to quarantine. It holds a bounded number of chunks, never a file.
 
-use super::mapped::{Mapped, Mapper};
+use super::mapped::{Mapped, Mapper, raw};
 use super::rows::{BadRow, Format, Layout, open_rows};
 use super::source::{self, Encoding, Source};
 use crate::happening;
@@ -10,8 +10,10 @@ use crate::limits::{BYTES_PER_CHUNK, EVENTS_PER_CHUNK};
 use crate::problem::Result;
 use luopan_engine::Engine;
 use luopan_engine::api::{
-    EVENT_BYTES_MAX, Incoming, IngestReceipt, ProductInput, RefusalKind, Unreadable, WAIT_US_MAX,
+    EVENT_BYTES_MAX, Incoming, IngestReceipt, ProductInput, Raw, RefusalKind, Unreadable,
+    WAIT_US_MAX,
 };
+use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::hash128;
 use luopan_scene::Mapping;
@@ -19,7 +21,7 @@ use luopan_scene::mapping::{self, Target};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +134,9 @@ pub async fn file(
         _ => None,
     };
     let mut load = Load::new(into.engine, into.scene, catalogue, path, loaded);
+    if let Target::Products { .. } = into.mapping.target {
+        load.keeping(into.mapping)?;
+    }
     for row in opened.rows {
         let row = match row {
             Ok(row) => row,
@@ -314,6 +319,37 @@ pub(crate) fn header(path: &Path, mapping: &Mapping, names: &[String]) -> Result
     Err(source::unreadable(path, &words))
 }
 
+/// Items that are looked up in one go.
+const ITEMS_A_LOOK: usize = 1000;
+
+/// What an item has that a mapping does not name.
+struct Kept {
+    values: Vec<(String, Raw<'static>)>,
+    /// Which of these were made up.
+    generated: Vec<String>,
+}
+
+impl Kept {
+    fn join(&self, values: &mut Vec<(String, Raw<'static>)>) {
+        values.extend(self.values.iter().cloned());
+        if self.generated.is_empty() {
+            return;
+        }
+        let marks = values.iter().position(|(n, _)| n == GENERATED_ATTRIBUTE);
+        let mut names: BTreeSet<String> = self.generated.iter().cloned().collect();
+        if let Some(i) = marks
+            && let (_, Raw::Text(text)) = values.swap_remove(i)
+        {
+            names.extend(text.split(", ").map(str::to_owned));
+        }
+        let names: Vec<String> = names.into_iter().collect();
+        values.push((
+            GENERATED_ATTRIBUTE.to_owned(),
+            Raw::Text(names.join(", ").into()),
+        ));
+    }
+}
+
 /// Rows on their way.
 struct Load<'a> {
     engine: &'a Engine,
@@ -324,6 +360,8 @@ struct Load<'a> {
     file: String,
     events: Vec<std::result::Result<Incoming<'static>, Unreadable<'static>>>,
     products: Vec<ProductInput>,
+    /// Of items that are there, what the mapping does not name.
+    kept: BTreeMap<String, Kept>,
     bytes: usize,
     waiting: VecDeque<IngestReceipt>,
     loaded: &'a mut Loaded,
@@ -344,6 +382,7 @@ impl<'a> Load<'a> {
             file: path.display().to_string(),
             events: Vec::new(),
             products: Vec::new(),
+            kept: BTreeMap::new(),
             bytes: 0,
             waiting: VecDeque::new(),
             loaded,
@@ -356,7 +395,53 @@ impl<'a> Load<'a> {
         self.close_when_full().await
     }
 
-    async fn product(&mut self, product: ProductInput) -> Result<()> {
+    /// Looks up what items have that the mapping does not name: a list of names and types must not take away the ratings that
+    /// another file brought.
+    fn keeping(&mut self, mapping: &Mapping) -> Result<()> {
+        let Some(catalogue) = self.catalogue else {
+            return Ok(());
+        };
+        let plan = self.engine.plan(self.scene)?;
+        let Some(declared) = plan.catalogues.iter().find(|c| c.name == catalogue) else {
+            return Ok(());
+        };
+        let is_kept = |name: &str| {
+            let place = declared.attributes.iter().position(|a| a.name == name);
+            let is_computed =
+                (declared.measures.as_ref()).is_some_and(|m| place.is_some_and(|i| m.fills(i)));
+            name != GENERATED_ATTRIBUTE
+                && !is_computed
+                && !mapping.fields.iter().any(|f| f.field.name == name)
+        };
+        let mut after: Option<String> = None;
+        loop {
+            let page =
+                (self.engine).items(self.scene, catalogue, after.as_deref(), ITEMS_A_LOOK)?;
+            let Some(last) = page.items.last() else {
+                return Ok(());
+            };
+            after = Some(last.key.clone());
+            for item in page.items {
+                let generated = (item.generated.into_iter())
+                    .filter(|name| is_kept(name))
+                    .collect();
+                let values: Vec<_> = (item.attributes.into_iter())
+                    .filter(|(name, value)| is_kept(name) && !value.is_missing())
+                    .map(|(name, value)| (name, raw(value)))
+                    .collect();
+                if !values.is_empty() {
+                    self.kept.insert(item.key, Kept { values, generated });
+                }
+            }
+        }
+    }
+
+    async fn product(&mut self, mut product: ProductInput) -> Result<()> {
+        if let ProductInput::Set { key, values } = &mut product
+            && let Some(kept) = self.kept.get(key)
+        {
+            kept.join(values);
+        }
         self.products.push(product);
         self.close_when_full().await
     }

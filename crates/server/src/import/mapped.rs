@@ -5,6 +5,7 @@
 use super::rows::{BadRow, Row};
 use crate::incoming::cut;
 use luopan_engine::api::{EVENT_BYTES_MAX, Incoming, ProductInput, Raw};
+use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::event::CUSTOMER_TYPE;
 use luopan_kernel::id::hash128;
 use luopan_kernel::time::{DAY_US, Micros};
@@ -177,10 +178,14 @@ impl<'m> Mapper<'m> {
                 let Target::Products { attributes, .. } = &self.mapping.target else {
                     return Err("the mapping is not one of products".to_owned());
                 };
-                let values = attributes
-                    .iter()
-                    .cloned()
+                // Of what the mapping does not name the item keeps what it has.
+                let is_named = |name: &str| {
+                    name == GENERATED_ATTRIBUTE
+                        || self.mapping.fields.iter().any(|f| f.field.name == name)
+                };
+                let values = (attributes.iter().cloned())
                     .zip(item.values.into_iter().map(raw))
+                    .filter(|(name, value)| is_named(name) && *value != Raw::Null)
                     .collect();
                 Mapped::Product(ProductInput::Set {
                     key: item.key,

@@ -90,11 +90,21 @@ pub(crate) fn products(path: &Path) -> Result<Vec<Listed>> {
     let name = table.column(path, &["name", "基金名称", "名称", "简称"])?;
     let fine = table.column(path, &["type", "基金类别", "基金类型", "类型"])?;
     let listed = table.rows.into_iter().map(|row| Listed {
-        code: row[code].clone(),
+        code: plain_code(&row[code]),
         name: row[name].clone(),
         fine: row[fine].clone(),
     });
     Ok(listed.collect())
+}
+
+/// A fund's code as the mappings of the fund pack make it: without the `J` that lists put before it, with its leading zeros.
+fn plain_code(text: &str) -> String {
+    let bare = text.trim();
+    let digits = bare.strip_prefix('J').unwrap_or(bare);
+    match !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        true => format!("{digits:0>6}"),
+        false => bare.to_owned(),
+    }
 }
 
 /// A date as 2026-01-05 or 20260105.

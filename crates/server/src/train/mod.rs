@@ -28,11 +28,25 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Looks whether a file can be written there, making its folder: training takes long, and its end is late to hear of it.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn writable(path: &Path) -> Result<()> {
+    beside(path).map(|_| ()).map_err(|e| {
+        let words = format!("{} cannot be written: {e}", path.display());
+        Problem::new("file_unreadable", words)
+    })
+}
+
 /// A file in the same folder, which is gone unless it is moved to its place.
 fn beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    tempfile::NamedTempFile::new_in(folder)
+    // What the system says names the file that nobody asked for: its kind alone is told.
+    let plain = |e: std::io::Error| std::io::Error::from(e.kind());
+    std::fs::create_dir_all(folder).map_err(plain)?;
+    tempfile::NamedTempFile::new_in(folder).map_err(plain)
 }

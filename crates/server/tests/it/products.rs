@@ -134,6 +134,41 @@ fn a_list_comes_in_with_its_codes_and_without_ratings() {
     );
 }
 
+/// A list of names and types takes no rating away that another file brought, whether published or made up.
+#[test]
+fn what_a_mapping_does_not_name_stays() {
+    let data = funds();
+    let at = data.path();
+    let list = file(at, "list.csv", LIST);
+    assert_eq!(import(at, "products", "funds_generated", &list), (2, 2, 0));
+    let made_up = fund(at, "000003");
+    assert_eq!(made_up["attributes"]["risk_level"], 3);
+    let names = file(
+        at,
+        "names.csv",
+        "fund_num,fund_name,fund_fee\n3,名字,0.08%\n",
+    );
+    assert_eq!(
+        import(at, "product_changes", "fund_names", &names),
+        (1, 1, 0)
+    );
+    // The bare list again: its own name comes back, and the rest is as it was, marks of what was made up too.
+    assert_eq!(import(at, "products", "funds", &list), (2, 2, 0));
+    let again = fund(at, "000003");
+    assert_eq!(again["attributes"]["name"], "中海可转债债券A");
+    assert_eq!(again["attributes"]["risk_level"], 3);
+    assert_eq!(again["attributes"]["subscription_fee"], 0.0008);
+    assert_eq!(
+        again["generated"],
+        json!(["least_order", "on_sale", "risk_level", "term_days"])
+    );
+    // An item that was not there has what the list says and no more.
+    let more = LIST.replace("\n3|", "\n4|");
+    let more = file(at, "more.csv", more);
+    assert_eq!(import(at, "products", "funds", &more), (2, 2, 0));
+    assert_eq!(fund(at, "000004")["attributes"]["risk_level"], Value::Null);
+}
+
 #[test]
 fn files_in_another_encoding_than_the_mapping_says() {
     let data = funds();

@@ -243,7 +243,7 @@ fn what_is_given_is_used_or_refused() {
     };
     let list = file(
         "list.csv",
-        "基金代码|基金名称|基金类别\n000001|甲混合|混合型-偏股\n1|乙货币|货币型\n",
+        "基金代码|基金名称|基金类别\n000001|甲混合|混合型-偏股\nJ2|乙货币|货币型\n",
     );
     let run = |output: &str, more: &[&str]| {
         let mut words = vec!["--customers", "20", "--days", "20"];
@@ -258,7 +258,7 @@ fn what_is_given_is_used_or_refused() {
     );
     assert_eq!(
         (&written[1]["key"], &written[1]["values"]["kind"]),
-        (&json!("1"), &json!("money_market"))
+        (&json!("000002"), &json!("money_market"))
     );
     // All that was said of the products fits the shipped pack; the money-market fund has no prices.
     let shop = platform();

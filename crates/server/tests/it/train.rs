@@ -237,6 +237,8 @@ fn what_cannot_be_trained_is_refused_and_writes_nothing() {
         asked.push("--untrained");
         assert_eq!(refusal(at, &asked).0, wanted);
     }
+    // A folder that is not there is made; one that is a file cannot be.
+    std::fs::write(at.join("nowhere"), "a file").expect("a file");
     let nowhere = of(&at.join("nowhere/taste.bin"));
     let mut elsewhere = words(&pack, &nowhere);
     elsewhere.push("--untrained");

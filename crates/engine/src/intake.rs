@@ -10,7 +10,9 @@ use crate::quarantine::Again;
 use crate::scenes::SceneRuntime;
 use crate::{Inner, quarantine};
 use bytes::Bytes;
-use luopan_kernel::event::{Entry, Event, Origin, PROPERTIES_MAX, encode_message, is_of_system};
+use luopan_kernel::event::{
+    CUSTOMER_TYPE, Entry, Event, Origin, PROPERTIES_MAX, encode_message, is_of_system,
+};
 use luopan_kernel::id::{
     DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position,
 };
@@ -135,6 +137,17 @@ pub(crate) fn check<'a>(
                 "{} properties and {} context entries; the limits are {PROPERTIES_MAX} and {CONTEXT_MAX}",
                 input.properties.len(),
                 input.context.len()
+            ),
+        ));
+    }
+    // A file's empty cell says nothing; who sends null for an attribute means to take it away, which nothing does.
+    let nothing = (input.properties.iter()).find(|(_, raw)| *raw == Raw::Null);
+    if let (CUSTOMER_TYPE, Origin::Live, Some((name, _))) = (input.kind.as_ref(), origin, nothing) {
+        return Err(fault(
+            "wrong_type",
+            format!(
+                "`{}` is null, and what was told of a customer is not taken away; write the value that holds now (a consent that was withdrawn is false), or leave the property out",
+                cut(name)
             ),
         ));
     }

@@ -171,7 +171,10 @@ impl Inner {
                         total.outcomes.push(Outcome::Quarantined {
                             quarantine_id: q.id.clone(),
                             code: q.code.clone(),
-                            reason: q.reason.clone(),
+                            reason: format!(
+                                "{}; it was not tried again, since it is no event: send it again from where it came",
+                                q.reason
+                            ),
                         });
                     }
                 }

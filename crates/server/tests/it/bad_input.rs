@@ -150,6 +150,16 @@ async fn wrong_shapes_and_types() {
             "wrong_type",
             "an integer of minor units of CNY",
         ),
+        (
+            r#"{"id":"1","customer":"a","type":"luopan.customer","properties":{"age":null}}"#,
+            "wrong_type",
+            "`age` is null, and what was told of a customer is not taken away",
+        ),
+        (
+            r#"{"id":"1","customer":"a","type":"visit","properties":{"page":"Home"}}"#,
+            "not_one_of",
+            "the nearest known name is `home`",
+        ),
         (r#"["1","a","visit"]"#, "malformed_event", "found an array"),
         (
             r#"{"id":"","customer":"a","type":"visit"}"#,

@@ -167,7 +167,7 @@ async fn within(
                 return Ok(());
             }
             say(&format!(
-                "history: day {:>3} of {}, {} events",
+                "history: day {:>3} of {}, {} events of customers",
                 past.day.min(history),
                 history,
                 words::grouped(past.events)

@@ -171,6 +171,9 @@ fn number(value: f64) -> String {
         }
         return format!("{}{grouped}", if value < 0.0 { "-" } else { "" });
     }
+    if size > 0.0 && size < 0.000_1 {
+        return format!("{value:.1e}");
+    }
     let decimals = match size {
         size if size >= 10.0 => 1,
         size if size >= 1.0 || size == 0.0 => 2,
@@ -193,6 +196,7 @@ mod tests {
     fn numbers_are_short_and_grouped() {
         check_number(0.0, "0.00");
         check_number(0.01234, "0.0123");
+        check_number(1e-12, "1.0e-12");
         check_number(0.6123, "0.612");
         check_number(4.567, "4.57");
         check_number(45.67, "45.7");

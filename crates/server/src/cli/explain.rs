@@ -8,6 +8,7 @@ use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use clap::Args;
 use luopan_kernel::decide::Candidate;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
@@ -63,9 +64,25 @@ fn words(explained: &Explained) -> String {
             }
         }
     }
+    // Items with the same made-up attributes in one line, the chosen ones by name.
+    let mut alike: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     for (item, names) in &explained.generated {
+        alike.entry(names).or_default().push(item);
+    }
+    for (names, items) in alike {
+        let is_chosen = |item: &&&str| decision.choices.iter().any(|c| c.item == **item);
+        let named: Vec<&str> = match items.len() {
+            0..=3 => items.clone(),
+            _ => items.iter().filter(is_chosen).copied().collect(),
+        };
+        let others = match items.len() - named.len() {
+            0 => String::new(),
+            n if named.is_empty() => format!("{n} candidates"),
+            n => format!(" and {n} other candidates"),
+        };
         out.push_str(&format!(
-            "{item}: {} made up, not published\n",
+            "{}{others}: {} made up, not published\n",
+            named.join(", "),
             names.join(", ")
         ));
     }

@@ -38,7 +38,7 @@ pub struct CaseFile {
 pub enum Expect {
     /// No rule is broken or unknown.
     Allowed,
-    /// The rule `by` is broken, and no other.
+    /// The rule `by` is broken, and no other but those of `also`.
     Refused,
     /// The rule `by` cannot be known, and none is broken.
     Unknown,
@@ -84,6 +84,9 @@ pub struct Case {
     /// Number of the rule that refuses or is unknown; `rule` unless written.
     #[serde(default)]
     pub by: Option<u8>,
+    /// Numbers of rules that are broken with it.
+    #[serde(default)]
+    pub also: Vec<u8>,
     /// What the shipped packs say: the rule that refuses, by name and version. Absent when allowed, and where a pack cannot
     /// say it.
     #[serde(default)]
@@ -182,10 +185,13 @@ impl Case {
         let report = checker.finish();
         let by = self.by.unwrap_or(self.rule);
         let count = report.rules.get(&by).cloned().unwrap_or_default();
-        let others = report.violated() - count.violated;
+        let broken = |rule: &u8| report.rules.get(rule).map_or(0, |c| c.violated);
+        let with_it: u64 = self.also.iter().map(broken).sum();
+        let others = report.violated() - count.violated - with_it;
+        let all_with_it = self.also.iter().all(|rule| broken(rule) > 0);
         let good = match self.expect {
             Expect::Allowed => report.violated() == 0 && report.unknown() == 0 && count.kept > 0,
-            Expect::Refused => count.violated > 0 && others == 0,
+            Expect::Refused => count.violated > 0 && others == 0 && all_with_it,
             Expect::Unknown => count.unknown > 0 && report.violated() == 0,
         };
         if good {

@@ -8,21 +8,23 @@ use crate::calendar::{Calendar, offset};
 use crate::config::{Config, FeeStep, Raise, check_ladder};
 use crate::record::*;
 use crate::report::{Example, Report, Verdict};
-use crate::state::{Customer, Fast, OrderState, PRICES_MAX, Position, Product, Queued};
+use crate::state::{Customer, Fast, LEVELS, OrderState, PRICES_MAX, Position, Product, Queued};
 use crate::text;
-mod contact;
-mod content;
-mod orders;
-mod suits;
-
 use Verdict::{Kept, Unknown, Violated};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use std::collections::HashMap;
 
+mod contact;
+mod content;
+mod orders;
+mod suits;
+
 /// Parts into which a fee is counted: millionths of a share, millionths of its value, billionths of a rate.
 const FEE_QUANTA: i128 = 1_000_000_000_000_000_000_000;
+/// Owners of orders at which those of forgotten orders are first looked for.
+const OWNERS_LOOK_AT: usize = 1_024;
 
 /// The checker: what is remembered, and what was found so far.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub struct Checker {
     report: Report,
     customers: HashMap<String, Customer>,
     products: HashMap<String, Product>,
+    /// Whose an order id is, so that one that two customers use is seen.
+    owners: HashMap<Box<str>, Box<str>>,
+    /// Number of owners at which those of forgotten orders are looked for next.
+    owners_look_at: usize,
     last: Option<Timestamp>,
 }
 
@@ -69,6 +75,11 @@ fn judged(fault: Option<String>) -> (Verdict, String) {
     }
 }
 
+/// Evidence that names something: a text of nothing but spaces names nothing.
+fn is_named(evidence: Option<&String>) -> bool {
+    evidence.is_some_and(|text| !text.trim().is_empty())
+}
+
 /// A word for a number that may be missing.
 fn shown<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "unknown".to_owned(), |v| v.to_string())
@@ -86,6 +97,8 @@ impl Checker {
             },
             customers: HashMap::new(),
             products: HashMap::new(),
+            owners: HashMap::new(),
+            owners_look_at: OWNERS_LOOK_AT,
             last: None,
         }
     }
@@ -96,7 +109,9 @@ impl Checker {
         let mut waiting: Vec<(String, String, Fast)> = Vec::new();
         for (name, customer) in &mut self.customers {
             for (id, order) in &mut customer.orders {
-                if let Some(fast) = order.fast.take() {
+                if order.ended.is_none()
+                    && let Some(fast) = order.fast.take()
+                {
                     waiting.push((name.clone(), id.clone(), fast));
                 }
             }
@@ -104,6 +119,15 @@ impl Checker {
         waiting.sort_by(|a, b| (a.2.at, &a.0, &a.1).cmp(&(b.2.at, &b.0, &b.1)));
         for (customer, id, fast) in waiting {
             self.redeemed_fast(Some(fast), &customer, &format!("order {id}"));
+        }
+        let mut unsent: Vec<(String, String, Queued)> = Vec::new();
+        for (name, customer) in &mut self.customers {
+            let queued = customer.queued.drain();
+            unsent.extend(queued.map(|(id, queued)| (name.clone(), id, queued)));
+        }
+        unsent.sort_by(|a, b| (a.2.at, &a.0, &a.1).cmp(&(b.2.at, &b.0, &b.1)));
+        for (customer, id, queued) in unsent {
+            self.unsent(&customer, &id, &queued);
         }
         self.report.customers = self.customers.len() as u64;
         self.report.products = self.products.len() as u64;
@@ -131,9 +155,17 @@ impl Checker {
         self.report.records += 1;
         match record {
             Record::Customer(f) => {
+                self.is_level("risk_appetite", f.risk_appetite, at, &f.customer, "");
                 (self.customers.entry(f.customer.clone()).or_default()).tell(f);
             }
             Record::Product(f) => {
+                for (name, told) in [
+                    ("risk_level", f.risk_level),
+                    ("issuer_rating", f.issuer_rating),
+                    ("seller_rating", f.seller_rating),
+                ] {
+                    self.is_level(name, told, at, "", &f.product);
+                }
                 (self.products.entry(f.product.clone()).or_default()).tell(f);
             }
             Record::Acknowledgement(a) => {
@@ -168,6 +200,24 @@ impl Checker {
         self.report.note(rule, verdict, || on.example(found));
     }
 
+    /// Rule 4: a class or rating that is none of the five is no class or rating; whoever told it is named.
+    fn is_level(
+        &mut self,
+        name: &str,
+        told: Told<i64>,
+        at: Timestamp,
+        customer: &str,
+        product: &str,
+    ) {
+        let Some(v) = told.flatten().filter(|v| !LEVELS.contains(v)) else {
+            return;
+        };
+        let record = format!("{name} of {customer}{product}");
+        let on = occasion(at, &record, customer, product);
+        let found = format!("{name} is {v}, which is none; write 1 to 5, or null");
+        self.note(4, (Unknown, found), &on);
+    }
+
     /// Date and time at `at` by the offset that the settings give.
     fn house_day(&self, at: Timestamp) -> Date {
         let clock = offset(&self.config.utc_offset).unwrap_or(Offset::UTC);
@@ -187,8 +237,8 @@ impl Checker {
                 product: item,
                 purpose: d.purpose,
                 channel: &d.channel,
-                recording: d.recording.is_some(),
-                trail: d.trail.is_some(),
+                recording: is_named(d.recording.as_ref()),
+                trail: is_named(d.trail.as_ref()),
                 is_own: d.purpose == Purpose::Buy && d.answers.is_none(),
             };
             self.products.entry(item.clone()).or_default();
@@ -230,9 +280,11 @@ impl Checker {
                     at: d.at,
                     channel: d.channel.clone(),
                     items: ratings,
+                    reads: self.reads(d),
                 };
-                if let Some(customer) = self.customers.get_mut(&d.customer) {
-                    customer.queue(d.id.clone(), queued);
+                let customer = self.customers.entry(d.customer.clone()).or_default();
+                if let Some((id, forgotten)) = customer.queue(d.id.clone(), queued) {
+                    self.unsent(&d.customer, &id, &forgotten);
                 }
             } else {
                 self.reached(&on);
@@ -293,21 +345,11 @@ fn regime(p: &Product) -> &str {
 
 /// Refuses what no line can hold.
 fn check(record: &Record) -> Result<(), String> {
-    let level = |name: &str, told: Told<i64>| match told.flatten() {
-        Some(v) if !(1..=5).contains(&v) => Err(format!("{name} is {v}; write 1 to 5, or null")),
-        _ => Ok(()),
-    };
     match record {
-        Record::Customer(f) => level("risk_appetite", f.risk_appetite),
-        Record::Product(f) => {
-            level("risk_level", f.risk_level)?;
-            level("issuer_rating", f.issuer_rating)?;
-            level("seller_rating", f.seller_rating)?;
-            match &f.fee_ladder {
-                Some(Some(ladder)) => check_ladder(ladder),
-                _ => Ok(()),
-            }
-        }
+        Record::Product(f) => match &f.fee_ladder {
+            Some(Some(ladder)) => check_ladder(ladder),
+            _ => Ok(()),
+        },
         Record::Order(o) => {
             let bad = |v: Option<f64>| v.is_some_and(|v| !v.is_finite() || v < 0.0);
             if bad(o.shares) || bad(o.nav) || o.amount.is_some_and(|a| a < 0) {

@@ -52,6 +52,10 @@ pub struct Config {
     pub cooling_off_hours: i64,
     /// Rule 8: words that promise, forecast, or sell by a lottery, a kickback or a gift. Compared without regard to case.
     pub forbidden_words: Vec<String>,
+    /// Rule 8: conditions of an incentive that mean a purchase. Letters and digits alone are compared, without regard to case.
+    pub purchase_conditions: Vec<String>,
+    /// Rule 8: conditions that mean none. What stands in neither list is unknown.
+    pub other_conditions: Vec<String>,
     /// Rule 9: months from inception before performance is shown.
     pub performance_months: i64,
     /// Rule 11: ways to say how to opt out, one of which stands in every text.
@@ -139,6 +143,50 @@ impl Default for Config {
                 "free gift",
                 "red packet",
             ]),
+            purchase_conditions: words(&[
+                "fund_purchase",
+                "first_fund_purchase",
+                "purchase",
+                "first_purchase",
+                "buy",
+                "fund_buy",
+                "order",
+                "first_order",
+                "fund_order",
+                "order_submitted",
+                "order_accepted",
+                "order_confirmed",
+                "subscribe",
+                "subscription",
+                "fund_subscription",
+                "regular_investment",
+                "购买",
+                "首购",
+                "首次购买",
+                "基金购买",
+                "购买基金",
+                "买入",
+                "申购",
+                "认购",
+                "下单",
+                "定投",
+            ]),
+            other_conditions: words(&[
+                "login",
+                "registration",
+                "sign_up",
+                "check_in",
+                "visit",
+                "assessment",
+                "risk_assessment",
+                "survey",
+                "birthday",
+                "登录",
+                "注册",
+                "签到",
+                "风险测评",
+                "生日",
+            ]),
             performance_months: 6,
             opt_out_words: words(&["拒收请回复", "退订回", "回T退订", "回TD退订", "reply STOP"]),
             sms_from_minute: 8 * 60,
@@ -196,6 +244,17 @@ impl Config {
         }
         for word in &mut self.opt_out_words {
             *word = word.to_lowercase();
+        }
+        for list in [&mut self.purchase_conditions, &mut self.other_conditions] {
+            for word in list.iter_mut() {
+                *word = crate::text::plain(word);
+            }
+        }
+        let both = |w: &&String| self.other_conditions.contains(*w);
+        if let Some(word) = self.purchase_conditions.iter().find(both) {
+            return Err(format!(
+                "`{word}` stands in purchase_conditions and in other_conditions; leave it in one"
+            ));
         }
         Ok(self)
     }

@@ -3,7 +3,8 @@
 //! their end, lots when they are redeemed.
 
 use crate::config::FeeStep;
-use crate::record::{CustomerFacts, ProductFacts, Side, Told};
+use crate::record::{CustomerFacts, Order, ProductFacts, Side, Step, Told};
+use crate::report::Verdict;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,11 @@ use std::collections::{BTreeMap, HashMap};
 pub(crate) const PRICES_MAX: usize = 256;
 /// Most queued decisions remembered of one customer; older ones are forgotten first, and a send of them is unknown.
 pub(crate) const QUEUED_MAX: usize = 256;
+
+/// Classes and ratings.
+pub(crate) const LEVELS: std::ops::RangeInclusive<i64> = 1..=5;
+/// Most days of fast redemptions remembered of one customer and product; earlier ones are forgotten and then unknown.
+pub(crate) const FAST_DAYS_MAX: usize = 32;
 
 fn tell<T>(place: &mut Option<T>, told: Told<T>) {
     if let Some(value) = told {
@@ -55,6 +61,8 @@ pub(crate) struct Queued {
     pub(crate) channel: String,
     /// Items with their ratings when it was decided.
     pub(crate) items: Vec<(String, Option<i64>)>,
+    /// What rule 10 says of what it read, should personalisation be switched off.
+    pub(crate) reads: (Verdict, String),
 }
 
 /// What is known of an order.
@@ -63,16 +71,64 @@ pub(crate) struct OrderState {
     pub(crate) submitted: Option<Timestamp>,
     pub(crate) confirmed: Option<Timestamp>,
     pub(crate) ended: Option<Timestamp>,
+    /// The step that ended it.
+    pub(crate) ended_by: &'static str,
+    pub(crate) product: Box<str>,
     pub(crate) side: Side,
+    /// Any line of it said so.
+    pub(crate) is_fast: bool,
     /// A fast redemption that was submitted and not judged yet.
     pub(crate) fast: Option<Fast>,
+    /// It was judged.
+    pub(crate) fast_counted: bool,
+}
+
+impl OrderState {
+    /// An order of which nothing was told before this line.
+    pub(crate) fn new(o: &Order) -> Self {
+        Self {
+            submitted: None,
+            confirmed: None,
+            ended: None,
+            ended_by: "",
+            product: o.product.as_str().into(),
+            side: o.side,
+            is_fast: false,
+            fast: None,
+            fast_counted: false,
+        }
+    }
+
+    /// What a fast redemption that is taken now takes of its day's limit; none of one that was counted.
+    pub(crate) fn taken(&mut self, o: &Order) -> Option<Fast> {
+        if !self.is_fast || self.fast_counted {
+            return None;
+        }
+        self.fast_counted = true;
+        let mut fast = self.fast.take().unwrap_or_else(|| Fast::of(o));
+        // A confirmation tells what came after the fee.
+        if o.step == Step::Accepted {
+            fast.amount = fast.amount.or(o.amount);
+        }
+        Some(fast)
+    }
+}
+
+impl Fast {
+    pub(crate) fn of(o: &Order) -> Self {
+        Self {
+            at: o.at,
+            product: o.product.as_str().into(),
+            amount: o.amount,
+        }
+    }
 }
 
 /// A fast redemption as it was asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Fast {
     pub(crate) at: Timestamp,
-    pub(crate) product: String,
+    pub(crate) product: Box<str>,
     /// Minor units.
     pub(crate) amount: Option<i64>,
 }
@@ -85,8 +141,38 @@ pub(crate) struct Position {
     pub(crate) warned: Option<i64>,
     /// Shares by day of confirmation, oldest first.
     pub(crate) lots: Vec<(Date, f64)>,
-    /// Fast redemptions of one day, in minor units.
-    pub(crate) fast: Option<(Date, i64)>,
+    /// Fast redemptions by the day on which they were asked for.
+    pub(crate) fast: BTreeMap<Date, FastDay>,
+    /// The last day of fast redemptions that was forgotten.
+    pub(crate) fast_forgotten: Option<Date>,
+}
+
+/// Fast redemptions of one day.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FastDay {
+    /// Minor units, of those whose amount is known.
+    pub(crate) sum: i64,
+    /// There was one whose amount is not.
+    pub(crate) is_open: bool,
+}
+
+impl Position {
+    /// Adds a fast redemption to its day: what was taken of the day's limit so far; none of a day that was forgotten.
+    pub(crate) fn fast(&mut self, day: Date, amount: Option<i64>) -> Option<FastDay> {
+        if self.fast_forgotten.is_some_and(|last| day <= last) {
+            return None;
+        }
+        let taken = self.fast.entry(day).or_default();
+        taken.sum = taken.sum.saturating_add(amount.unwrap_or(0));
+        taken.is_open |= amount.is_none();
+        let out = *taken;
+        if self.fast.len() > FAST_DAYS_MAX
+            && let Some((day, _)) = self.fast.pop_first()
+        {
+            self.fast_forgotten = Some(day);
+        }
+        Some(out)
+    }
 }
 
 impl Customer {
@@ -107,15 +193,23 @@ impl Customer {
         tell(&mut self.experience_years, f.experience_years);
     }
 
-    /// Forgets the oldest queued decision when there are too many.
-    pub(crate) fn queue(&mut self, id: String, queued: Queued) {
+    /// The class; none where it is unknown or none of the five.
+    pub(crate) fn class(&self) -> Option<i64> {
+        self.risk_appetite.filter(|v| LEVELS.contains(v))
+    }
+
+    /// Remembers a queued decision: the one that is forgotten for it, where there is one: the one that had its id, or the oldest
+    /// when there are too many.
+    pub(crate) fn queue(&mut self, id: String, queued: Queued) -> Option<(String, Queued)> {
+        let mut forgotten = self.queued.remove_entry(&id);
         if self.queued.len() >= QUEUED_MAX {
             let oldest = (self.queued.iter()).min_by(|a, b| (a.1.at, a.0).cmp(&(b.1.at, b.0)));
             if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-                self.queued.remove(&id);
+                forgotten = self.queued.remove_entry(&id);
             }
         }
         self.queued.insert(id, queued);
+        forgotten
     }
 }
 
@@ -166,11 +260,14 @@ impl Product {
         tell(&mut self.recording_channels, f.recording_channels);
     }
 
-    /// The highest of the ratings that are known; none without any.
+    /// The highest of the ratings that are known; none without any, and none where one of them is none of the five: it might
+    /// be the highest.
     pub(crate) fn rating(&self) -> Option<i64> {
-        (self.risk_level.into_iter())
-            .chain(self.issuer_rating)
-            .chain(self.seller_rating)
-            .max()
+        let told = || {
+            (self.risk_level.into_iter())
+                .chain(self.issuer_rating)
+                .chain(self.seller_rating)
+        };
+        told().all(|v| LEVELS.contains(&v)).then(|| told().max())?
     }
 }

@@ -10,6 +10,12 @@ pub(crate) fn found<'w>(text: &str, words: &'w [String]) -> Option<&'w str> {
         .map(String::as_str)
 }
 
+/// Letters and digits alone, in lower case: `Fund_Purchase`, `fund-purchase` and `fundPurchase` are one.
+pub(crate) fn plain(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
 /// Whether the text names its sender: `【name】` at its beginning or end.
 pub(crate) fn names_sender(text: &str) -> bool {
     let text = text.trim();

@@ -1,4 +1,5 @@
-//! Pushes as they reach a customer: rules 3, 7 and 11, at once or when a queued one is sent. It must never take the facts of
+//! Pushes as they reach a customer: rules 3, 7 and 11, at once or when a queued one is sent, which then keeps all that a push
+//! keeps. It must never take the facts of
 //! when a push was queued for those of when it goes out.
 
 use super::*;
@@ -47,7 +48,7 @@ impl Checker {
         judged((!good).then(|| format!("a text message at {} local time", local.time())))
     }
 
-    /// Rule 3, and what is due when a queued decision goes out.
+    /// Rule 3, and all that a push keeps, by the facts of when a queued decision goes out.
     pub(super) fn send(&mut self, s: &Send) {
         let record = format!("send of {}", s.decision);
         let c = self.customers.entry(s.customer.clone()).or_default();
@@ -59,17 +60,14 @@ impl Checker {
         if s.status == Sent::Cancelled {
             return;
         }
-        let class = c.risk_appetite;
+        let (class, off) = (c.class(), c.personalisation == Some(false));
         for (item, before) in &queued.items {
             let on = Occasion {
                 channel: &queued.channel,
                 ..occasion(s.at, &record, &s.customer, item)
             };
-            // 4: the offer is made when it goes out.
-            if let (Some(c), Some(p)) = (self.customers.get(&s.customer), self.products.get(item)) {
-                let expired = self.assessment(c, p, s.at).err();
-                self.note(4, judged(expired), &on);
-            }
+            // The offer is made when it goes out: class, ratings and all else may be others than when it was queued.
+            self.suits(&on);
             let now = self.products.get(item).and_then(Product::rating);
             let raised = match (*before, now) {
                 (Some(before), Some(now)) => now > before,
@@ -90,15 +88,28 @@ impl Checker {
             });
             self.note(3, judged(fault), &on);
         }
+        let first = queued.items.first().map_or("", |(item, _)| item);
         let on = Occasion {
             channel: &queued.channel,
-            ..occasion(
-                s.at,
-                &record,
-                &s.customer,
-                queued.items.first().map_or("", |(item, _)| item),
-            )
+            ..occasion(s.at, &record, &s.customer, first)
         };
+        if off {
+            self.note(10, queued.reads.clone(), &on);
+        }
         self.reached(&on);
+    }
+
+    /// A queued push of which nobody told what became of it: whether it went out is not known.
+    pub(super) fn unsent(&mut self, customer: &str, id: &str, queued: &Queued) {
+        let record = format!("decision {id}");
+        let item = queued.items.first().map_or("", |(item, _)| item);
+        let on = Occasion {
+            channel: &queued.channel,
+            ..occasion(queued.at, &record, customer, item)
+        };
+        for rule in [3, 7, 11] {
+            let found = "it was queued, and what became of it was not told".to_owned();
+            self.note(rule, (Unknown, found), &on);
+        }
     }
 }

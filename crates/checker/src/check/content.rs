@@ -13,7 +13,11 @@ impl Checker {
         }
         if let Some(incentive) = &d.incentive {
             let fault = (!d.items.is_empty()).then(|| format!("{} with a product", incentive.kind));
-            self.note(8, judged(fault), on);
+            let verdict = match fault {
+                None => self.condition(incentive),
+                fault => judged(fault),
+            };
+            self.note(8, verdict, on);
         }
     }
 
@@ -21,17 +25,28 @@ impl Checker {
         let Some(incentive) = &j.incentive else {
             return;
         };
-        let condition = incentive.conditional_on.as_deref();
-        let fault = (condition == Some("fund_purchase"))
-            .then(|| format!("{} on condition of a purchase", incentive.kind));
         let record = format!("journey {}", j.id);
-        self.report.note(8, judged(fault.clone()).0, || Example {
-            at: j.at,
-            record,
-            customer: String::new(),
-            product: String::new(),
-            found: fault.unwrap_or_default(),
-        });
+        let on = occasion(j.at, &record, "", "");
+        self.note(8, self.condition(incentive), &on);
+    }
+
+    /// Rule 8 of what is given for something: words that mean a purchase break it, words that the settings name beside them
+    /// keep it, and of others nothing is known.
+    fn condition(&self, incentive: &Incentive) -> (Verdict, String) {
+        let Some(condition) = &incentive.conditional_on else {
+            return judged(None);
+        };
+        let (kind, plain) = (&incentive.kind, text::plain(condition));
+        if self.config.purchase_conditions.contains(&plain) {
+            judged(Some(format!(
+                "{kind} on condition of a purchase (`{condition}`)"
+            )))
+        } else if self.config.other_conditions.contains(&plain) {
+            judged(None)
+        } else {
+            let found = format!("whether `{condition}`, for which {kind} is given, is a purchase");
+            (Unknown, found)
+        }
     }
 
     /// Rule 9.
@@ -89,14 +104,18 @@ impl Checker {
         if !off || d.purpose == Purpose::Buy {
             return;
         }
-        let verdict = match &d.reads {
+        self.note(10, self.reads(d), on);
+    }
+
+    /// Rule 10 of what a decision read, where personalisation is off.
+    pub(super) fn reads(&self, d: &Decision) -> (Verdict, String) {
+        match &d.reads {
             None => (Unknown, "what was read is not recorded".to_owned()),
             Some(reads) => judged(
                 self.undeclared(reads)
                     .map(|r| format!("personalisation is off and `{r}` was read")),
             ),
-        };
-        self.note(10, verdict, on);
+        }
     }
 
     pub(super) fn price(&mut self, p: &Price) {

@@ -48,8 +48,8 @@ impl Checker {
         let on = Occasion {
             purpose: Purpose::Buy,
             channel: &o.channel,
-            recording: o.recording.is_some(),
-            trail: o.trail.is_some(),
+            recording: is_named(o.recording.as_ref()),
+            trail: is_named(o.trail.as_ref()),
             is_own: o.decision.is_none(),
             ..occasion(o.at, &record, &o.customer, &o.product)
         };
@@ -62,54 +62,101 @@ impl Checker {
             (c.orders).retain(|_, x| x.ended.is_none_or(|e| o.at.duration_since(e) <= kept));
         }
         c.last_order = Some(o.at);
-        let state = c.orders.entry(o.id.clone()).or_insert(OrderState {
-            submitted: None,
-            confirmed: None,
-            ended: None,
-            side: o.side,
-            fast: None,
-        });
+        self.is_one_order(o, &on);
+        let c = self.customers.entry(o.customer.clone()).or_default();
+        let state = c
+            .orders
+            .entry(o.id.clone())
+            .or_insert_with(|| OrderState::new(o));
+        state.is_fast |= o.fast && o.side == Side::Redeem;
         let before = state.clone();
+        let end = |state: &mut OrderState, word| {
+            (state.ended, state.ended_by) = (Some(o.at), word);
+        };
         match o.step {
             Step::Submitted if before.submitted.is_none() => {
                 state.submitted = Some(o.at);
-                state.fast = (o.fast && o.side == Side::Redeem).then(|| Fast {
-                    at: o.at,
-                    product: o.product.clone(),
-                    amount: o.amount,
-                });
+                if state.is_fast && !before.fast_counted {
+                    state.fast = Some(Fast::of(o));
+                }
+                self.submitted(o, &on);
             }
             // Taken: what it takes of the day's limit is judged now.
-            Step::Accepted => {
-                let fast = state.fast.take();
-                return self.redeemed_fast(fast, &o.customer, &record);
+            Step::Accepted if before.ended.is_none() => {
+                let fast = state.taken(o);
+                self.redeemed_fast(fast, &o.customer, &record);
             }
-            Step::Confirmed if before.confirmed.is_none() && before.ended.is_none() => {
+            // Whatever ended it before: what is confirmed moves shares and money.
+            Step::Confirmed if before.confirmed.is_none() => {
                 state.confirmed = Some(o.at);
-                state.ended = Some(o.at);
-                state.fast = None;
-            }
-            // What was refused took nothing of the day's limit.
-            Step::Failed | Step::Cancelled if before.ended.is_none() => {
-                state.ended = Some(o.at);
-                state.fast = None;
-            }
-            Step::CancelRefused => {}
-            // A step told again, or after the end, changes nothing.
-            _ => return,
-        }
-        match o.step {
-            Step::Submitted => self.submitted(o, &on),
-            Step::Confirmed => {
-                self.redeemed_fast(before.fast.clone(), &o.customer, &record);
+                end(state, "confirmed");
+                let fast = state.taken(o);
+                if let Some(ended) = before.ended {
+                    let found = format!("it was {} at {ended}, and is confirmed", before.ended_by);
+                    self.note(12, (Violated, found), &on);
+                }
+                // Nobody told that it was placed: it is judged as far as its confirmation tells.
+                if before.submitted.is_none() && o.side == Side::Buy {
+                    self.suits(&on);
+                }
+                self.redeemed_fast(fast, &o.customer, &record);
                 self.confirmed(o, &before, &on);
             }
+            // What was refused took nothing of the day's limit.
+            Step::Failed if before.ended.is_none() => end(state, "failed"),
+            Step::Cancelled if before.ended.is_none() => end(state, "cancelled"),
             Step::CancelRefused => self.cancel_refused(&before, &on),
+            // A step told again, or after the end, changes nothing.
             _ => {}
         }
     }
 
-    pub(super) fn submitted(&mut self, o: &Order, on: &Occasion<'_>) {
+    /// Rule 6: evidence that stands for two orders is evidence of neither. An id that named another order begins a new one,
+    /// judged by itself.
+    fn is_one_order(&mut self, o: &Order, on: &Occasion<'_>) {
+        let Some(c) = self.customers.get_mut(&o.customer) else {
+            return;
+        };
+        let fault = match c.orders.get(&o.id) {
+            Some(x) if *x.product != *o.product => Some(format!(
+                "this id stood for an order of {}, and now for one of {}",
+                x.product, o.product
+            )),
+            Some(x) if x.side != o.side => Some(format!(
+                "this id stood for a {:?}, and now for a {:?}",
+                x.side, o.side
+            )),
+            Some(x) => (x.submitted.zip(x.ended))
+                .filter(|(placed, _)| o.step == Step::Submitted && *placed != o.at)
+                .map(|(_, ended)| format!("an order of this id was {} at {ended}", x.ended_by)),
+            None => {
+                if self.owners.len() >= self.owners_look_at {
+                    self.owners.retain(|id, owner| {
+                        let c = self.customers.get(&**owner);
+                        c.is_some_and(|c| c.orders.contains_key(&**id))
+                    });
+                    self.owners_look_at = OWNERS_LOOK_AT.max(2 * self.owners.len());
+                }
+                let owner = (self.owners.get(&*o.id)).filter(|owner| ***owner != *o.customer);
+                let fault = owner.map(|owner| format!("an order of {owner} has this id too"));
+                self.owners
+                    .insert(o.id.as_str().into(), o.customer.as_str().into());
+                if let Some(found) = fault {
+                    self.note(6, (Violated, found), on);
+                }
+                return;
+            }
+        };
+        if let Some(found) = fault {
+            let open = c.orders.remove(&o.id).filter(|x| x.ended.is_none());
+            if let Some(fast) = open.and_then(|x| x.fast) {
+                self.redeemed_fast(Some(fast), on.customer, on.record);
+            }
+            self.note(6, (Violated, found), on);
+        }
+    }
+
+    fn submitted(&mut self, o: &Order, on: &Occasion<'_>) {
         if o.side == Side::Buy {
             self.suits(on);
             if self.products[on.product].private == Some(true)
@@ -119,14 +166,18 @@ impl Checker {
             }
         }
         // 12
-        if let Some(told) = o.trade_day {
-            let day = self.calendar.as_ref().and_then(|c| c.order_day(o.at));
-            let verdict = match day {
-                None => (Unknown, "the calendar does not tell the day".to_owned()),
-                Some(day) => judged((day != told).then(|| format!("counts for {day}, not {told}"))),
-            };
-            self.note(12, verdict, on);
-        }
+        let day = self.calendar.as_ref().and_then(|c| c.order_day(o.at));
+        let verdict = match (o.trade_day, day) {
+            (None, _) if o.fast && o.side == Side::Redeem => {
+                (Unknown, "a fast redemption without a trade day".to_owned())
+            }
+            (None, _) => (Unknown, "the trade day was not told".to_owned()),
+            (_, None) => (Unknown, "the calendar does not tell the day".to_owned()),
+            (Some(told), Some(day)) => {
+                judged((day != told).then(|| format!("counts for {day}, not {told}")))
+            }
+        };
+        self.note(12, verdict, on);
     }
 
     /// Rule 13: fast redemptions of a customer, product and day, as far as they were taken.
@@ -139,20 +190,27 @@ impl Checker {
         else {
             return;
         };
-        let today = self.house_day(at);
-        let limit = self
-            .products
-            .get(&product)
-            .and_then(|p| p.fast_redemption_limit);
-        let taken = &mut self.position(customer, &product).fast;
-        let before = taken.filter(|(day, _)| *day == today).map_or(0, |f| f.1);
-        let sum = before.saturating_add(amount.unwrap_or(0));
-        *taken = Some((today, sum));
-        let verdict = match (limit, amount) {
-            (Some(limit), Some(_)) => {
-                judged((sum > limit).then(|| format!("fast redemptions of {sum}, limit {limit}")))
+        let day = self.house_day(at);
+        let limit = (self.products.get(&*product)).and_then(|p| p.fast_redemption_limit);
+        let taken = self.position(customer, &product).fast(day, amount);
+        let verdict = match (limit, taken) {
+            (None, _) => (
+                Unknown,
+                "a fast redemption of a product whose limit is not known".to_owned(),
+            ),
+            (_, None) => (
+                Unknown,
+                format!("fast redemptions of {day} are no longer remembered"),
+            ),
+            (Some(limit), Some(taken)) if taken.sum > limit => {
+                let sum = taken.sum;
+                judged(Some(format!("fast redemptions of {sum}, limit {limit}")))
             }
-            _ => (Unknown, "limit or amount is not known".to_owned()),
+            (_, Some(taken)) if taken.is_open => (
+                Unknown,
+                format!("the amount of a fast redemption of {day} is not known"),
+            ),
+            _ => judged(None),
         };
         self.note(13, verdict, &occasion(at, record, customer, &product));
     }
@@ -188,7 +246,7 @@ impl Checker {
         let due = (before.submitted)
             .and_then(|at| calendar?.order_day(at))
             .and_then(|t| calendar?.after(t, days));
-        let is_fast = o.fast && before.side == Side::Redeem;
+        let is_fast = before.is_fast;
         notes.push((
             12,
             match due {

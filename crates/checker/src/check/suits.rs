@@ -71,7 +71,8 @@ impl Checker {
         p: &Product,
         at: Timestamp,
     ) -> Result<i64, String> {
-        let class = c.risk_appetite.ok_or("the customer has no assessment")?;
+        let told = c.risk_appetite.ok_or("the customer has no assessment")?;
+        let class = (c.class()).ok_or_else(|| format!("class {told} is none; it is 1 to 5"))?;
         let days = self.config.assessment_days.get(regime(p));
         let by_regime = match days {
             None => None,

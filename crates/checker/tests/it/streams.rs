@@ -13,7 +13,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-fn check(files: &[(&str, &str)]) -> Result<luopan_checker::Report, String> {
+pub(super) fn check(files: &[(&str, &str)]) -> Result<luopan_checker::Report, String> {
     let dir = folder(files);
     check_paths(&[dir.path().to_owned()]).map_err(|e| {
         e.to_string()
@@ -59,8 +59,8 @@ fn what_cannot_be_read_is_told_with_file_and_line() {
             "./x.jsonl:1: unknown field `risk_apetite`",
         ),
         (
-            "{\"type\":\"customer\",\"at\":\"2026-11-01T00:00:00Z\",\"customer\":\"c\",\"risk_appetite\":6}",
-            "./x.jsonl:1: risk_appetite is 6; write 1 to 5, or null",
+            "{\"type\":\"order\",\"at\":\"2026-11-01T00:00:00Z\",\"id\":\"o\",\"customer\":\"c\",\"product\":\"p\",\"step\":\"paid\",\"side\":\"redeem\",\"amount\":-1}",
+            "./x.jsonl:1: shares, nav and amount are numbers of zero or more",
         ),
         (
             "{\"type\":\"erased\",\"at\":\"2026-11-02T00:00:00Z\",\"customer\":\"c\"}\n{\"type\":\"erased\",\"at\":\"2026-11-01T00:00:00Z\",\"customer\":\"c\"}",
@@ -256,7 +256,7 @@ fn a_fast_redemption_counts_when_it_is_taken() {
         step("07:00:00", "b", "submitted", 1_000),
         step("07:00:01", "b", "accepted", 1_000),
     ];
-    assert_eq!(looks(&refused), [(0, 0, 0), (1, 0, 0)]);
+    assert_eq!(looks(&refused), [(0, 0, 2), (1, 0, 0)]);
     // Taken over the limit, whether it is told when it was taken or only that it was confirmed, or nothing more at all.
     for last in ["accepted", "confirmed"] {
         let taken = [
@@ -266,13 +266,13 @@ fn a_fast_redemption_counts_when_it_is_taken() {
         assert_eq!(looks(&taken)[1].1, 1, "{last}");
     }
     assert_eq!(looks(&[step("06:00:00", "a", "submitted", 5_000)])[1].1, 1);
-    // The days of T and T+1 are those of ordinary orders.
+    // The days of T and T+1 are those of ordinary orders: the submission told no day, and of the confirmation none is due.
     let confirmed = [
         step("06:00:00", "a", "submitted", 500),
         step("06:00:01", "a", "accepted", 500),
         step("06:00:02", "a", "confirmed", 500),
     ];
-    assert_eq!(looks(&confirmed), [(0, 0, 1), (1, 0, 1)]);
+    assert_eq!(looks(&confirmed), [(0, 0, 2), (1, 0, 1)]);
 }
 
 /// Fees are compared exactly: a ten-thousandth of a fen below a whole one asks for no fen more.

@@ -20,7 +20,7 @@ use luopan_engine::api::{
 use luopan_engine::{Engine, Env, Limits, Stores};
 use luopan_kernel::event::{CUSTOMER_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::record::DecisionRecord;
-use luopan_kernel::time::{HOUR_US, Micros};
+use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
 use luopan_kernel::value::Value;
 use luopan_server::checked::{self, Exported, Names, Terms};
 use luopan_server::env::RealEnv;
@@ -322,6 +322,8 @@ impl Drive {
             ..told.clone()
         };
         let key = &self.shop.products()[n as usize].code;
+        // After what the export tells of the product, which the engine's clock may put some microseconds later.
+        let at = at.plus(SECOND_US);
         Ok(checked::product(
             out,
             at,

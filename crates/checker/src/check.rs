@@ -229,7 +229,11 @@ impl Checker {
         // A customer or product that was never told of has no facts: everything about it is unknown.
         self.customers.entry(d.customer.clone()).or_default();
         let mut ratings = Vec::with_capacity(d.items.len());
-        for item in &d.items {
+        let offered: &[String] = match d.purpose {
+            Purpose::Redeem => &[],
+            _ => &d.items,
+        };
+        for item in offered {
             let on = Occasion {
                 at: d.at,
                 record: &record,
@@ -259,7 +263,8 @@ impl Checker {
         };
         self.wording(d, &on);
         self.personalisation(d, &on);
-        if d.items.is_empty() {
+        let is_silent = d.items.is_empty() && d.other.is_empty() && d.switch_from.is_none();
+        if is_silent || d.purpose == Purpose::Redeem {
             return;
         }
         self.advice(d, &on);

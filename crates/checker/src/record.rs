@@ -199,6 +199,8 @@ pub enum Purpose {
     Show,
     /// The customer's own purchase.
     Buy,
+    /// A redemption of the customer's own is checked: it offers nothing.
+    Redeem,
 }
 
 /// What a decision shows of performance.
@@ -226,7 +228,7 @@ pub struct Incentive {
     pub conditional_on: Option<String>,
 }
 
-/// A decision. No items mean silence.
+/// A decision. Nothing chosen means silence.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "told in README.md, field by field")]
@@ -240,6 +242,8 @@ pub struct Decision {
     pub channel: String,
     #[serde(default)]
     pub items: Vec<String>,
+    #[serde(default)]
+    pub other: Vec<String>,
     #[serde(default)]
     pub text: Option<String>,
     #[serde(default)]

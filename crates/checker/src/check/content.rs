@@ -101,7 +101,7 @@ impl Checker {
             .customers
             .get(&d.customer)
             .is_some_and(|c| c.personalisation == Some(false));
-        if !off || d.purpose == Purpose::Buy {
+        if !off || matches!(d.purpose, Purpose::Buy | Purpose::Redeem) {
             return;
         }
         self.note(10, self.reads(d), on);

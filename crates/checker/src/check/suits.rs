@@ -110,7 +110,7 @@ impl Checker {
                 let fault = (above && !may).then(|| found("pushed")).flatten();
                 (2, judged(fault))
             }
-            Purpose::Show => {
+            Purpose::Show | Purpose::Redeem => {
                 let fault = above && !exempt && self.config.shelf_is_an_offer;
                 (1, judged(fault.then(|| found("shown")).flatten()))
             }

@@ -510,3 +510,31 @@ fn a_rating_that_is_none_is_told_of_its_product_alone() {
         "to whom has no class"
     );
 }
+
+/// An article is contact and reads as anything does; it has no risk. A redemption of her own offers nothing, and advice to leave
+/// a fund shows its fee and offers none.
+#[test]
+fn what_is_no_product_is_contact_and_needs_no_rating() {
+    let private = product("p", json!({"private": true, "risk_level": 5}));
+    let off = json!({"personalisation": false, "opted_out": true, "qualified": null});
+    let signed = order(
+        20,
+        "09:00:00",
+        "o",
+        "submitted",
+        json!({"side": "redeem", "trade_day": "2026-11-20"}),
+    );
+    let world = [customer("c", off), private, signed];
+    let with = |more: Value| report(&[&world[..], &[push(more)]].concat());
+    let found = with(json!({"items": [], "other": ["article"], "queued": false}));
+    let broken: Vec<u8> = (1..=16).filter(|rule| looks(&found, *rule).1 > 0).collect();
+    assert_eq!(broken, [10, 11], "{found}");
+    assert_eq!(found.products, 1, "an article is no product");
+    let found = with(json!({"purpose": "redeem", "queued": false}));
+    assert_eq!((found.violated(), found.unknown()), (0, 0), "{found}");
+    let advice =
+        json!({"items": [], "purpose": "show", "switch_from": "p", "queued": false, "reads": []});
+    let found = with(advice);
+    let broken: Vec<u8> = (1..=16).filter(|rule| looks(&found, *rule).1 > 0).collect();
+    assert_eq!(broken, [14], "{found}");
+}

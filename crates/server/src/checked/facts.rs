@@ -23,13 +23,21 @@ const OF_CUSTOMER: [(&str, ValueType); 13] = [
     ("zone", ValueType::Text),
 ];
 
-/// The same of a product. `inception` is told as a day.
-const OF_PRODUCT: [(&str, ValueType); 9] = [
+/// The same of a product. `inception` is told as a day, `not_for_classes` (`13` for C1 and C3) as a list.
+const OF_PRODUCT: [(&str, ValueType); 17] = [
+    ("confirmation_days", ValueType::Integer),
+    ("earning_days", ValueType::Integer),
+    ("fast_redemption_limit", ValueType::Money),
+    ("fee_exempt", ValueType::Boolean),
+    ("hesitation_days", ValueType::Integer),
     ("inception", ValueType::Time),
     ("issuer_rating", ValueType::Integer),
+    ("money_market", ValueType::Boolean),
+    ("not_for_classes", ValueType::Text),
     ("notice_version", ValueType::Text),
     ("on_sale", ValueType::Boolean),
     ("private", ValueType::Boolean),
+    ("qdii", ValueType::Boolean),
     ("regime", ValueType::Text),
     ("risk_level", ValueType::Integer),
     ("seller_rating", ValueType::Integer),
@@ -139,8 +147,28 @@ impl Serialize for ProductLine<'_> {
         map.serialize_entry("type", "product")?;
         map.serialize_entry("at", &At(self.at))?;
         map.serialize_entry("product", self.product)?;
+        let t = self.terms;
+        let is_term = |name: &str| match name {
+            "confirmation_days" => t.confirmation_days.is_some(),
+            "earning_days" => t.earning_days.is_some(),
+            "fast_redemption_limit" => t.fast_redemption_limit.is_some(),
+            "fee_exempt" => t.fee_exempt.is_some(),
+            "qdii" => t.qdii.is_some(),
+            "money_market" => t.money_market.is_some(),
+            _ => false,
+        };
         for (name, value) in self.told {
             match (*name, value) {
+                // Told below.
+                (name, _) if is_term(name) => {}
+                // Days that are none count as not told.
+                ("confirmation_days" | "earning_days", Value::Int(days)) => {
+                    map.serialize_entry(name, &u32::try_from(*days).ok())?;
+                }
+                ("not_for_classes", Value::Text(classes)) => {
+                    let classes = classes.chars().filter_map(|c| c.to_digit(10));
+                    map.serialize_entry(name, &classes.collect::<Vec<u32>>())?;
+                }
                 // The beginning of a day at the exchange.
                 ("inception", Value::Time(at)) => {
                     let local = at.plus(i64::from(self.utc_offset_s) * SECOND_US);
@@ -156,7 +184,6 @@ impl Serialize for ProductLine<'_> {
                 _ => {}
             }
         }
-        let t = self.terms;
         macro_rules! said {
             ($($name:ident),*) => {
                 $(if let Some(value) = t.$name {

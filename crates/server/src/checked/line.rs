@@ -10,7 +10,7 @@ use luopan_kernel::value::Value;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// What a decision is for. A scene does not say it of its policies: who exports does.
+/// What a decision is for. A scene does not say it of its policies: who exports does ([`super::Names`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -20,6 +20,14 @@ pub enum Purpose {
     Show,
     /// The customer's own purchase is checked.
     Buy,
+    /// The customer's own redemption is checked.
+    Redeem,
+    /// It advises to leave what it chooses. The checker reads it as shown, with the product that is left.
+    #[serde(rename = "show")]
+    Advise,
+    /// It explains what it chooses and offers nothing. The checker reads it as shown, with no product.
+    #[serde(rename = "show")]
+    Explain,
 }
 
 /// A decision and what belongs to it beside its record.
@@ -59,6 +67,12 @@ struct DecisionLine<'a> {
     channel: &'a str,
     policy: &'a str,
     items: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switch_from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redemption_fee_shown: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "is_false")]
@@ -147,6 +161,20 @@ pub fn decision(out: &mut Vec<u8>, d: &Decided<'_>) -> Result<(), serde_json::Er
             _ => None,
         },
     };
+    let mut chosen = d.decision.choices.iter().map(|c| c.item.as_str());
+    // Where a scene says what can be ordered, nothing else is a product.
+    let orders = &d.scene.orders;
+    let has_products =
+        orders.is_empty() || (orders.iter()).any(|o| o.catalogue == d.policy.catalogue);
+    let switch_from = match d.purpose {
+        Purpose::Advise => chosen.next(),
+        _ => None,
+    };
+    let offers = has_products && !matches!(d.purpose, Purpose::Advise | Purpose::Explain);
+    let (items, other) = match offers {
+        true => (chosen.collect(), vec![]),
+        false => (vec![], chosen.collect()),
+    };
     let line = DecisionLine {
         at: At(d.at),
         id: d.id,
@@ -154,9 +182,11 @@ pub fn decision(out: &mut Vec<u8>, d: &Decided<'_>) -> Result<(), serde_json::Er
         purpose: d.purpose,
         channel: &d.policy.channel,
         policy: &d.policy.name,
-        items: (d.decision.choices.iter())
-            .map(|c| c.item.as_str())
-            .collect(),
+        items,
+        other,
+        redemption_fee_shown: (switch_from.and(said("redemption_fee_shown")))
+            .and_then(Value::as_number),
+        switch_from,
         text: d.text,
         queued: d.queued,
         reads: reads(d.scene, d.policy, d.decision),

@@ -9,13 +9,17 @@
 mod export;
 mod facts;
 mod line;
+mod names;
+mod orders;
+mod products;
 
-pub use export::{Exported, Names, export};
+pub use export::{Exported, export};
 pub use facts::{Terms, customer, is_fact_of_customer, product};
 pub use line::{
     Decided, Ordered, Purpose, SendStatus, Side, Step, acknowledgement, conversion, decision,
     order, send, warning,
 };
+pub use names::Names;
 
 use luopan_kernel::time::Micros;
 use serde::{Serialize, Serializer};
@@ -64,3 +68,5 @@ fn write(out: &mut Vec<u8>, line: &impl Serialize) -> Result<(), serde_json::Err
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world_tests;

@@ -24,12 +24,22 @@ pub(super) struct Checks {
     /// New folder for the files
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Policies of shelves [default: shelf]
+    /// Policies of what a customer browses [default: shelf, story, moment_story]. A policy that no option names reaches out;
+    /// what it chooses is a product where the scene declares orders for it
     #[arg(long, value_name = "POLICY")]
     shelf: Vec<String>,
     /// Policies that check a customer's own purchase [default: own_purchase]
     #[arg(long, value_name = "POLICY")]
     purchase: Vec<String>,
+    /// Policies that check a customer's own redemption [default: own_redemption]
+    #[arg(long, value_name = "POLICY")]
+    redemption: Vec<String>,
+    /// Policies that advise to leave a product, with the fee that they show [default: switch_advice]
+    #[arg(long, value_name = "POLICY")]
+    advice: Vec<String>,
+    /// Policies that explain what is held and offer nothing [default: fallen_holding]
+    #[arg(long, value_name = "POLICY")]
+    explanation: Vec<String>,
     /// Text of text messages, as whoever sends them writes it
     #[arg(long, value_name = "TEXT")]
     sms_text: Option<String>,
@@ -45,11 +55,16 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
         return Err(Problem::new("command_line", words));
     }
     let mut names = Names::default();
-    if !args.shelf.is_empty() {
-        names.shelves = args.shelf;
-    }
-    if !args.purchase.is_empty() {
-        names.purchases = args.purchase;
+    for (given, list) in [
+        (args.shelf, &mut names.shelves),
+        (args.purchase, &mut names.purchases),
+        (args.redemption, &mut names.redemptions),
+        (args.advice, &mut names.advice),
+        (args.explanation, &mut names.explanations),
+    ] {
+        if !given.is_empty() {
+            *list = given;
+        }
     }
     names.text = args.sms_text.map(|text| ("sms".to_owned(), text));
     let opened = open(&common.data, Opening::Existing).await?;
@@ -64,9 +79,10 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
     .await;
     opened.close().await;
     let written = written?;
-    let text = format!(
+    let mut text = format!(
         "{}: {} decisions, {} steps of orders, {} facts of customers, {} of products in {} files\n\
-         check them with `luopan-checker {}`; calendar.json beside them gives it trading days\n",
+         check them with `luopan-checker {}`; calendar.json beside them gives it trading days, and where declared rules of \
+         shelves read more than suitability does, `declared_reads` in config.json names it (crates/checker/README.md, rule 10)\n",
         args.output.display(),
         written.decisions,
         written.orders,
@@ -75,6 +91,12 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
         written.files,
         args.output.display()
     );
+    if written.unplaced > 0 {
+        text += &format!(
+            "{} steps of orders are left out: no step of these orders names an item\n",
+            written.unplaced
+        );
+    }
     let json = json!({ "folder": args.output, "scene": args.scene, "written": written });
     Said::new(&json, text)
 }

@@ -14,7 +14,7 @@ use super::products::Products;
 use crate::problem::{Problem, Result};
 use luopan_engine::proof::Evidence;
 use luopan_engine::{Engine, Refusal};
-use luopan_kernel::event::{CUSTOMER_TYPE, Entry, Event, Link, decode_message};
+use luopan_kernel::event::{CUSTOMER_TYPE, Entry, Event, Link, Origin, decode_message};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position};
 
 use luopan_kernel::plan::ScenePlan;
@@ -351,7 +351,13 @@ fn of_decision(
 
 /// Of a customer: attributes, opting out, what she signs.
 fn of_customer(names: &Names, event: &Event<'_>, id: &str, lines: &mut Lines) -> Result<bool> {
-    let (at, kind) = (event.received_at, event.kind.as_ref());
+    // What is told live is known from then on, whatever time its sender writes. History was known when it happened: its orders
+    // stand at that time too.
+    let at = match event.origin {
+        Origin::Import => event.occurred_at.min(event.received_at),
+        _ => event.received_at,
+    };
+    let kind = event.kind.as_ref();
     if kind == CUSTOMER_TYPE {
         let told: Vec<(&str, Value<'_>)> = (event.properties.iter())
             .map(|(n, v)| (n.as_ref(), v.clone()))

@@ -3,7 +3,8 @@
 use super::{Exported, Names, export};
 use crate::data::{Opened, Opening, open};
 use luopan_engine::api::{DecideRequest, Incoming, PositionToken, Raw};
-use luopan_kernel::event::Origin;
+use luopan_kernel::event::{CUSTOMER_TYPE, Origin};
+use luopan_kernel::time::Micros;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 
@@ -95,13 +96,24 @@ impl Shop {
 
     /// Tells of an event: its id.
     async fn tell(&mut self, customer: &str, kind: &str, fields: &[(&str, Raw<'_>)]) -> String {
+        self.tell_of(customer, kind, fields, None).await
+    }
+
+    /// Tells of an event of now, or of the history of a time.
+    async fn tell_of(
+        &mut self,
+        customer: &str,
+        kind: &str,
+        fields: &[(&str, Raw<'_>)],
+        history: Option<Micros>,
+    ) -> String {
         self.said += 1;
         let id = format!("e{}", self.said);
         let event = Incoming {
             id: Cow::Borrowed(id.as_str()),
             customer: Cow::Borrowed(customer),
             kind: Cow::Borrowed(kind),
-            occurred_at: None,
+            occurred_at: history,
             properties: (fields.iter())
                 .map(|(n, v)| (Cow::Borrowed(*n), v.clone()))
                 .collect(),
@@ -109,8 +121,9 @@ impl Shop {
             corrects: None,
             raw: Cow::Borrowed(""),
         };
+        let origin = history.map_or(Origin::Live, |_| Origin::Import);
         let receipt = (self.opened.engine)
-            .ingest("shop", Origin::Live, &[Ok(event)])
+            .ingest("shop", origin, &[Ok(event)])
             .await
             .unwrap();
         assert_eq!(receipt.quarantined, 0, "{:?}", receipt.outcomes);
@@ -344,6 +357,23 @@ async fn each_policy_is_told_with_what_it_is_for() {
             (answer, true)
         ]
     );
+}
+
+/// Imported history was known when it happened, so that its orders do not stand before all that was known.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_imported_as_history_was_known_when_it_happened() {
+    let mut shop = Shop::open().await;
+    let (then, later) = (Micros(1_700_000_000_000_000), Micros(1_700_000_060_000_000));
+    let assessed = [("risk_appetite", Raw::Int(3))];
+    shop.tell_of("ann", CUSTOMER_TYPE, &assessed, Some(then))
+        .await;
+    let fields = [("order_id", word("o")), ("item", word("a"))];
+    shop.tell_of("ann", "order_submitted", &fields, Some(later))
+        .await;
+    let (_, lines) = shop.exported().await;
+    let (known, ordered) = (of(&lines, "customer"), of(&lines, "order"));
+    assert_eq!(known[0]["at"], "2023-11-14T22:13:20Z");
+    assert_eq!(ordered[0]["at"], "2023-11-14T22:14:20Z");
 }
 
 #[tokio::test(flavor = "multi_thread")]

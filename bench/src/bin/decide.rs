@@ -223,6 +223,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         budgets: vec![],
         valid_for_us: DAY_US,
         receipts_within_us: 0,
+        permits: None,
         rewards: vec![0],
     };
     ScenePlan {

@@ -128,6 +128,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         }],
         valid_for_us: DAY_US,
         receipts_within_us: 0,
+        permits: None,
         rewards: vec![0],
     };
     let mut random = Random::new(1);

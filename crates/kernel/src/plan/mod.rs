@@ -16,8 +16,8 @@ pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
 pub use orders::{BookTag, FeeStep, HeldTag, OrderEvent, OrderStep, OrdersPlan};
 pub use policy::{
     BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, KeepEach,
-    LearnFrom, NullAction, Objective, ObjectiveGroup, ObjectiveValue, Objectives, PolicyPlan,
-    PricePlan, QuietHours, Ranking, RankingInput, Retrieval, Scorer,
+    LearnFrom, NullAction, Objective, ObjectiveGroup, ObjectiveValue, Objectives, Permits,
+    PolicyPlan, PricePlan, QuietHours, Ranking, RankingInput, Retrieval, Scorer,
 };
 pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};

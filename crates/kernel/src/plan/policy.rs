@@ -314,6 +314,16 @@ pub const fn receipts_within_us() -> i64 {
     15 * crate::time::MINUTE_US
 }
 
+/// Which orders a decision of a policy permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permits {
+    /// A purchase of the item that it chose.
+    Buy,
+    /// A redemption of the item that it chose.
+    Redeem,
+}
+
 /// A compiled policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyPlan {
@@ -363,4 +373,7 @@ pub struct PolicyPlan {
     pub receipts_within_us: i64,
     /// Rewards that decisions of this policy wait for (indexes into [`super::ScenePlan::rewards`]).
     pub rewards: Vec<u16>,
+    /// Orders that its decisions permit, none unless declared. Deciding does not read it; the proof of an order does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permits: Option<Permits>,
 }

@@ -8,6 +8,7 @@ use crate::node::{Data, Key, Node};
 use crate::shape::check;
 use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
 use crate::unit;
+use luopan_kernel::plan::policy::Permits;
 use luopan_kernel::plan::{
     BinaryOp, BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
     PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
@@ -338,6 +339,11 @@ impl<'d> Compiler<'d, '_> {
             receipts_within_us: (node.get("receipts_within").and_then(duration))
                 .unwrap_or(luopan_kernel::plan::policy::receipts_within_us()),
             rewards,
+            permits: match node.get("permits").and_then(Node::text) {
+                Some("buy") => Some(Permits::Buy),
+                Some("redeem") => Some(Permits::Redeem),
+                _ => None,
+            },
         })
     }
 

@@ -456,6 +456,14 @@ pub(super) static POLICY_KEYS: &[KeyRule] = &[
         "how long after `valid_for` a delivery receipt may still come before the money is given back; 15m when left out",
     ),
     may("rewards", &NAMES, "rewards that its decisions wait for"),
+    may(
+        "permits",
+        &Kind::Choice(&[
+            ("buy", "a purchase of the item that it chose"),
+            ("redeem", "a redemption of the item that it chose"),
+        ]),
+        "orders that its decisions permit: where a policy of the catalogue says so, an order is proved by such a decision alone",
+    ),
     may("description", &PARAGRAPH, "what it is for"),
 ];
 

@@ -391,6 +391,7 @@ pub(crate) fn world(seed: u64) -> World {
         budgets: uses[..dice.below(3)].to_vec(),
         valid_for_us: HOUR_US,
         receipts_within_us: 0,
+        permits: None,
         rewards: vec![0],
     };
     let attributes = vec![

@@ -5,13 +5,14 @@
 
 use crate::artifact;
 use crate::catalogue::Catalogue;
-use crate::decide::{Gate, Situation};
+use crate::decide::{Choice, Gate, Situation};
 use crate::decide::{capped_rows, refusing};
 use crate::plan::rule::{NamedRule, Truth};
-use crate::plan::{CataloguePlan, ItemPlan, ScenePlan, SlotSource};
+use crate::plan::{CataloguePlan, ItemPlan, Permits, PolicyPlan, ScenePlan, SlotSource};
 use crate::record::{DecisionRecord, plan_hash, seen};
 use crate::rule::{Lookup, truth, visit_slots};
 use crate::slots::{ItemLookup, ItemSlots, NO_STAGES};
+use crate::time::Micros;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 
@@ -97,13 +98,63 @@ pub fn grounds(scene: &ScenePlan, record: &DecisionRecord) -> Result<Vec<Allowed
             found,
         });
     }
+    evaluated(scene, record, None, None)
+}
+
+/// Why the choice of `item` would still be allowed at the time `now`: every rule with everything as the decision recorded it,
+/// but for `env.now`. What passes with time otherwise (ages, times since) and what was told since stand as they were recorded;
+/// caps and hours are those of the decision. The plan is taken for the recorded one: ask [`grounds`] first.
+///
+/// # Errors
+/// [`Unproved`], for the first rule that does not allow the item any more.
+pub fn grounds_at(
+    scene: &ScenePlan,
+    record: &DecisionRecord,
+    item: &str,
+    now: Micros,
+) -> Result<Allowed, Unproved> {
+    let mut found = evaluated(scene, record, Some(item), Some(now))?;
+    (found.pop()).ok_or_else(|| Unproved::Item(format!("`{item}` was not chosen")))
+}
+
+/// Names of the policies over a catalogue whose decisions permit orders of a side; none when no policy over it says what it
+/// permits, so that any decision of that plan does.
+pub fn permitting<'p>(
+    scene: &'p ScenePlan,
+    catalogue: &str,
+    side: Permits,
+) -> Option<Vec<&'p str>> {
+    let is_over = |p: &&PolicyPlan| {
+        (scene.catalogues.get(usize::from(p.catalogue))).is_some_and(|c| c.name == catalogue)
+    };
+    let says = || {
+        (scene.policies.iter())
+            .filter(is_over)
+            .filter(|p| p.permits.is_some())
+    };
+    says().next()?;
+    let permits = says().filter(|p| p.permits == Some(side));
+    Some(permits.map(|p| p.name.as_str()).collect())
+}
+
+fn evaluated(
+    scene: &ScenePlan,
+    record: &DecisionRecord,
+    only: Option<&str>,
+    now: Option<Micros>,
+) -> Result<Vec<Allowed>, Unproved> {
     let unknown = || Unproved::Policy(record.policy.clone());
     let policy = scene.policy(&record.policy).ok_or_else(unknown)?;
     let of = scene
         .catalogues
         .get(usize::from(policy.catalogue))
         .ok_or_else(unknown)?;
-    let customer = seen(record, scene, policy.catalogue);
+    let mut customer = seen(record, scene, policy.catalogue);
+    if let (Some(now), Some(slot)) = (now, scene.slot("env.now"))
+        && let Some(place) = customer.values.get_mut(usize::from(slot.0))
+    {
+        *place = Value::Time(now);
+    }
     let catalogue = chosen(scene, policy.catalogue, of, record)?;
     let situation = Situation {
         customer: &customer,
@@ -116,7 +167,11 @@ pub fn grounds(scene: &ScenePlan, record: &DecisionRecord) -> Result<Vec<Allowed
         objective_models: &[],
         artifacts: &artifact::NONE,
     };
-    let first = &record.decision.choices[0].item;
+    let wanted = |choice: &&Choice| only.is_none_or(|item| choice.item == item);
+    let Some(first) = record.decision.choices.iter().find(wanted) else {
+        return Ok(Vec::new());
+    };
+    let first = &first.item;
     let refused = |item: &str, gate, rule: &str, truth| Unproved::Refused {
         item: item.to_owned(),
         gate,
@@ -129,7 +184,7 @@ pub fn grounds(scene: &ScenePlan, record: &DecisionRecord) -> Result<Vec<Allowed
     let capped = capped_rows(policy, &situation, record.request.moment.now);
     let slots = ItemSlots::new(scene, policy.catalogue);
     let mut out = Vec::with_capacity(record.decision.choices.len());
-    for choice in &record.decision.choices {
+    for choice in record.decision.choices.iter().filter(wanted) {
         let Some(row) = catalogue.row(&choice.item) else {
             return Err(Unproved::Item(format!("`{}` is no item", choice.item)));
         };

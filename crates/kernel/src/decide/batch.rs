@@ -75,7 +75,7 @@ impl<'a> Screening<'a> {
     ) -> Self {
         let refusing = gates::refusing(scene, policy, situation, moment, false);
         let state = if refusing.is_empty() {
-            Ok(screen(scene, policy, situation, prepared, moment.now))
+            Ok(screen(scene, policy, situation, prepared, moment.now, None))
         } else {
             Err(refusing.iter().map(gates::Refuser::count).collect())
         };

@@ -70,6 +70,7 @@ pub fn decide(
         .unwrap_or(policy.slots)
         .min(policy.slots)
         .clamp(1, SLATE_MAX);
+    let asked = request.forced.as_ref().and_then(|f| f.item.as_deref());
     let mut out = Decision {
         null: true,
         choices: Vec::new(),
@@ -90,6 +91,13 @@ pub fn decide(
     if !refusing.is_empty() {
         out.refusals = refusing.iter().map(gates::Refuser::count).collect();
         out.trace = trace::of_customer(scene, &refusing, situation.customer);
+        if let Some(item) = asked {
+            let room = TRACED_MAX.saturating_sub(out.trace.len());
+            let lines = trace::of_asked(
+                scene, policy, situation, item_slots, request, item, None, room,
+            );
+            out.trace.extend(lines);
+        }
         return out;
     }
 
@@ -156,18 +164,31 @@ pub fn decide(
         }
         Some(forced) => impose(forced, &candidates, null),
     };
-    if let Some(Forced {
-        item: Some(key), ..
-    }) = &request.forced
+    // What refused the one item that was asked for comes before all others, and never gives way to them.
+    let mut of_asked = Vec::new();
+    if let Some(key) = asked
         && picked.picks.is_empty()
     {
         out.refusals.push(RuleCount {
             gate: Gate::Forced,
-            rule: key.clone(),
+            rule: key.to_owned(),
             version: None,
             count: 1,
             unknown: 0,
         });
+        of_asked = trace::of_asked(
+            scene,
+            policy,
+            situation,
+            item_slots,
+            request,
+            key,
+            survey.asked,
+            TRACED_MAX,
+        );
+        if of_asked.is_empty() {
+            of_asked.push(trace::not_to_be_had(key, Gate::Forced, key));
+        }
     }
     out.distribution = recorded(&candidates, &probabilities);
     fill(&mut out, policy, &candidates, &scores, &picked, &reads);
@@ -186,12 +207,19 @@ pub fn decide(
             TRACED_MAX
         },
     );
+    out.trace.truncate(TRACED_MAX - of_asked.len());
+    let mut refused = survey.refused;
+    if !of_asked.is_empty() {
+        let row = asked.and_then(|key| situation.catalogue.row(key));
+        refused.retain(|(r, _)| Some(*r as usize) != row);
+    }
+    out.trace.extend(of_asked);
     let room = TRACED_MAX.saturating_sub(out.trace.len());
     out.trace.extend(trace::of_refused(
         scene,
         policy,
         &candidates,
-        &survey.refused[..survey.refused.len().min(room)],
+        &refused[..refused.len().min(room)],
     ));
     out
 }

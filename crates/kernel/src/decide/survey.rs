@@ -85,6 +85,8 @@ pub(super) struct Survey {
     pub(super) checks: Vec<BudgetCheck>,
     /// The first refused rows with what refused them, for the trace.
     pub(super) refused: Vec<(u32, Place)>,
+    /// What refused the item that was asked for.
+    pub(super) asked: Option<Place>,
 }
 
 struct Tally {
@@ -120,6 +122,8 @@ impl Tally {
 struct Gates {
     left: Rows,
     refused: Vec<(u32, Place)>,
+    /// Row of the item that was asked for, and what refused it.
+    asked: (Option<usize>, Option<Place>),
 }
 
 impl Gates {
@@ -127,6 +131,9 @@ impl Gates {
     fn refuse(&mut self, tally: &mut Tally, index: usize, refused: &Rows, unknown: &Rows) {
         self.left.drop_all(refused);
         let place = tally.add_all(index, refused, unknown);
+        if self.asked.0.is_some_and(|row| refused.contains(row)) {
+            self.asked.1 = Some(place);
+        }
         (self.refused).extend((refused.iter().take(TRACED_MAX)).map(|row| (row as u32, place)));
     }
 }
@@ -326,14 +333,14 @@ pub(super) fn survey(
     scoring: &mut Scoring<'_>,
     positions: u32,
 ) -> Survey {
-    let mut screened = screen(scene, policy, situation, prepared, request.moment.now);
+    let item = request.forced.as_ref().and_then(|f| f.item.as_ref());
+    let row = item.and_then(|item| situation.catalogue.row(item));
+    let now = request.moment.now;
+    let mut screened = screen(scene, policy, situation, prepared, now, row);
     let eligible = screened.left().count() as u32;
     // An item that is asked for by name is looked at whatever is better than it.
-    if let Some(item) = request.forced.as_ref().and_then(|f| f.item.as_ref())
-        && (policy.retrieval.is_some() || policy.ranking.is_some())
-    {
+    if item.is_some() && (policy.retrieval.is_some() || policy.ranking.is_some()) {
         let catalogue = situation.catalogue;
-        let row = catalogue.row(item);
         (screened.gates.left).keep(&Rows::from_fn(catalogue.len(), |r| Some(r) == row));
     }
     let kept = narrow(policy, situation, prepared, screened.left(), None);
@@ -344,13 +351,14 @@ pub(super) fn survey(
     out
 }
 
-/// Asks the gates of items.
+/// Asks the gates of items; what refuses the row `asked` is kept.
 pub(super) fn screen<'a>(
     scene: &ScenePlan,
     policy: &'a PolicyPlan,
     situation: &'a Situation<'a>,
     prepared: &'a Prepared,
     now: Micros,
+    asked: Option<usize>,
 ) -> Screened<'a> {
     let catalogue = situation.catalogue;
     let mut suitability = Tally::new(Gate::Suitability, policy.suitability.len());
@@ -361,6 +369,7 @@ pub(super) fn screen<'a>(
     let mut gates = Gates {
         left: Rows::from_fn(catalogue.len(), |row| row < looked_at),
         refused: Vec::new(),
+        asked: (asked, None),
     };
     // Rules first, each over all items that are left.
     let rules = (prepared.suitability.iter())
@@ -439,6 +448,7 @@ pub(super) fn appraise(
         refusals: Vec::new(),
         checks: Vec::new(),
         refused: gates.refused,
+        asked: gates.asked.1,
     };
     let mut traced = 0;
     for (i, row) in rows.iter().copied().enumerate() {
@@ -456,6 +466,9 @@ pub(super) fn appraise(
             Scored::Unknown => score.add(0, true),
             Scored::Below(objective) => floor.add(objective, false),
         };
+        if gates.asked.0 == Some(row as usize) {
+            out.asked = Some(refused);
+        }
         if traced < TRACED_MAX {
             out.refused.push((row, refused));
             traced += 1;

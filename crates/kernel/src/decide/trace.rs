@@ -3,15 +3,16 @@
 
 use super::candidates::Candidates;
 use super::decision::{Candidate, Contribution, Gate, Refusal};
-use super::gates::Refuser;
+use super::gates::{Refuser, capped_rows};
 use super::score::{ModelScoring, Scoring};
+use super::situation::{Request, Situation};
 use super::survey::{Place, place_name};
 use crate::plan::ScenePlan;
-use crate::plan::policy::{PolicyPlan, TRACED_MAX};
+use crate::plan::policy::{CANDIDATES_MAX, PolicyPlan, TRACED_MAX};
 use crate::plan::rule::{NamedRule, Truth};
 use crate::plan::slot::SlotId;
 use crate::rule::{self, Lookup};
-use crate::slots::NO_STAGES;
+use crate::slots::{ItemSlots, NO_STAGES};
 use core::cmp::Ordering;
 use std::borrow::Cow;
 
@@ -182,6 +183,74 @@ pub(super) fn of_refused(
         }
     };
     refused.iter().map(line).collect()
+}
+
+/// Lines for the item `key` that was asked for, one for each rule and cap that refuses it, at most `most`; `place` is what
+/// refused it where that is neither. No line when nothing of the item's own does.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn of_asked(
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    situation: &Situation<'_>,
+    item_slots: &ItemSlots,
+    request: &Request,
+    key: &str,
+    place: Option<Place>,
+    most: usize,
+) -> Vec<Candidate> {
+    let Some(row) = situation.catalogue.row(key) else {
+        return vec![not_to_be_had(key, Gate::Forced, key)];
+    };
+    let lookup = Candidates::of_row(situation, item_slots, row as u32, NO_STAGES);
+    let mut out = Vec::new();
+    if row >= CANDIDATES_MAX {
+        out.push(not_to_be_had(key, Gate::CandidatesMax, "candidates_max"));
+    }
+    let rules = (policy.suitability.iter().map(|r| (Gate::Suitability, r)))
+        .chain(policy.exclusions.iter().map(|r| (Gate::Exclusion, r)));
+    for (gate, rule) in rules {
+        let wanted = match gate {
+            Gate::Exclusion => Truth::False,
+            _ => Truth::True,
+        };
+        if rule::truth(&rule.expr, &lookup) != wanted {
+            out.push(Candidate {
+                refusal: Some(of_rule(scene, gate, rule, &lookup)),
+                ..not_to_be_had(key, gate, &rule.name)
+            });
+        }
+    }
+    for (cap, rows) in capped_rows(policy, situation, request.moment.now) {
+        if rows.is_none_or(|rows| rows.contains(row)) {
+            let name = place_name(scene, policy, (Gate::ItemCap, cap));
+            out.push(not_to_be_had(key, Gate::ItemCap, &name));
+        }
+    }
+    if let Some(place) = place
+        && matches!(place.0, Gate::Budget | Gate::Floor | Gate::Score)
+    {
+        let name = place_name(scene, policy, place);
+        out.push(not_to_be_had(key, place.0, &name));
+    }
+    out.truncate(most);
+    out
+}
+
+/// A line for an item that a gate which is no rule refused.
+pub(super) fn not_to_be_had(key: &str, gate: Gate, name: &str) -> Candidate {
+    Candidate {
+        item: Some(key.to_owned()),
+        score: None,
+        probability: 0.0,
+        contributions: Vec::new(),
+        refusal: Some(Refusal {
+            gate,
+            rule: name.to_owned(),
+            clause: None,
+            truth: None,
+            reads: Vec::new(),
+        }),
+    }
 }
 
 fn of_rule<L: Lookup + ?Sized>(

@@ -1,7 +1,7 @@
 //! Gates one by one: caps of zero, windows, quiet hours, slates as one contact, imposed choices, traces.
 
 use super::world::{NOW, World, key, plain};
-use luopan_kernel::decide::{Contact, Forced, Gate};
+use luopan_kernel::decide::{Contact, Decision, Forced, Gate};
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::plan::*;
 use luopan_kernel::time::{DAY_US, Micros};
@@ -174,5 +174,89 @@ fn what_a_trace_tells() {
     insta::assert_json_snapshot!(
         "trace_of_customer",
         serde_json::json!({ "trace": w.decide(1).trace, "refusals": w.decide(1).refusals })
+    );
+}
+
+/// A rule that the item's risk is at least (or, as an exclusion, below) a number.
+fn about_risk(name: &str, op: BinaryOp, risk: i64) -> NamedRule {
+    let slot = Box::new(Expr::Slot(SlotId(6)));
+    NamedRule {
+        name: name.into(),
+        source: String::new(),
+        expr: Expr::Binary(op, slot, Box::new(Expr::Const(Value::Int(risk)))),
+        version: None,
+        authority: None,
+        effective: None,
+    }
+}
+
+/// What refused the item that was asked for stands in the trace, each rule of it, however many others were refused before it;
+/// without it the trace and the counts are what they are without asking.
+#[test]
+fn what_refuses_the_item_that_was_asked_for_is_always_traced() {
+    let risks: Vec<i64> = (0..120).map(|i| if i < 60 { 1 } else { 2 }).collect();
+    let mut w = plain(&risks, Exploration::Uniform, 1, None);
+    w.policy_mut().suitability = vec![
+        about_risk("one", BinaryOp::Ne, 1),
+        about_risk("two", BinaryOp::Ne, 2),
+    ];
+    w.policy_mut().exclusions = vec![about_risk("three", BinaryOp::Ge, 2)];
+    w.policy_mut().caps = vec![cap(1, None, CapScope::Item)];
+    w.contacts = vec![contact(1, 1, 95)];
+    let unasked = w.decide(1);
+    let ask = |w: &mut World, item: &str| {
+        w.request.forced = Some(Forced {
+            item: Some(item.to_owned()),
+            reason: "asked".into(),
+        });
+        w.decide(1)
+    };
+    let lines = |d: &Decision, item: &str| -> Vec<(Gate, String)> {
+        (d.trace.iter().filter(|c| c.item.as_deref() == Some(item)))
+            .filter_map(|c| c.refusal.as_ref())
+            .map(|r| (r.gate, r.rule.clone()))
+            .collect()
+    };
+    let asked = key(95);
+    assert!(lines(&unasked, &asked).is_empty() && unasked.trace.len() == 50);
+    let d = ask(&mut w, &asked);
+    assert_eq!(
+        lines(&d, &asked),
+        [
+            (Gate::Suitability, "two".to_owned()),
+            (Gate::Exclusion, "three".to_owned()),
+            (Gate::ItemCap, "cap".to_owned()),
+        ]
+    );
+    assert!(d.null && d.trace.len() == 50);
+    let counts = d.refusals.iter().filter(|r| r.gate != Gate::Forced);
+    assert!(counts.eq(unasked.refusals.iter()), "counts stay");
+    // The best of what may be chosen gives way to it.
+    w.policy_mut().suitability.remove(0);
+    let d = ask(&mut w, &asked);
+    assert_eq!((lines(&d, &asked).len(), d.trace.len()), (3, 50));
+    // One that is no item, and one that the budget does not cover.
+    let d = ask(&mut w, "nothing");
+    assert_eq!(lines(&d, "nothing"), [(Gate::Forced, "nothing".to_owned())]);
+    w.policy_mut().suitability.clear();
+    w.policy_mut().exclusions.clear();
+    w.scene.budgets[0].limit = 10;
+    w.spent = vec![3, 0];
+    w.policy_mut().budgets = vec![BudgetUse {
+        budget: 0,
+        cost: Expr::Const(Value::Int(8)),
+        price: None,
+    }];
+    let d = ask(&mut w, &key(96));
+    assert_eq!(lines(&d, &key(96)).len(), 1);
+    assert_eq!(lines(&d, &key(96))[0].0, Gate::Budget);
+    // What refuses the customer comes first, and what refuses the item is told all the same.
+    w.policy_mut().suitability = vec![about_risk("two", BinaryOp::Ne, 2)];
+    w.policy_mut().consent = Some(SlotId(2));
+    w.customer.values[2] = Value::Missing;
+    let d = ask(&mut w, &key(96));
+    assert_eq!(
+        (d.trace[0].item.as_ref(), lines(&d, &key(96))),
+        (None, vec![(Gate::Suitability, "two".to_owned())])
     );
 }

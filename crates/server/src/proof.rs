@@ -1,25 +1,29 @@
 //! Proofs of suitability: a file that says of every decision and every order of a period why it was allowed, and that anyone
 //! can verify without the server. A line is `{"hash":"...","body":{...}}`; the hash is SHA-256 over the hash of the line before
-//! and the body, so no line can be changed, taken out or put in unseen by who knows the last hash.
+//! and the body, so no line can be changed, taken out or put in unseen by who knows the last hash. Who does not know it cannot
+//! tell a file from one that was written anew with lines left out, or with another plan.
 //!
 //! This room must never take a stored reason for one: making and verifying both evaluate every rule anew.
+
+mod permit;
 
 use crate::problem::{Problem, Result};
 use luopan_engine::proof::{Evidence, OrderSeen};
 use luopan_engine::{Engine, Refusal, RefusalKind};
-use luopan_kernel::event::Origin;
-use luopan_kernel::id::{DecisionId, IdentifierId};
-use luopan_kernel::plan::ScenePlan;
-use luopan_kernel::proof::{Allowed, grounds};
+use luopan_kernel::id::DecisionId;
+use luopan_kernel::plan::{Permits, ScenePlan};
+use luopan_kernel::proof::{Allowed, grounds, permitting};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
+use permit::{Permitted, Standing, Version, Versions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead, Write};
 
-/// Format of a proof file.
-const FORMAT: u32 = 1;
+/// Format of a proof file. In format 1, which no release wrote, an order counted at the time that its sender said.
+const FORMAT: u32 = 2;
 /// Longest line that is read, in bytes.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// Failures that are told one by one.
@@ -31,6 +35,7 @@ enum Body {
     Head(Head),
     /// A scene version's plan, its canonical JSON.
     Plan {
+        version: u32,
         hash: String,
         plan: String,
     },
@@ -64,8 +69,26 @@ struct Proved {
 #[serde(deny_unknown_fields)]
 struct Placed {
     order: OrderSeen,
-    /// Why it is not proved; none when the decision that it names allowed the item to this customer, or it is a redemption.
+    /// The decision that permits it; none when it needs none, or has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<DecisionId>,
+    /// Why no decision permits it.
     unproved: Option<String>,
+}
+
+impl Placed {
+    fn new(order: OrderSeen, standing: Standing) -> Self {
+        let (by, unproved) = match standing {
+            Standing::By(id) => (Some(id), None),
+            Standing::NeedsNone => (None, None),
+            Standing::Unproved(why) => (None, Some(why)),
+        };
+        Self {
+            order,
+            by,
+            unproved,
+        }
+    }
 }
 
 /// What a proof holds.
@@ -74,14 +97,117 @@ struct Placed {
 pub struct Tally {
     /// Decisions that offered something.
     pub decisions: u64,
+    /// Of these, made before the period and still valid when it began.
+    pub earlier: u64,
     /// Decisions that offered nothing, and so need no reason.
     pub silent: u64,
     /// Decisions that cannot be proved.
     pub failed: u64,
     /// Orders.
     pub orders: u64,
-    /// Purchases that no decision allowed.
+    /// Orders that no decision permits and that need one.
     pub unproved: u64,
+}
+
+impl Tally {
+    /// How the orders stand, in words.
+    pub fn of_orders(&self) -> String {
+        match (self.orders, self.unproved) {
+            (0, _) => "no orders".to_owned(),
+            (orders, unproved) => format!("{orders} orders, {unproved} orders without a permit"),
+        }
+    }
+}
+
+/// A plan that a proof holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanHeld {
+    /// Its hash.
+    pub hash: String,
+    /// Name of its scene.
+    pub scene: String,
+    /// Version, as the file says.
+    pub version: u32,
+    /// Rules of its policies.
+    pub rules: u64,
+    /// What its policies permit, by catalogue that has orders.
+    pub permits: Vec<String>,
+}
+
+impl PlanHeld {
+    fn new(version: u32, hash: &str, plan: &ScenePlan) -> Self {
+        let rules = |p: &luopan_kernel::plan::PolicyPlan| {
+            p.eligibility.len() + p.suitability.len() + p.exclusions.len()
+        };
+        let catalogues = (plan.orders.iter())
+            .filter_map(|o| plan.catalogues.get(usize::from(o.catalogue)))
+            .map(|c| c.name.as_str());
+        Self {
+            hash: hash.to_owned(),
+            scene: plan.name.clone(),
+            version,
+            rules: plan.policies.iter().map(|p| rules(p) as u64).sum(),
+            permits: catalogues.map(|c| permits(plan, c)).collect(),
+        }
+    }
+
+    /// In one line.
+    pub fn line(&self) -> String {
+        let Self {
+            hash,
+            scene,
+            version,
+            rules,
+            permits,
+        } = self;
+        let permits = permits.iter().map(|p| format!("; {p}")).collect::<String>();
+        format!("plan {hash}: scene {scene}, version {version}, {rules} rules{permits}")
+    }
+}
+
+/// Which policies permit orders of a catalogue.
+fn permits(plan: &ScenePlan, catalogue: &str) -> String {
+    let listed = |side| {
+        permitting(plan, catalogue, side).map(|names| {
+            let names: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+            names.join(", ")
+        })
+    };
+    match (listed(Permits::Buy), listed(Permits::Redeem)) {
+        (Some(buy), Some(redeem)) => {
+            let buy = if buy.is_empty() { "nothing" } else { &buy };
+            let redeem = match redeem.as_str() {
+                "" => "a redemption needs no permit".to_owned(),
+                names => format!("a redemption by {names}"),
+            };
+            format!("{catalogue}: a purchase is permitted by {buy}, {redeem}")
+        }
+        _ => format!(
+            "{catalogue}: no policy declares `permits`, so any decision that a purchase names permits it"
+        ),
+    }
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// What it holds.
+    pub tally: Tally,
+    /// The last hash.
+    pub hash: String,
+    /// Plans that it holds.
+    pub plans: Vec<PlanHeld>,
+}
+
+/// What a proof must be, beside being true in itself.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// The last hash, hexadecimal.
+    pub hash: Option<String>,
+    /// Hashes of the only plans that may be in it, hexadecimal; empty for any.
+    pub plans: Vec<String>,
+    /// Every order that needs a permit has one.
+    pub permits: bool,
 }
 
 /// What verifying found.
@@ -98,64 +224,12 @@ pub struct Verified {
     pub tally: Tally,
     /// The last hash: whoever keeps it apart can tell that nothing was changed.
     pub head: String,
+    /// Plans that it holds.
+    pub plans: Vec<PlanHeld>,
     /// What is wrong, the first of it.
     pub faults: Vec<String>,
     /// How much is wrong.
     pub faults_count: u64,
-}
-
-/// What a decision allowed, to whom and for how long.
-struct Permit {
-    origin: Origin,
-    from: Micros,
-    until: Micros,
-    whose: BTreeSet<IdentifierId>,
-    items: BTreeSet<String>,
-}
-
-/// By decision.
-type Known = BTreeMap<DecisionId, Permit>;
-
-/// Why an order is not proved by the decisions so far.
-fn unproved(order: &OrderSeen, known: &Known) -> Option<String> {
-    // Nobody is protected from her own money: a redemption needs no suitability.
-    if order.side == "redeem" {
-        return None;
-    }
-    let Some(decision) = order.decision else {
-        return Some("it names no decision".to_owned());
-    };
-    let Some(permit) = known.get(&decision) else {
-        return Some(format!("decision {decision} allowed nothing"));
-    };
-    let is_of = |item: &String| permit.items.contains(item);
-    let why = if !permit.whose.contains(&order.identifier) {
-        "was of another customer"
-    } else if !order.item.as_ref().is_some_and(is_of) {
-        "did not allow this item"
-    } else if !permit.origin.is_answered_by(order.origin) {
-        "was of another origin"
-    } else if order.at < permit.from {
-        "was made after it"
-    } else if order.at > permit.until {
-        // What was suitable then need not be any more: the product or the customer may have been rated anew.
-        "was no longer valid"
-    } else {
-        return None;
-    };
-    Some(format!("decision {decision} {why}"))
-}
-
-fn remember(known: &mut Known, record: &DecisionRecord, allowed: &[Allowed]) {
-    let whose = (record.identifiers.iter().copied()).chain([record.identifier]);
-    let permit = Permit {
-        origin: record.request.origin,
-        from: record.request.moment.now,
-        until: record.valid_until,
-        whose: whose.collect(),
-        items: allowed.iter().map(|a| a.item.clone()).collect(),
-    };
-    known.insert(record.request.decision, permit);
 }
 
 /// Lines with their hashes.
@@ -181,7 +255,41 @@ impl<W: Write> Chain<W> {
     }
 }
 
-/// Writes the proof of `from..to` to `out`, and gives what it holds with the last hash.
+/// Holds the plan of a version, and writes it where it is new.
+fn hold<W: Write>(
+    chain: &mut Chain<W>,
+    versions: &mut Versions,
+    held: &mut Vec<PlanHeld>,
+    version: u32,
+    plan: impl FnOnce() -> std::result::Result<std::sync::Arc<ScenePlan>, Refusal>,
+) -> std::result::Result<(), Refusal> {
+    if let Entry::Vacant(place) = versions.entry(version) {
+        let plan = plan()?;
+        let hash = hex::encode(plan.hash());
+        held.push(PlanHeld::new(version, &hash, &plan));
+        let body = Body::Plan {
+            version,
+            hash: hash.clone(),
+            plan: String::from_utf8_lossy(&plan.encode()).into_owned(),
+        };
+        chain.put(&body).map_err(unwritable)?;
+        place.insert(Version {
+            hash,
+            plan: (*plan).clone(),
+        });
+    }
+    Ok(())
+}
+
+fn unwritable(e: std::io::Error) -> Refusal {
+    Refusal {
+        code: "file_unreadable",
+        kind: RefusalKind::Unavailable,
+        message: format!("writing the proof failed: {e}"),
+    }
+}
+
+/// Writes the proof of `from..to` to `out`.
 ///
 /// # Errors
 /// An unknown scene, a store or a writer that failed.
@@ -191,15 +299,10 @@ pub async fn write<W: Write + Send>(
     from: Micros,
     to: Micros,
     out: W,
-) -> Result<(Tally, String)> {
+) -> Result<Written> {
     let mut chain = Chain {
         out,
         last: String::new(),
-    };
-    let io = |e: std::io::Error| Refusal {
-        code: "file_unreadable",
-        kind: RefusalKind::Unavailable,
-        message: format!("writing the proof failed: {e}"),
     };
     chain
         .put(&Body::Head(Head {
@@ -208,9 +311,10 @@ pub async fn write<W: Write + Send>(
             from,
             to,
         }))
-        .map_err(io)?;
-    let mut plans: BTreeMap<u32, std::sync::Arc<ScenePlan>> = BTreeMap::new();
-    let mut known = Known::new();
+        .map_err(unwritable)?;
+    let mut versions = Versions::new();
+    let mut held = Vec::new();
+    let mut known = Permitted::default();
     let mut tally = Tally::default();
     engine
         .evidence(scene, from, to, &mut |evidence| {
@@ -219,23 +323,20 @@ pub async fn write<W: Write + Send>(
                     tally.silent += 1;
                 }
                 Evidence::Decision(mut record) => {
-                    if known.contains_key(&record.request.decision) {
+                    if known.holds(record.request.decision) {
                         return Ok(());
                     }
                     let version = record.scene_version;
-                    if let std::collections::btree_map::Entry::Vacant(place) = plans.entry(version)
-                    {
-                        let plan = engine.plan_of_version(scene, version)?;
-                        let body = Body::Plan {
-                            hash: hex::encode(plan.hash()),
-                            plan: String::from_utf8_lossy(&plan.encode()).into_owned(),
-                        };
-                        chain.put(&body).map_err(io)?;
-                        place.insert(plan);
-                    }
+                    hold(&mut chain, &mut versions, &mut held, version, || {
+                        engine.plan_of_version(scene, version)
+                    })?;
+                    let Some(Version { plan, .. }) = versions.get(&version) else {
+                        return Ok(());
+                    };
                     record.decision.trace.clear();
-                    let proof = grounds(&plans[&version], &record);
+                    let proof = grounds(plan, &record);
                     tally.decisions += 1;
+                    tally.earlier += u64::from(record.request.moment.now < from);
                     let (allowed, failed) = match proof {
                         Ok(allowed) => (allowed, None),
                         Err(e) => {
@@ -243,36 +344,46 @@ pub async fn write<W: Write + Send>(
                             (Vec::new(), Some(e.to_string()))
                         }
                     };
-                    remember(&mut known, &record, &allowed);
+                    known.remember(&record, &allowed, plan);
                     let proved = Proved {
                         record: *record,
                         allowed,
                         failed,
                     };
-                    chain.put(&Body::Decision(Box::new(proved))).map_err(io)?;
+                    chain
+                        .put(&Body::Decision(Box::new(proved)))
+                        .map_err(unwritable)?;
                 }
                 Evidence::Order(order) => {
-                    let unproved = unproved(&order, &known);
+                    let version = order.version;
+                    hold(&mut chain, &mut versions, &mut held, version, || {
+                        engine.plan_of_version(scene, version)
+                    })?;
+                    let standing = known.standing(&order, &versions);
+                    let placed = Placed::new(order, standing);
                     tally.orders += 1;
-                    tally.unproved += u64::from(unproved.is_some());
-                    chain
-                        .put(&Body::Order(Placed { order, unproved }))
-                        .map_err(io)?;
+                    tally.unproved += u64::from(placed.unproved.is_some());
+                    chain.put(&Body::Order(placed)).map_err(unwritable)?;
                 }
             }
             Ok(())
         })
         .await?;
-    chain.put(&Body::End(tally.clone())).map_err(io)?;
-    chain.out.flush().map_err(io)?;
-    Ok((tally, chain.last))
+    chain.put(&Body::End(tally.clone())).map_err(unwritable)?;
+    chain.out.flush().map_err(unwritable)?;
+    Ok(Written {
+        tally,
+        hash: chain.last,
+        plans: held,
+    })
 }
 
-/// Verifies a proof from its file alone: the chain of hashes, the plans, and every rule of every decision.
+/// Verifies a proof from its file alone: the chain of hashes, the plans, every rule of every decision, and which decision
+/// permits each order. That nothing was left out, and that the plans are those that were in force, only `expected` can tell.
 ///
 /// # Errors
-/// A file that is no proof, or of a newer format; what is wrong within a proof is in [`Verified::faults`].
-pub fn verify(mut file: impl BufRead) -> Result<Verified> {
+/// A file that is no proof, or of another format; what is wrong within a proof is in [`Verified::faults`].
+pub fn verify(mut file: impl BufRead, expected: &Expected) -> Result<Verified> {
     let broken = |line: u64, why: &str| {
         Problem::new(
             "file_unreadable",
@@ -282,12 +393,7 @@ pub fn verify(mut file: impl BufRead) -> Result<Verified> {
         )
     };
     let mut last = String::new();
-    let mut head: Option<Head> = None;
-    let mut end: Option<Tally> = None;
-    let mut tally = Tally::default();
-    let mut faults: (Vec<String>, u64) = (Vec::new(), 0);
-    let mut plans: BTreeMap<String, ScenePlan> = BTreeMap::new();
-    let mut known = Known::new();
+    let mut reading: Option<Reading<'_>> = None;
     let mut line = Vec::new();
     for number in 1u64.. {
         line.clear();
@@ -298,104 +404,247 @@ pub fn verify(mut file: impl BufRead) -> Result<Verified> {
         if read == 0 {
             break;
         }
-        let mut fault = |text: String| {
-            faults.1 += 1;
-            if faults.0.len() < TOLD_MAX {
-                faults.0.push(format!("line {number}: {text}"));
-            }
-        };
         let text = std::str::from_utf8(&line).map_err(|_| broken(number, "it is not utf-8"))?;
         let parts = (text.trim_end_matches('\n').strip_prefix("{\"hash\":\""))
             .and_then(|rest| rest.split_once("\",\"body\":"))
             .and_then(|(hash, body)| Some((hash, body.strip_suffix('}')?)));
         let (hash, body) = parts.ok_or_else(|| broken(number, "it has no hash and body"))?;
-        let expected = chained(&last, body);
-        if hash != expected {
-            fault(format!(
-                "its hash is {hash}, and what stands there has {expected}: it or a line before was changed"
-            ));
-        }
+        let right = chained(&last, body);
         last = hash.to_owned();
+        let Some(reading) = &mut reading else {
+            // What a newer or older program wrote may not even be read: its format is looked at first.
+            if let Some(found) = format_of(body)
+                && found != FORMAT
+            {
+                let words = format!(
+                    "it has format {found}, this program reads {FORMAT}; write the proof anew with `luopan proof`"
+                );
+                return Err(broken(number, &words));
+            }
+            match serde_json::from_str(body) {
+                Ok(Body::Head(head)) => {
+                    let mut begun = Reading::new(head, expected);
+                    begun.chain(number, hash, &right);
+                    reading = Some(begun);
+                }
+                Ok(_) => return Err(broken(number, "a proof begins with its head")),
+                Err(e) => return Err(broken(number, &e.to_string())),
+            }
+            continue;
+        };
+        reading.chain(number, hash, &right);
         let body: Body = serde_json::from_str(body).map_err(|e| broken(number, &e.to_string()))?;
-        if end.is_some() {
-            fault("it stands behind the end".to_owned());
-        }
-        match body {
-            Body::Head(found) if number == 1 => {
-                if found.format != FORMAT {
-                    let words = format!(
-                        "it has format {}, this program reads {FORMAT}",
-                        found.format
-                    );
-                    return Err(broken(number, &words));
-                }
-                head = Some(found);
-            }
-            _ if number == 1 => return Err(broken(number, "a proof begins with its head")),
-            Body::Head(_) => fault("a second head".to_owned()),
-            Body::Plan { hash, plan } => match ScenePlan::decode(plan.as_bytes()) {
-                Ok(plan) if hex::encode(plan.hash()) == hash => {
-                    plans.insert(hash, plan);
-                }
-                Ok(_) => fault(format!("the plan is not the one with the hash {hash}")),
-                Err(e) => fault(e.to_string()),
-            },
-            Body::Decision(proved) => {
-                tally.decisions += 1;
-                let id = proved.record.request.decision;
-                let again = match plans.get(&proved.record.plan_hash) {
-                    Some(plan) => grounds(plan, &proved.record).map_err(|e| e.to_string()),
-                    None => Err("its plan does not stand before it".to_owned()),
-                };
-                match again {
-                    Ok(allowed) if allowed == proved.allowed && proved.failed.is_none() => {
-                        remember(&mut known, &proved.record, &allowed);
-                    }
-                    Ok(_) => fault(format!(
-                        "decision {id}: the grounds are not those that its record gives"
-                    )),
-                    Err(e) => {
-                        tally.failed += 1;
-                        fault(format!("decision {id} was not allowed: {e}"));
-                    }
-                }
-            }
-            Body::Order(placed) => {
-                tally.orders += 1;
-                let again = unproved(&placed.order, &known);
-                tally.unproved += u64::from(again.is_some());
-                if again != placed.unproved {
-                    fault(format!(
-                        "order {}: {:?} is said, {again:?} is right",
-                        placed.order.event, placed.unproved
-                    ));
-                }
-            }
-            Body::End(found) => {
-                tally.silent = found.silent;
-                if found != tally {
-                    fault(format!("it counts {found:?}, the lines give {tally:?}"));
-                }
-                end = Some(found);
-            }
-        }
+        reading.take(number, body);
     }
-    let Some(head) = head else {
+    let Some(reading) = reading else {
         return Err(broken(1, "the file is empty"));
     };
-    if end.is_none() {
-        faults.1 += 1;
-        faults
-            .0
-            .push("the proof has no end: it was cut off".to_owned());
+    Ok(reading.finish(last))
+}
+
+/// The format that a head names.
+fn format_of(body: &str) -> Option<u32> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    u32::try_from(body.get("head")?.get("format")?.as_u64()?).ok()
+}
+
+/// A proof as far as it was read.
+struct Reading<'e> {
+    expected: &'e Expected,
+    head: Head,
+    ended: bool,
+    tally: Tally,
+    faults: (Vec<String>, u64),
+    versions: Versions,
+    held: Vec<PlanHeld>,
+    known: Permitted,
+    decisions: BTreeSet<DecisionId>,
+    /// Orders by whose event, its id and its time.
+    orders: BTreeSet<(luopan_kernel::id::IdentifierId, String, Micros)>,
+}
+
+impl<'e> Reading<'e> {
+    fn new(head: Head, expected: &'e Expected) -> Self {
+        Self {
+            expected,
+            head,
+            ended: false,
+            tally: Tally::default(),
+            faults: (Vec::new(), 0),
+            versions: Versions::new(),
+            held: Vec::new(),
+            known: Permitted::default(),
+            decisions: BTreeSet::new(),
+            orders: BTreeSet::new(),
+        }
     }
-    Ok(Verified {
-        scene: head.scene,
-        from: crate::time::write(head.from),
-        to: crate::time::write(head.to),
-        tally,
-        head: last,
-        faults: faults.0,
-        faults_count: faults.1,
-    })
+
+    fn fault(&mut self, text: String) {
+        self.faults.1 += 1;
+        if self.faults.0.len() < TOLD_MAX {
+            self.faults.0.push(text);
+        }
+    }
+
+    fn chain(&mut self, number: u64, hash: &str, right: &str) {
+        if hash != right {
+            self.fault(format!(
+                "line {number}: its hash is {hash}, and what stands there has {right}: it or a line before was changed"
+            ));
+        }
+    }
+
+    fn take(&mut self, number: u64, body: Body) {
+        if self.ended {
+            self.fault(format!("line {number}: it stands behind the end"));
+        }
+        let found = match body {
+            Body::Head(_) => vec!["a second head".to_owned()],
+            Body::Plan {
+                version,
+                hash,
+                plan,
+            } => self.plan(version, hash, &plan),
+            Body::Decision(proved) => self.decision(&proved),
+            Body::Order(placed) => self.order(placed),
+            Body::End(found) => {
+                self.ended = true;
+                self.tally.silent = found.silent;
+                match found == self.tally {
+                    true => Vec::new(),
+                    false => vec![format!(
+                        "it counts {found:?}, the lines give {:?}",
+                        self.tally
+                    )],
+                }
+            }
+        };
+        for text in found {
+            self.fault(format!("line {number}: {text}"));
+        }
+    }
+
+    fn plan(&mut self, version: u32, hash: String, plan: &str) -> Vec<String> {
+        let plan = match ScenePlan::decode(plan.as_bytes()) {
+            Ok(plan) => plan,
+            Err(e) => return vec![e.to_string()],
+        };
+        let mut faults = Vec::new();
+        if hex::encode(plan.hash()) != hash {
+            return vec![format!("the plan is not the one with the hash {hash}")];
+        }
+        if plan.name != self.head.scene {
+            let (found, wanted) = (&plan.name, &self.head.scene);
+            faults.push(format!(
+                "a plan of scene `{found}`; the proof is of `{wanted}`"
+            ));
+        }
+        let is_it = |wanted: &String| wanted.eq_ignore_ascii_case(&hash);
+        if !self.expected.plans.is_empty() && !self.expected.plans.iter().any(is_it) {
+            faults.push(format!("plan {hash} is none of those that --plan names"));
+        }
+        self.held.push(PlanHeld::new(version, &hash, &plan));
+        match self.versions.entry(version) {
+            Entry::Occupied(_) => faults.push(format!("a second plan of version {version}")),
+            Entry::Vacant(place) => {
+                place.insert(Version { hash, plan });
+            }
+        }
+        faults
+    }
+
+    fn decision(&mut self, proved: &Proved) -> Vec<String> {
+        let record = &proved.record;
+        let (id, now) = (record.request.decision, record.request.moment.now);
+        let mut faults = Vec::new();
+        let is_earlier = now < self.head.from;
+        self.tally.decisions += 1;
+        self.tally.earlier += u64::from(is_earlier);
+        if !self.decisions.insert(id) {
+            return vec![format!("decision {id} stands a second time")];
+        }
+        if now >= self.head.to || (is_earlier && record.valid_until < self.head.from) {
+            faults.push(format!(
+                "decision {id} of {} is not of the period",
+                crate::time::write(now)
+            ));
+        }
+        let version = (self.versions.get(&record.scene_version))
+            .filter(|version| version.hash == record.plan_hash);
+        let again = match version {
+            Some(version) => grounds(&version.plan, record)
+                .map(|allowed| (allowed, &version.plan))
+                .map_err(|e| e.to_string()),
+            None => Err("its plan does not stand before it".to_owned()),
+        };
+        match again {
+            Ok((allowed, plan)) if allowed == proved.allowed && proved.failed.is_none() => {
+                self.known.remember(record, &allowed, plan);
+            }
+            Ok(_) => faults.push(format!(
+                "decision {id}: the grounds are not those that its record gives"
+            )),
+            Err(e) => {
+                self.tally.failed += 1;
+                if let Some(version) = version {
+                    self.known.remember(record, &[], &version.plan);
+                }
+                faults.push(format!("decision {id} was not allowed: {e}"));
+            }
+        }
+        faults
+    }
+
+    fn order(&mut self, placed: Placed) -> Vec<String> {
+        let mut faults = Vec::new();
+        let (said, order) = ((placed.by, placed.unproved), placed.order);
+        let event = order.event.clone();
+        let name = (order.identifier, event.clone(), order.at);
+        self.tally.orders += 1;
+        if !self.orders.insert(name) {
+            faults.push(format!("order {event} stands a second time"));
+        }
+        if order.at < self.head.from || order.at >= self.head.to {
+            faults.push(format!(
+                "order {event} of {} is not of the period",
+                crate::time::write(order.at)
+            ));
+        }
+        let standing = self.known.standing(&order, &self.versions);
+        let again = Placed::new(order, standing);
+        self.tally.unproved += u64::from(again.unproved.is_some());
+        if let (Some(why), true) = (&again.unproved, self.expected.permits) {
+            faults.push(format!("order {event} has no permit: {why}"));
+        }
+        let right = (again.by, again.unproved);
+        if said != right {
+            faults.push(format!(
+                "order {event}: {said:?} is said, {right:?} is right"
+            ));
+        }
+        faults
+    }
+
+    fn finish(mut self, last: String) -> Verified {
+        if !self.ended {
+            self.fault("the proof has no end: it was cut off".to_owned());
+        }
+        if let Some(kept) = &self.expected.hash
+            && !kept.eq_ignore_ascii_case(&last)
+        {
+            self.fault(format!(
+                "the proof has the hash {last}, the one that was kept is {kept}: it is another proof"
+            ));
+        }
+        Verified {
+            scene: self.head.scene,
+            from: crate::time::write(self.head.from),
+            to: crate::time::write(self.head.to),
+            tally: self.tally,
+            head: last,
+            plans: self.held,
+            faults: self.faults.0,
+            faults_count: self.faults.1,
+        }
+    }
 }

@@ -154,13 +154,16 @@ pub(super) fn words_of(decision: &Decision, trace: &[Candidate]) -> String {
     }
     for refusal in &decision.refusals {
         if refusal.gate == Gate::Forced {
-            let why = (trace.iter())
+            let rules: Vec<String> = (trace.iter())
                 .filter(|c| c.item.as_ref() == Some(&refusal.rule))
-                .find_map(|c| c.refusal.as_ref())
-                .map_or_else(
-                    || "may not be chosen".to_owned(),
-                    |r| format!("is refused by `{}`", r.rule),
-                );
+                .filter_map(|c| c.refusal.as_ref())
+                .filter(|r| r.gate != Gate::Forced)
+                .map(|r| format!("`{}`", r.rule))
+                .collect();
+            let why = match rules.as_slice() {
+                [] => "may not be chosen".to_owned(),
+                rules => format!("is refused by {}", rules.join(", ")),
+            };
             out.push_str(&format!("`{}`, which was asked for, {why}\n", refusal.rule));
             continue;
         }

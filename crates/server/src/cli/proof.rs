@@ -5,6 +5,7 @@ use super::Common;
 use super::output::Said;
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
+use crate::proof::{Expected, PlanHeld, Written};
 use clap::{Args, Subcommand};
 use luopan_kernel::time::Micros;
 use serde_json::json;
@@ -30,19 +31,52 @@ pub(super) struct Proof {
 
 #[derive(Debug, Subcommand)]
 enum Verify {
-    /// Check a proof: its chain of hashes and every rule, from the file alone
+    /// Check a proof from the file alone: its chain of hashes, every rule of every decision, which decision permits each order
+    ///
+    /// That nothing was left out of the file, and that its plans are those that were in force, no file can say of itself: give
+    /// the hash that was kept when it was written, and those of the plans.
     Verify {
         /// The file
         file: PathBuf,
+        /// Hash that `luopan proof` printed when the file was written; another is a fault
+        #[arg(long, value_name = "HEX", value_parser = sha256)]
+        hash: Option<String>,
+        /// Hash of a plan that may be in it, as often as there are plans; any other plan is a fault
+        #[arg(long = "plan", value_name = "HASH", value_parser = sha256)]
+        plans: Vec<String>,
+        /// Make an order without a permit a fault
+        #[arg(long)]
+        require_permits: bool,
     },
+}
+
+/// A hash as this program writes it.
+fn sha256(text: &str) -> std::result::Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("no hash; write the 64 hexadecimal digits that `luopan proof` printed".to_owned())
 }
 
 pub(super) async fn run(common: &Common, proof: Proof) -> Result<Said> {
     match proof {
         Proof {
-            verify: Some(Verify::Verify { file }),
+            verify:
+                Some(Verify::Verify {
+                    file,
+                    hash,
+                    plans,
+                    require_permits,
+                }),
             ..
-        } => verify(&file),
+        } => verify(
+            &file,
+            &Expected {
+                hash,
+                plans,
+                permits: require_permits,
+            },
+        ),
         Proof {
             scene,
             period: Some(period),
@@ -110,52 +144,71 @@ async fn make(common: &Common, scene: Option<String>, period: &str, output: &Pat
     let file = File::create(&part).map_err(unwritable)?;
     let written = crate::proof::write(&opened.engine, &scene, from, to, BufWriter::new(file)).await;
     opened.close().await;
-    let (tally, head) = written?;
+    let Written { tally, hash, plans } = written?;
     File::open(&part)
         .and_then(|f| f.sync_all())
         .map_err(unwritable)?;
     std::fs::rename(&part, output).map_err(unwritable)?;
-    let text = format!(
-        "{}: {} decisions that offered something ({} offered nothing), {} of them not provable; {} orders, {} purchases without a decision that allowed them\nhash {head}; keep it apart from the file\n",
+    let mut text = format!(
+        "{}: {} decisions that offered something ({} of them before the period; {} of it offered nothing), {} of them not provable; {}\n",
         output.display(),
         tally.decisions,
+        tally.earlier,
         tally.silent,
         tally.failed,
-        tally.orders,
-        tally.unproved
+        tally.of_orders()
     );
-    let json = json!({ "file": output, "scene": scene, "tally": tally, "hash": head });
+    text.push_str(&lines(&plans));
+    text.push_str(&format!(
+        "hash {hash}; keep it, and those of the plans, apart from the file\n"
+    ));
+    let json = json!({
+        "file": output, "scene": scene, "tally": tally, "hash": hash, "plans": plans,
+    });
     Ok(Said::new(&json, text)?.unless(tally.failed == 0))
 }
 
-fn verify(path: &Path) -> Result<Said> {
+fn lines(plans: &[PlanHeld]) -> String {
+    plans.iter().map(|p| p.line() + "\n").collect()
+}
+
+fn verify(path: &Path, expected: &Expected) -> Result<Said> {
     let file = File::open(path).map_err(|e| {
         Problem::new(
             "file_unreadable",
             format!("{} cannot be read: {e}", path.display()),
         )
     })?;
-    let found = crate::proof::verify(BufReader::new(file))?;
+    let found = crate::proof::verify(BufReader::new(file), expected)?;
     let mut text = format!(
-        "scene {}, {} to {}: {} decisions, {} not allowed; {} orders, {} purchases without a decision that allowed them\nhash {}\n",
+        "scene {}, {} to {}: {} decisions, {} not allowed; {}\n",
         found.scene,
         found.from,
         found.to,
         found.tally.decisions,
         found.tally.failed,
-        found.tally.orders,
-        found.tally.unproved,
-        found.head
+        found.tally.of_orders()
     );
+    text.push_str(&lines(&found.plans));
+    text.push_str(&format!("hash {}\n", found.head));
     for fault in &found.faults {
         text.push_str(&format!("- {fault}\n"));
     }
-    text.push_str(&match found.faults_count {
-        0 => {
-            "every rule of every decision was evaluated again and allowed it; the chain is whole\n"
-                .to_owned()
+    if found.faults_count > 0 {
+        text.push_str(&format!("{} faults\n", found.faults_count));
+    } else {
+        text.push_str(
+            "the chain is whole, and every decision in the file is allowed by every rule of its plan, evaluated again",
+        );
+        text.push_str(match found.tally.unproved {
+            0 => "\n",
+            _ => "; of the orders without a permit nothing is proved (--require-permits makes them faults)\n",
+        });
+        if expected.hash.is_none() {
+            text.push_str(
+                "whether anything was left out of the file only the hash that was kept can tell (--hash)\n",
+            );
         }
-        n => format!("{n} faults\n"),
-    });
+    }
     Ok(Said::new(&found, text)?.unless(found.faults_count == 0))
 }

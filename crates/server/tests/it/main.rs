@@ -14,6 +14,7 @@ mod matching;
 mod meanwhile;
 mod pages;
 mod products;
+mod proof;
 mod server;
 mod simulate;
 mod tasks;

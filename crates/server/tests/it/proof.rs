@@ -365,9 +365,10 @@ async fn an_order_is_proved_by_a_decision_that_permits_its_side_alone() {
     shop.order_of("bob", "o10", "placed", "buy", "lively", Some(&check), None)
         .await;
     // The newest that is still valid counts.
+    shop.pass(MINUTE_US);
     let later = shop.decide("check", "ann", "lively").await;
     shop.order("o11", "buy", "lively", Some(&push)).await;
-    shop.pass(HOUR_US);
+    shop.pass(HOUR_US + 1);
     shop.order("o12", "buy", "lively", Some(&push)).await;
 
     let proof = shop.all().await;

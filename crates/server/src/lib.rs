@@ -26,3 +26,4 @@ mod simulate;
 pub mod time;
 pub mod train;
 mod trained;
+mod whole;

@@ -6,6 +6,7 @@ use super::output::Said;
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use crate::proof::{Expected, PlanHeld, Written};
+use crate::whole::beside;
 use clap::{Args, Subcommand};
 use luopan_kernel::time::Micros;
 use serde_json::json;
@@ -140,15 +141,13 @@ async fn make(common: &Common, scene: Option<String>, period: &str, output: &Pat
         )
     };
     // Half a proof is none: it gets its name when it is whole.
-    let part = output.with_extension("part");
-    let file = File::create(&part).map_err(unwritable)?;
+    let part = beside(output).map_err(unwritable)?;
+    let file = part.reopen().map_err(unwritable)?;
     let written = crate::proof::write(&opened.engine, &scene, from, to, BufWriter::new(file)).await;
     opened.close().await;
     let Written { tally, hash, plans } = written?;
-    File::open(&part)
-        .and_then(|f| f.sync_all())
-        .map_err(unwritable)?;
-    std::fs::rename(&part, output).map_err(unwritable)?;
+    part.as_file().sync_all().map_err(unwritable)?;
+    part.persist(output).map_err(|e| unwritable(e.error))?;
     let mut text = format!(
         "{}: {} decisions that offered something ({} of them before the period; {} of it offered nothing), {} of them not provable; {}\n",
         output.display(),

@@ -5,7 +5,8 @@ use super::output::{Said, table};
 use super::train_intention::{self, Intention};
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
-use crate::train::{self, write_whole};
+use crate::train;
+use crate::whole::{writable, write_whole};
 use clap::{Args, Subcommand};
 use luopan_engine::examples::ExampleSpec;
 use luopan_kernel::plan::ScenePlan;
@@ -203,7 +204,7 @@ async fn factors(common: &Common, asked: Factors) -> Result<Said> {
             until: asked.until,
         },
     };
-    train::writable(&asked.output)?;
+    writable(&asked.output)?;
     let opened = open(&common.data, Opening::Existing).await?;
     let outcome = match opened.settle().await {
         Ok(()) => train::factors(&opened.engine, plan, &asked.policy, &settings).await,

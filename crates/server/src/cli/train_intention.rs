@@ -5,7 +5,7 @@ use super::output::{Said, table};
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use crate::train::intention::{Report, Settings, intention};
-use crate::train::{writable, write_whole};
+use crate::whole::{writable, write_whole};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;

@@ -60,7 +60,7 @@ pub async fn examples(
         let words = format!("{} cannot be written: {e}", output.display());
         Problem::new("file_unreadable", words)
     };
-    let file = super::beside(output).map_err(|e| failed(&e))?;
+    let file = crate::whole::beside(output).map_err(|e| failed(&e))?;
     let mut out = BufWriter::new(file);
     let named = |names: &[String], features: &[(u32, f64)]| -> Map<String, Value> {
         (features.iter())

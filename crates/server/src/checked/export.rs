@@ -41,6 +41,8 @@ pub struct Exported {
     pub orders: u64,
     /// Steps of orders that were left out: no step of the order says what it is for.
     pub unplaced: u64,
+    /// Steps of orders that began before what is wanted.
+    pub earlier: u64,
     /// Facts of customers and what they signed.
     pub customers: u64,
     /// Facts of products.
@@ -225,7 +227,7 @@ pub async fn export(
     lines.save(&folder.join("products.jsonl"), &mut out.files)?;
 
     let mut customers = Customers::default();
-    let mut orders = Orders::default();
+    let mut orders = Orders::from(names.from);
     for partition in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
         each(log, partition, &mut plans, |plan, entry| {
             match entry {
@@ -248,6 +250,12 @@ pub async fn export(
             );
             if is_check && !answers_an_offer(&record) {
                 orders.note_check(record.request.decision);
+            }
+            if names
+                .from
+                .is_some_and(|from| record.request.moment.now < from)
+            {
+                return Ok(());
             }
             decisions
                 .entry(record.request.customer.partition())
@@ -277,6 +285,7 @@ pub async fn export(
             match orders.tell(plan, event, id, &mut lines)? {
                 Seen::Told => out.orders += 1,
                 Seen::Unplaced => out.unplaced += 1,
+                Seen::Earlier => out.earlier += 1,
                 Seen::Other => {
                     let is_one = of_customer(names, event, &id.to_string(), &mut lines)?;
                     out.customers += u64::from(is_one);

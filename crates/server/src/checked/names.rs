@@ -2,6 +2,7 @@
 //! must never say of a policy that offers products that it offers none.
 
 use super::Purpose;
+use luopan_kernel::time::Micros;
 
 /// Names of policies by what they are for, and of events. The defaults are those of the fund pack. A policy in no list
 /// reaches out.
@@ -23,6 +24,8 @@ pub struct Names {
     pub warning: String,
     /// Event of an acknowledged notice, with `item` and `version`.
     pub acknowledgement: String,
+    /// Decisions and orders from then on; facts are told whenever they were. None for all.
+    pub from: Option<Micros>,
     /// Channel of text messages, and the text that whoever sends them writes.
     pub text: Option<(String, String)>,
 }
@@ -39,6 +42,7 @@ impl Default for Names {
             opted_out: "unsubscribed".to_owned(),
             warning: "risk_warning_signed".to_owned(),
             acknowledgement: "notice_acknowledged".to_owned(),
+            from: None,
             text: None,
         }
     }

@@ -8,6 +8,7 @@ use luopan_kernel::event::Event;
 use luopan_kernel::id::{DecisionId, IdentifierId};
 use luopan_kernel::plan::orders::{OrderEvent, OrderStep};
 use luopan_kernel::plan::{EventSchema, ScenePlan};
+use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -17,6 +18,14 @@ struct Placed {
     item: Option<String>,
     side: Option<Side>,
     is_fast: bool,
+    /// When the first of its steps happened.
+    begun: Option<Micros>,
+}
+
+impl Placed {
+    fn began(&mut self, at: Micros) {
+        self.begun = Some(self.begun.map_or(at, |begun| begun.min(at)));
+    }
 }
 
 /// All orders of a scene, by customer and number.
@@ -26,6 +35,8 @@ pub(super) struct Orders {
     placed: HashMap<(IdentifierId, String), Placed>,
     /// Checks of purchases and redemptions that answer no offer: neither does an order that names one.
     checks: HashSet<DecisionId>,
+    /// Orders that began before are left out whole.
+    from: Option<Micros>,
 }
 
 /// What became of an event.
@@ -37,6 +48,8 @@ pub(super) enum Seen {
     Told,
     /// It is a step of an order of which nobody told what it is for.
     Unplaced,
+    /// It is a step of an order that began before what is wanted.
+    Earlier,
 }
 
 /// An event as a step of an order.
@@ -115,6 +128,14 @@ impl<'e> Read<'e> {
 }
 
 impl Orders {
+    /// No orders yet; those that begin before `from` will be left out.
+    pub(super) fn from(from: Option<Micros>) -> Self {
+        Self {
+            from,
+            ..Self::default()
+        }
+    }
+
     /// Notes what an event tells of the order that it is a step of.
     pub(super) fn note(&mut self, plan: &ScenePlan, event: &Event<'_>) {
         let Some(read) = Read::of(plan, event) else {
@@ -133,6 +154,7 @@ impl Orders {
             known.side = read.side().or(known.side);
         }
         known.is_fast |= read.is_fast();
+        known.began(event.occurred_at);
     }
 
     /// From here on orders are those of customers, whatever identifier each step was told under.
@@ -144,6 +166,9 @@ impl Orders {
             known.item = known.item.take().or(told.item);
             known.side = known.side.or(told.side);
             known.is_fast |= told.is_fast;
+            if let Some(begun) = told.begun {
+                known.began(begun);
+            }
         }
     }
 
@@ -166,6 +191,9 @@ impl Orders {
         let d = read.declared;
         let id = read.id();
         let placed = self.placed.entry((customer, id.clone())).or_default();
+        if (self.from).is_some_and(|from| placed.begun.is_some_and(|begun| begun < from)) {
+            return Ok(Seen::Earlier);
+        }
         // What an event says itself counts for it and for what follows.
         if let Some(item) = read.word(d.item) {
             placed.item = Some(item.to_owned());

@@ -161,11 +161,17 @@ impl Shop {
 
     /// Everything that is exported, in order of time.
     async fn exported(self) -> (Exported, Vec<Json>) {
+        self.exported_from(None).await
+    }
+
+    async fn exported_from(self, from: Option<Micros>) -> (Exported, Vec<Json>) {
+        let names = Names {
+            from,
+            ..Names::default()
+        };
         let to = self.folder.path().join("checks");
         let (engine, log) = (&self.opened.engine, &self.opened.stores.log);
-        let written = export(engine, log, "shop", &Names::default(), &to)
-            .await
-            .unwrap();
+        let written = export(engine, log, "shop", &names, &to).await.unwrap();
         let mut lines: Vec<Json> = Vec::new();
         for file in std::fs::read_dir(&to).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
@@ -374,6 +380,30 @@ async fn what_was_imported_as_history_was_known_when_it_happened() {
     let (known, ordered) = (of(&lines, "customer"), of(&lines, "order"));
     assert_eq!(known[0]["at"], "2023-11-14T22:13:20Z");
     assert_eq!(ordered[0]["at"], "2023-11-14T22:14:20Z");
+}
+
+/// Of imported history the catalogue is known since the import alone: what is checked may begin there.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_began_before_what_is_wanted_are_left_out_whole() {
+    let mut shop = Shop::open().await;
+    let then = Micros(1_700_000_000_000_000);
+    for (step, at) in [("order_submitted", then), ("order_confirmed", then.plus(9))] {
+        let fields = [("order_id", word("old")), ("item", word("a"))];
+        shop.tell_of("ann", step, &fields, Some(at)).await;
+    }
+    // Begun before, confirmed after.
+    let fields = [("order_id", word("between")), ("item", word("a"))];
+    shop.tell_of("ann", "order_submitted", &fields, Some(then))
+        .await;
+    shop.tell("ann", "order_confirmed", &fields).await;
+    let fields = [("order_id", word("new")), ("item", word("a"))];
+    shop.tell("ann", "order_submitted", &fields).await;
+    shop.tell_of("ann", CUSTOMER_TYPE, &[("age", Raw::Int(40))], Some(then))
+        .await;
+    let (written, lines) = shop.exported_from(Some(then.plus(1_000_000))).await;
+    assert_eq!((written.orders, written.earlier), (1, 4));
+    assert_eq!(of(&lines, "order")[0]["id"], "new");
+    assert_eq!(of(&lines, "customer").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

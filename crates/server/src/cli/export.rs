@@ -7,6 +7,7 @@ use crate::checked::{Names, export};
 use crate::data::{Opening, open};
 use crate::problem::{Problem, Result};
 use clap::{Args, Subcommand};
+use luopan_kernel::time::Micros;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -40,6 +41,10 @@ pub(super) struct Checks {
     /// Policies that explain what is held and offer nothing [default: fallen_holding]
     #[arg(long, value_name = "POLICY")]
     explanation: Vec<String>,
+    /// Decisions and orders from this time on, RFC 3339 with a zone; facts are told whenever they were. Of history that was imported,
+    /// the catalogue is known since the import alone: begin there [default: all]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse)]
+    from: Option<Micros>,
     /// Text of text messages, as whoever sends them writes it
     #[arg(long, value_name = "TEXT")]
     sms_text: Option<String>,
@@ -66,6 +71,7 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
             *list = given;
         }
     }
+    names.from = args.from;
     names.text = args.sms_text.map(|text| ("sms".to_owned(), text));
     let opened = open(&common.data, Opening::Existing).await?;
     opened.settle().await?;
@@ -95,6 +101,12 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
         text += &format!(
             "{} steps of orders are left out: no step of these orders names an item\n",
             written.unplaced
+        );
+    }
+    if written.earlier > 0 {
+        text += &format!(
+            "{} steps of orders that began before --from are left out\n",
+            written.earlier
         );
     }
     let json = json!({ "folder": args.output, "scene": args.scene, "written": written });

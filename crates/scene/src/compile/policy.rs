@@ -424,7 +424,7 @@ impl<'d> Compiler<'d, '_> {
                 .filter_map(|n| self.rule_of_scene(n))
                 .collect(),
             None => {
-                let found = (self.section("rules").iter()).find(|(k, _)| k.text == name);
+                let found = self.rule_named(name);
                 let is_declared =
                     self.declared.has("rules", name) || self.declared.has("rule_sets", name);
                 if found.is_none() && !is_declared {
@@ -432,18 +432,23 @@ impl<'d> Compiler<'d, '_> {
                     let names: Vec<&str> = all.map(|(k, _)| k.text.as_str()).collect();
                     self.report.unknown(named.at, "rule", name, names);
                 }
-                found.copied().into_iter().collect()
+                found.into_iter().collect()
             }
         }
     }
 
+    fn rule_named(&self, name: &str) -> Option<&'d (Key, Node)> {
+        let rules = self.section("rules");
+        rules.iter().find(|(k, _)| k.text == name).copied()
+    }
+
     fn rule_of_scene(&mut self, named: &Node) -> Option<&'d (Key, Node)> {
         let name = named.text()?;
-        let found = (self.section("rules").iter()).find(|(k, _)| k.text == name);
+        let found = self.rule_named(name);
         if found.is_none() {
             self.unknown(named.at, "rules", "rule", name);
         }
-        found.copied()
+        found
     }
 
     /// Sets of rules: what they name must be declared, and a name must mean one thing.
@@ -453,11 +458,7 @@ impl<'d> Compiler<'d, '_> {
             for named in set.elements() {
                 self.rule_of_scene(named);
             }
-            if self
-                .section("rules")
-                .iter()
-                .any(|(k, _)| k.text == key.text)
-            {
+            if self.rule_named(&key.text).is_some() {
                 self.report.at(
                     key.at,
                     Code::DuplicateName,

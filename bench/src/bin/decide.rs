@@ -11,7 +11,7 @@ use luopan_kernel::event::Origin;
 use luopan_kernel::factors::{Factors, ItemFactors};
 use luopan_kernel::id::{DecisionId, IdentifierId};
 use luopan_kernel::learn::{ModelState, Sample, learn};
-use luopan_kernel::plan::policy::Retrieval;
+use luopan_kernel::plan::policy::{KeepEach, Retrieval};
 use luopan_kernel::plan::*;
 use luopan_kernel::random::Random;
 use luopan_kernel::slots::{CustomerSlots, ItemSlots};
@@ -455,6 +455,29 @@ fn decisions() -> Result<Vec<Measurement>, Fault> {
             None,
         ),
     ];
+    let mut wider = scene.clone();
+    if let Some(retrieval) = &mut wider.policies[0].retrieval {
+        retrieval.each = Some(KeepEach {
+            by: attribute(0),
+            keep: 3,
+        });
+    }
+    let policy = &wider.policies[0];
+    let prepared = Prepared::new(&wider, policy, &catalogue, &artifacts);
+    let wider_each = timed(4 * CUSTOMERS, |i| {
+        let situation = Situation {
+            prepared: Some(&prepared),
+            ..situation(i)
+        };
+        black_box(decide(&wider, policy, &situation, &request, i as u64));
+    });
+    let without = quantile(&each, 0.5);
+    out.push(measured(
+        "the same decision that also keeps the best 3 of each of 5 kinds, median".into(),
+        quantile(&wider_each, 0.5),
+        "us",
+        Some(("without them, median", without)),
+    ));
     out.push(measured(
         "bytes of such a decision as recorded".into(),
         serde_json::to_vec(&first)?.len() as f64,

@@ -14,7 +14,7 @@ use crate::limits::{PAST_ROWS_MAX, PAST_SNAPSHOTS_MAX};
 use crate::rows;
 use crate::scenes::SceneRuntime;
 use luopan_kernel::artifact::Artifacts;
-use luopan_kernel::catalogue::measures::{Measure, Nav, of_history};
+use luopan_kernel::catalogue::measures::{Measure, MeasurePlan, Nav, of_history};
 use luopan_kernel::catalogue::{
     Catalogue, GENERATED_ATTRIBUTE, Laid, Withdrawal, row as catalogue_row,
 };
@@ -295,8 +295,8 @@ impl<'p> Building<'p> {
     }
 }
 
-/// Names of the attributes of an item that were generated.
-pub(crate) fn generated(plan: &CataloguePlan, values: &[Value<'static>]) -> Vec<String> {
+/// Names of the attributes of an item that were generated, as they are marked: `nav` stands for all that is measured of it.
+pub(crate) fn marks(plan: &CataloguePlan, values: &[Value<'static>]) -> Vec<String> {
     let at = plan
         .attributes
         .iter()
@@ -305,6 +305,27 @@ pub(crate) fn generated(plan: &CataloguePlan, values: &[Value<'static>]) -> Vec<
         Some(Value::Text(names)) => names.split(", ").map(str::to_owned).collect(),
         _ => Vec::new(),
     }
+}
+
+/// Names of the attributes of an item that were generated, measures of generated net asset values among them; ascending.
+fn generated(plan: &CataloguePlan, values: &[Value<'static>]) -> Vec<String> {
+    let mut out = marks(plan, values);
+    let named = |m: &MeasurePlan| {
+        plan.attributes
+            .get(usize::from(m.attribute))
+            .map(|a| &a.name)
+    };
+    let measures = plan.measures.iter().flat_map(|m| &m.list);
+    let nav = measures
+        .clone()
+        .find(|m| m.measure == Measure::Nav)
+        .and_then(named);
+    if nav.is_some_and(|nav| out.contains(nav)) {
+        out.extend(measures.filter_map(named).cloned());
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 fn view(

@@ -547,7 +547,7 @@ fn moment(event: &Event<'_>, clock: Option<Micros>) -> Micros {
     let at = match event.origin {
         Origin::Import if event.kind == CUSTOMER_TYPE && clock.is_some() => Micros(i64::MIN),
         Origin::Import if event.kind == CUSTOMER_TYPE => Micros(0),
-        Origin::Import => event.occurred_at.min(event.received_at),
+        Origin::Import => event.happened_at(),
         _ => event.received_at,
     };
     clock.map_or(at, |clock| at.max(clock))

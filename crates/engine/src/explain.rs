@@ -137,7 +137,7 @@ fn generated_of(
     let items: BTreeSet<&str> = chosen.chain(traced).collect();
     (items.into_iter())
         .filter_map(|item| {
-            let names = crate::catalogues::generated(plan, catalogue.find(item)?.values);
+            let names = crate::catalogues::marks(plan, catalogue.find(item)?.values);
             (!names.is_empty()).then(|| (item.to_owned(), names))
         })
         .collect()

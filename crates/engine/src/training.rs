@@ -23,15 +23,17 @@ pub(crate) fn learned_arm(record: &DecisionRecord) -> (Option<String>, f64) {
     }
 }
 
-/// The features of what a decision chose, encoded from the slots that it recorded; none for a slate, or when the choice
-/// was withheld.
+/// The features of what a decision chose, encoded from the slots that it recorded; none for a slate, when the choice was
+/// withheld, or when a gate of the customer left none: silence that nobody chose is no answer to silence.
 pub(crate) fn learned_features(
     inner: &Inner,
     newest: &SceneRuntime,
     record: &DecisionRecord,
     model: &ModelPlan,
 ) -> Option<Vec<f64>> {
-    if record.decision.choices.len() > 1 || record.withheld.is_some() {
+    let decision = &record.decision;
+    let is_refused = decision.refusals.iter().any(|r| r.gate.is_of_customer());
+    if decision.choices.len() > 1 || record.withheld.is_some() || is_refused {
         return None;
     }
     let scene = inner.scenes.version(record.scene, record.scene_version)?;

@@ -165,6 +165,26 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// When it happened, as far as can be: what `occurred_at` says, but never after it was received.
+    pub fn happened_at(&self) -> Micros {
+        self.occurred_at.min(self.received_at)
+    }
+
+    /// What orders events of one [`Event::happened_at`]: those of a fast clock stand behind the others, in the order of their
+    /// sender to the microsecond, and all else goes by the upper half of the deduplication hash.
+    pub fn rank(&self) -> u64 {
+        const FAST: u64 = 1 << 63;
+        const AHEAD_BITS: u32 = 30;
+        let hash = (self.dedup_hash() >> 64) as u64;
+        match u64::try_from(self.occurred_at.since(self.received_at)) {
+            Ok(ahead) if ahead > 0 => {
+                let ahead = ahead.min((1 << AHEAD_BITS) - 1);
+                FAST | ahead << (63 - AHEAD_BITS) | hash >> (1 + AHEAD_BITS)
+            }
+            _ => hash >> 1,
+        }
+    }
+
     fn write(&self, w: &mut Writer) {
         w.str(&self.id);
         w.uint(u64::from(self.tenant.0));

@@ -4,9 +4,9 @@
 //! Folding is a pure function of plan, profile and event. It must never drop an event it was given: deduplication
 //! ([`crate::profile::Seen::admit`]) and quarantine come before it.
 //!
-//! Time: nothing can have happened after it was received, so windows, recency and weights go by the earlier of
-//! `occurred_at` and `received_at` (a fast clock cannot reach into tiles to come). `first` and `last` order events by
-//! `occurred_at` as the sender says.
+//! Time: nothing can have happened after it was received, so everything goes by the earlier of `occurred_at` and
+//! `received_at`: a fast clock cannot reach into tiles to come, nor can what it told outlast what is told later (a consent
+//! sent five minutes ahead does not beat its withdrawal).
 
 use crate::book::BookPlan;
 use crate::event::Event;
@@ -351,7 +351,7 @@ pub fn fold(plan: &FoldPlan, profile: &mut Profile, event: &Event<'_>) {
     resolve(touched, event, fields);
     // Mostly empty, and then nothing is allocated.
     let moment = Moment {
-        now: event.occurred_at.min(event.received_at),
+        now: event.happened_at(),
         utc_offset_s: 0,
     };
     let clock: Vec<Value<'static>> = (touched.clock.iter())
@@ -424,13 +424,10 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
         let value = m.of.map_or(&ONE, |of| fields.slot(SlotId(of)));
         (!value.is_missing()).then_some(value)
     };
-    let happened_at = event.occurred_at.min(event.received_at);
+    let happened_at = event.happened_at();
     let newest = profile.last_log_time;
-    let mut hash = None;
-    let mut stamped = |value| {
-        let hash = *hash.get_or_insert_with(|| (event.dedup_hash() >> 64) as u64);
-        stamp(event.occurred_at, hash, value)
-    };
+    let mut ranked = None;
+    let mut rank = || *ranked.get_or_insert_with(|| event.rank());
     // Tile length, the event's tile and the newest tile, for the tile length at hand.
     let mut clock = (0, 0, 0);
     let cells = profile.cells_mut();
@@ -463,8 +460,8 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
                 let said = touch.words.iter().find(|(_, m)| passes(m));
                 said.map(|(word, _)| {
                     let act = Act {
-                        at: event.occurred_at,
-                        hash: stamped(&ONE).hash,
+                        at: happened_at,
+                        rank: rank(),
                         word: *word,
                     };
                     Contribution::Sequence(act, touch.keep)
@@ -473,8 +470,8 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
             (_, None) => None,
             (Kind::Quantile, Some(v)) => touch.measure.unit.units(v).map(|units| {
                 let newest = touch.tells_newest.then(|| Newest {
-                    at: event.occurred_at,
-                    hash: stamped(v).hash,
+                    at: happened_at,
+                    rank: rank(),
                     units,
                 });
                 Contribution::Quantile(units, newest)
@@ -483,8 +480,8 @@ fn touch_all(touched: &EventFold, profile: &mut Profile, event: &Event<'_>, fiel
             (Kind::Sum, Some(v)) => touch.measure.unit.units(v).map(Contribution::Sum),
             (Kind::Least, Some(v)) => Scalar::of(v).map(Contribution::Least),
             (Kind::Greatest, Some(v)) => Scalar::of(v).map(Contribution::Greatest),
-            (Kind::First, Some(v)) => Some(Contribution::First(stamped(v))),
-            (Kind::Last, Some(v)) => Some(Contribution::Last(stamped(v))),
+            (Kind::First, Some(v)) => Some(Contribution::First(stamp(happened_at, rank(), v))),
+            (Kind::Last, Some(v)) => Some(Contribution::Last(stamp(happened_at, rank(), v))),
             (Kind::Distinct, Some(v)) => Some(Contribution::Distinct(value_hash(v))),
             (Kind::Latest, Some(_)) => Some(Contribution::Latest(happened_at)),
             (Kind::Ewma, Some(v)) => v.as_number().map(|v| {
@@ -508,10 +505,10 @@ const FILTER_WORDS: usize = {
     (2 * crate::plan::TAGS_MAX + SEQUENCES_MAX * SEQUENCE_WORDS_MAX) / 64
 };
 
-fn stamp<'v>(at: Micros, hash: u64, value: &'v Value<'_>) -> Stamped<'v> {
+fn stamp<'v>(at: Micros, rank: u64, value: &'v Value<'_>) -> Stamped<'v> {
     Stamped {
         at,
-        hash,
+        rank,
         value: crate::rule::borrow(value),
     }
 }

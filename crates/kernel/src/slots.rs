@@ -83,14 +83,16 @@ impl SlotSet {
         Self::new(scene, wanted)
     }
 
+    /// The slots that the gates of the customer read: all that is looked at of a customer whom one of them refuses. With
+    /// `rules_of_items` also those of suitability and exclusions, by which an item that was asked for is judged even then.
+    pub fn of_gates(scene: &ScenePlan, policy: &PolicyPlan, rules_of_items: bool) -> Self {
+        Self::new(scene, gate_slots(policy, rules_of_items))
+    }
+
     /// The slots that a policy reads: its rules, consent, costs, and its scorer with the model's features.
     pub fn of_policy(scene: &ScenePlan, policy: &PolicyPlan) -> Self {
-        let mut wanted: Vec<SlotId> = policy.consent.into_iter().collect();
+        let mut wanted = gate_slots(policy, true);
         let mut read = |expr: &Expr| visit_slots(expr, &mut |id| wanted.push(id));
-        (policy.eligibility.iter())
-            .chain(&policy.suitability)
-            .chain(&policy.exclusions)
-            .for_each(|rule| read(&rule.expr));
         policy.budgets.iter().for_each(|b| read(&b.cost));
         let model = |name: &str, wanted: &mut Vec<SlotId>| {
             (scene.models.iter())
@@ -145,6 +147,15 @@ impl SlotSet {
     pub fn iter(&self) -> impl Iterator<Item = SlotId> {
         self.order.iter().copied()
     }
+}
+
+fn gate_slots(policy: &PolicyPlan, rules_of_items: bool) -> Vec<SlotId> {
+    let mut out: Vec<SlotId> = policy.consent.into_iter().collect();
+    let of_items = (policy.suitability.iter().chain(&policy.exclusions)).filter(|_| rules_of_items);
+    for rule in policy.eligibility.iter().chain(of_items) {
+        visit_slots(&rule.expr, &mut |id| out.push(id));
+    }
+    out
 }
 
 fn feature_slots(feature: &FeaturePlan, out: &mut Vec<SlotId>) {

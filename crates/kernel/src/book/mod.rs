@@ -844,7 +844,7 @@ impl StepPlan {
             nav: quanta(&self.nav),
             decision: text(&self.decision).and_then(|d| d.parse().ok()),
             fast: (self.fast.as_ref()).is_some_and(|n| *event.property(n) == Value::Bool(true)),
-            at: event.occurred_at.min(event.received_at),
+            at: event.happened_at(),
         })
     }
 }

@@ -39,6 +39,16 @@ pub enum Gate {
     Commit,
 }
 
+impl Gate {
+    /// True for the gates of the customer, behind which no item is looked at.
+    pub fn is_of_customer(self) -> bool {
+        matches!(
+            self,
+            Self::Eligibility | Self::Consent | Self::QuietHours | Self::QuietPeriod | Self::Cap
+        )
+    }
+}
+
 /// How often a rule refused in one decision. A gate of the customer counts once, a gate of items once an item: an item is
 /// counted at the first gate that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -304,9 +314,10 @@ pub struct Decision {
     pub debits: Vec<Debit>,
     /// The best candidates, then refused ones.
     pub trace: Vec<Candidate>,
-    /// Slots of customer, environment and request that the policy reads, in slot order.
+    /// Slots of customer, environment and request that were read, in slot order: those of the whole policy, or of the gates
+    /// alone where one of the customer refused.
     pub slots_read: Vec<(String, Value<'static>)>,
-    /// Slots of customer and item together that the policy reads, for each item of the catalogue that the customer holds,
+    /// Slots of customer and item together that were read, for each item of the catalogue that the customer holds,
     /// held or has ordered, ascending by key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_read: Vec<HeldRead>,

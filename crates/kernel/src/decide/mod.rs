@@ -63,7 +63,6 @@ pub fn decide(
         }
     };
     let item_slots = &prepared.item_slots;
-    let reads = Reads::new(scene, policy, item_slots);
     let refusing = refusing(scene, policy, situation, request.moment, true);
     let positions = request
         .slots
@@ -71,6 +70,10 @@ pub fn decide(
         .min(policy.slots)
         .clamp(1, SLATE_MAX);
     let asked = request.forced.as_ref().and_then(|f| f.item.as_deref());
+    let reads = match refusing.is_empty() {
+        true => Reads::new(scene, policy, item_slots),
+        false => Reads::of_gates(scene, policy, item_slots, asked.is_some()),
+    };
     let mut out = Decision {
         null: true,
         choices: Vec::new(),

@@ -1,4 +1,4 @@
-//! Which slots a policy reads, and what they held: enough to make the decision again and to learn from it.
+//! Which slots a decision reads, and what they held: enough to make the decision again and to learn from it.
 
 use super::decision::HeldRead;
 use crate::plan::ScenePlan;
@@ -8,7 +8,7 @@ use crate::rule::Lookup;
 use crate::slots::{HeldItems, ItemSlots, SlotSet};
 use crate::value::Value;
 
-/// The slots that a policy reads, ascending.
+/// The slots that a decision reads, ascending.
 pub(super) struct Reads<'a> {
     scene: &'a ScenePlan,
     /// Of customer, environment and request.
@@ -20,7 +20,22 @@ pub(super) struct Reads<'a> {
 impl<'a> Reads<'a> {
     /// The slots that `policy` reads.
     pub(super) fn new(scene: &'a ScenePlan, policy: &PolicyPlan, item_slots: &ItemSlots) -> Self {
-        let mut ids: Vec<SlotId> = SlotSet::of_policy(scene, policy).iter().collect();
+        Self::of(scene, &SlotSet::of_policy(scene, policy), item_slots)
+    }
+
+    /// The slots that were read when a gate of the customer refused: of a refusal nothing is recorded that nobody looked at.
+    pub(super) fn of_gates(
+        scene: &'a ScenePlan,
+        policy: &PolicyPlan,
+        item_slots: &ItemSlots,
+        is_item_asked: bool,
+    ) -> Self {
+        let read = SlotSet::of_gates(scene, policy, is_item_asked);
+        Self::of(scene, &read, item_slots)
+    }
+
+    fn of(scene: &'a ScenePlan, read: &SlotSet, item_slots: &ItemSlots) -> Self {
+        let mut ids: Vec<SlotId> = read.iter().collect();
         ids.sort_unstable();
         let (item, customer) = ids.into_iter().partition(|id| item_slots.contains(*id));
         Self {

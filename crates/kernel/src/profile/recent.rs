@@ -1,6 +1,6 @@
 //! The latest acts of a customer, in the order in which they happened: what a model of her intention reads.
 //!
-//! The state must be a function of what happened alone: acts are ordered by the sender's time, then the event's hash, then the
+//! The state must be a function of what happened alone: acts are ordered by the time they happened, then the event's rank, then the
 //! word, so the latest so many of a union are the latest of the latest of its parts.
 
 use crate::codec::{Reader, Result, Writer};
@@ -10,10 +10,10 @@ use crate::time::Micros;
 /// One act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Act {
-    /// `occurred_at` of the event, as its sender says.
+    /// [`crate::event::Event::happened_at`].
     pub at: Micros,
-    /// Upper half of the event's deduplication hash.
-    pub hash: u64,
+    /// [`crate::event::Event::rank`].
+    pub rank: u64,
     /// Number of the word.
     pub word: u8,
 }
@@ -58,7 +58,7 @@ impl Recent {
         for act in &self.kept {
             w.int(act.at.0.wrapping_sub(before.0));
             before = act.at;
-            w.raw(&act.hash.to_le_bytes());
+            w.raw(&act.rank.to_le_bytes());
             w.u8(act.word);
         }
     }
@@ -74,7 +74,7 @@ impl Recent {
         for _ in 0..n {
             let act = Act {
                 at: Micros(before.0.wrapping_add(r.int()?)),
-                hash: u64::from_le_bytes(r.array()?),
+                rank: u64::from_le_bytes(r.array()?),
                 word: r.u8()?,
             };
             if kept.last().is_some_and(|last| *last > act) {
@@ -93,9 +93,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn act() -> impl Strategy<Value = Act> {
-        (0i64..20, 0u64..3, 0u8..4).prop_map(|(at, hash, word)| Act {
+        (0i64..20, 0u64..3, 0u8..4).prop_map(|(at, rank, word)| Act {
             at: Micros(at),
-            hash,
+            rank,
             word,
         })
     }
@@ -133,7 +133,7 @@ mod tests {
         for at in 0..3 {
             let act = Act {
                 at: Micros(at),
-                hash: 0,
+                rank: 0,
                 word: 0,
             };
             recent.add(act, 8);

@@ -24,10 +24,10 @@ const BIN_MAX: i32 = ((126 - WITHIN as i32) << WITHIN) + (2 << WITHIN) - 1;
 /// The newest value, in the order in which `last` is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Newest {
-    /// `occurred_at` of the event, as its sender says.
+    /// [`crate::event::Event::happened_at`].
     pub at: Micros,
-    /// Upper half of the event's deduplication hash.
-    pub hash: u64,
+    /// [`crate::event::Event::rank`].
+    pub rank: u64,
     /// The value, in units.
     pub units: i128,
 }
@@ -142,7 +142,7 @@ impl Sketch {
         }
         if let Some(newest) = &self.newest {
             w.int(newest.at.0.wrapping_sub(base.0));
-            w.raw(&newest.hash.to_le_bytes());
+            w.raw(&newest.rank.to_le_bytes());
             w.int128(newest.units);
         }
     }
@@ -172,7 +172,7 @@ impl Sketch {
         if head & 1 == 1 {
             let told = Newest {
                 at: Micros(r.int()?.wrapping_add(base.0)),
-                hash: u64::from_le_bytes(r.array()?),
+                rank: u64::from_le_bytes(r.array()?),
                 units: r.int128()?,
             };
             let bin = bin_of(told.units).max(bins[0].0);
@@ -220,7 +220,7 @@ mod tests {
                 .prop_flat_map(|v| (Just(v.clone()), Just(v).prop_shuffle())),
             cut in 1usize..50,
         ) {
-            let one = |v: &i128| Sketch::of(*v, Some(Newest { at: Micros((*v % 7) as i64), hash: (*v % 5) as u64, units: *v }));
+            let one = |v: &i128| Sketch::of(*v, Some(Newest { at: Micros((*v % 7) as i64), rank: (*v % 5) as u64, units: *v }));
             let all = |values: &[i128]| {
                 let mut out = one(&values[0]);
                 values[1..].iter().for_each(|v| out.merge(&one(v)));
@@ -267,7 +267,7 @@ mod tests {
                 units,
                 Some(Newest {
                     at: Micros(at),
-                    hash: 1,
+                    rank: 1,
                     units,
                 }),
             )

@@ -139,14 +139,14 @@ impl Scalar {
     }
 }
 
-/// A value with the event it came from. The order is by what the sender says of when it happened, then by the event's
-/// hash, then by the value (two linked identifiers may use the same event id at the same time).
+/// A value with the event it came from. The order is by when it happened, then by the event's
+/// rank, then by the value (two linked identifiers may use the same event id at the same time).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stamped<'a> {
-    /// `occurred_at` of the event.
+    /// [`crate::event::Event::happened_at`].
     pub at: Micros,
-    /// Upper half of the event's deduplication hash.
-    pub hash: u64,
+    /// [`crate::event::Event::rank`].
+    pub rank: u64,
     /// Value.
     pub value: Value<'a>,
 }
@@ -154,7 +154,7 @@ pub struct Stamped<'a> {
 impl Stamped<'_> {
     fn order(&self, other: &Stamped<'_>) -> Ordering {
         (self.at.cmp(&other.at))
-            .then_with(|| self.hash.cmp(&other.hash))
+            .then_with(|| self.rank.cmp(&other.rank))
             .then_with(|| match (&self.value, &other.value) {
                 (Value::Text(a), Value::Text(b)) => a.cmp(b),
                 (a, b) => match (Scalar::of(a), Scalar::of(b)) {
@@ -167,7 +167,7 @@ impl Stamped<'_> {
     fn to_static(&self) -> Stamped<'static> {
         Stamped {
             at: self.at,
-            hash: self.hash,
+            rank: self.rank,
             value: self.value.clone().into_owned(),
         }
     }
@@ -454,7 +454,7 @@ impl State {
             Self::Least(v) | Self::Greatest(v) => v.value().write(w),
             Self::First(v) | Self::Last(v) => {
                 w.int(v.at.0.wrapping_sub(base.0));
-                w.raw(&v.hash.to_le_bytes());
+                w.raw(&v.rank.to_le_bytes());
                 v.value.write(w);
             }
             Self::Distinct(d) => {
@@ -486,7 +486,7 @@ impl State {
         let stamped = |r: &mut Reader<'_>| {
             let stamped = Stamped {
                 at: Micros(r.int()?.wrapping_add(base.0)),
-                hash: u64::from_le_bytes(r.array()?),
+                rank: u64::from_le_bytes(r.array()?),
                 value: Value::read(r)?.into_owned(),
             };
             match stamped.value {

@@ -363,7 +363,7 @@ fn of_customer(names: &Names, event: &Event<'_>, id: &str, lines: &mut Lines) ->
     // What is told live is known from then on, whatever time its sender writes. History was known when it happened: its orders
     // stand at that time too.
     let at = match event.origin {
-        Origin::Import => event.occurred_at.min(event.received_at),
+        Origin::Import => event.happened_at(),
         _ => event.received_at,
     };
     let kind = event.kind.as_ref();

@@ -2,9 +2,8 @@
 //! for what, through which channel, and the names of the slots that it read.
 
 use super::{At, Day, write};
-use luopan_kernel::decide::{Decision, Gate};
+use luopan_kernel::decide::Decision;
 use luopan_kernel::plan::{PolicyPlan, ScenePlan};
-use luopan_kernel::rule::visit_slots;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use serde::Serialize;
@@ -105,34 +104,12 @@ fn is_false(v: &bool) -> bool {
     !v
 }
 
-/// Names of the slots that a decision was made from. Where the customer's own gates refused, nothing behind them was looked
-/// at: then they are what eligibility and consent read. The record lists all that the policy could have read.
-fn reads<'a>(scene: &'a ScenePlan, policy: &PolicyPlan, decision: &'a Decision) -> Vec<&'a str> {
-    let of_customer = |gate: Gate| {
-        matches!(
-            gate,
-            Gate::Eligibility | Gate::Consent | Gate::QuietHours | Gate::QuietPeriod | Gate::Cap
-        )
-    };
-    let mut out: Vec<&str> = Vec::new();
-    if decision.refusals.iter().any(|r| of_customer(r.gate)) {
-        let mut slots: Vec<_> = policy.consent.into_iter().collect();
-        for rule in &policy.eligibility {
-            visit_slots(&rule.expr, &mut |slot| slots.push(slot));
-        }
-        let all = luopan_kernel::slots::SlotSet::new(scene, slots);
-        out.extend(
-            all.iter()
-                .map(|slot| scene.slots[usize::from(slot.0)].name.as_str()),
-        );
-    } else {
-        out.extend(decision.slots_read.iter().map(|(name, _)| name.as_str()));
-        let items = decision.choices.iter().map(|c| &c.reads);
-        let held = decision.held_read.iter().map(|h| &h.reads);
-        for read in items.chain(held) {
-            out.extend(read.iter().map(|(name, _)| name.as_str()));
-        }
-    }
+/// Names of the slots that a decision was made from.
+fn reads(decision: &Decision) -> Vec<&str> {
+    let items = decision.choices.iter().map(|c| &c.reads);
+    let held = decision.held_read.iter().map(|h| &h.reads);
+    let read = [&decision.slots_read].into_iter().chain(items).chain(held);
+    let mut out: Vec<&str> = read.flatten().map(|(name, _)| name.as_str()).collect();
     out.sort_unstable();
     out.dedup();
     out
@@ -189,7 +166,7 @@ pub fn decision(out: &mut Vec<u8>, d: &Decided<'_>) -> Result<(), serde_json::Er
         switch_from,
         text: d.text,
         queued: d.queued,
-        reads: reads(d.scene, d.policy, d.decision),
+        reads: reads(d.decision),
         shows: (shows.performance || shows.annualised).then_some(shows),
         advice: text("advice"),
         recording: text("recording_id"),

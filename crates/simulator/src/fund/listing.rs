@@ -9,8 +9,8 @@ use super::story::{ProductChange, ProductEvent};
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 
-/// Attributes whose values are made up, as the attribute `generated` names them. The rating is among them where there is one.
-const GENERATED: &str = "risk_level, term_days, least_order, on_sale, subscription_fee, redemption_fees, confirmation_days, payment_days, fast_redemption_limit, inception";
+/// Attributes that are not made up.
+const REAL: [&str; 3] = ["name", "fine_type", "kind"];
 
 /// Attributes by name.
 pub type Values = Vec<(&'static str, Value<'static>)>;
@@ -82,8 +82,13 @@ impl Product {
             values.push(("risk_level", whole(i64::from(rating))));
         }
         if self.generated {
-            let there = |name: &&str| values.iter().any(|(n, _)| n == name);
-            let marks: Vec<&str> = GENERATED.split(", ").filter(there).collect();
+            // Net asset values and incomes come as events, day by day.
+            let mut marks: Vec<&str> = (values.iter().map(|(name, _)| *name))
+                .filter(|name| !REAL.contains(name))
+                .chain(["nav"])
+                .chain(self.is_cash().then_some("income_per_10k"))
+                .collect();
+            marks.sort_unstable();
             values.push(("generated", Value::text(marks.join(", "))));
         }
         Listing {
@@ -130,7 +135,7 @@ impl ProductEvent {
             ProductChange::Restated { day, right_e4, .. } => vec![listing(nav(day, right_e4))],
             ProductChange::Income { per_10k, .. } => {
                 let per_10k = (per_10k * 1e4).round() / 1e4;
-                vec![listing(Change::Changed(vec![(
+                vec![listing(changed(vec![(
                     "income_per_10k",
                     Value::Number(per_10k),
                 )]))]

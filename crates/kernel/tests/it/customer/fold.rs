@@ -216,6 +216,38 @@ fn an_attribute_that_is_not_named_is_left_alone() {
 }
 
 #[test]
+fn what_a_fast_clock_told_gives_way_to_what_is_told_later() {
+    let scene = scene(vec![]);
+    let plan = FoldPlan::new(&scene);
+    let set = |id: &str, occurred_at, received_at, city| Act {
+        who: 0,
+        id: id.to_owned(),
+        kind: luopan_kernel::event::CUSTOMER_TYPE,
+        occurred_at,
+        received_at,
+        properties: vec![("city", Value::text(city))],
+    };
+    let city = |acts: &[Act]| {
+        let profiles = folded(&plan, acts);
+        let slots = CustomerSlots::read(&scene, &[&profiles[&0]], moment(900), &[]);
+        slots.values[0].clone().into_owned()
+    };
+    for ids in [["a", "b"], ["b", "a"]] {
+        let ahead = set(ids[0], 400, 100, "Kunming");
+        // Another sender's clock is right, and says it later.
+        let later = set(ids[1], 101, 101, "Chengdu");
+        assert_eq!(city(&[ahead.clone(), later]), Value::text("Chengdu"));
+        // Two of the fast clock that came together keep their order, whichever stands first in the log.
+        let second = set(ids[1], 401, 100, "Lijiang");
+        assert_eq!(
+            city(&[ahead.clone(), second.clone()]),
+            Value::text("Lijiang")
+        );
+        assert_eq!(city(&[second, ahead]), Value::text("Lijiang"));
+    }
+}
+
+#[test]
 fn many_different_values_are_estimated_and_merge_as_one() {
     let specs: Vec<Spec> = (specs().into_iter())
         .filter(|s| s.plan.aggregate == Aggregate::Distinct && s.measure.of == Some("name"))

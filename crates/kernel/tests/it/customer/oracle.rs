@@ -43,6 +43,16 @@ fn happened_at(act: &Act) -> i64 {
     act.occurred_at.min(act.received_at)
 }
 
+/// In which order acts happened: by time, those of fast clocks behind the others of their moment and among themselves by what
+/// their sender says, and else by the hash of the event.
+fn place(act: &Act) -> (i64, i64, u64) {
+    (
+        happened_at(act),
+        act.occurred_at - happened_at(act),
+        (luopan_kernel::id::hash128(act.id.as_bytes()) >> 64) as u64,
+    )
+}
+
 fn within(act: &Act, window: Window, as_of: i64) -> bool {
     match window {
         Window::Lifetime => true,
@@ -105,14 +115,8 @@ pub(crate) fn value(spec: &Spec, acts: &[&Act], as_of: i64) -> (Value<'static>, 
             v => units(v),
         })
         .sum();
-    // `first` and `last` order by the sender's time, the event's hash and the value.
-    let order = |(a, v): &&(&Act, Value<'static>)| {
-        (
-            a.occurred_at,
-            (luopan_kernel::id::hash128(a.id.as_bytes()) >> 64) as u64,
-            sortable(v),
-        )
-    };
+    // Of `first` and `last` the value settles what is left.
+    let order = |(a, v): &&(&Act, Value<'static>)| (place(a), sortable(v));
     let n = seen.len() as i128;
     let exact = match &spec.plan.aggregate {
         Aggregate::Count => integer(n),
@@ -210,11 +214,8 @@ fn sequence(acts: &[&Act], keep: usize, pause_us: Option<i64>, as_of: i64) -> Va
         SAID.iter()
             .position(|(_, of, filter)| *of == event && passes(act, *filter))
     };
-    let mut said: Vec<(i64, u64, usize)> = (acts.iter())
-        .filter_map(|a| {
-            let hash = (luopan_kernel::id::hash128(a.id.as_bytes()) >> 64) as u64;
-            Some((a.occurred_at, hash, says(a)?))
-        })
+    let mut said: Vec<((i64, i64, u64), usize)> = (acts.iter())
+        .filter_map(|a| Some((place(a), says(a)?)))
         .collect();
     said.sort_unstable();
     if said.is_empty() {
@@ -222,9 +223,9 @@ fn sequence(acts: &[&Act], keep: usize, pause_us: Option<i64>, as_of: i64) -> Va
     }
     let kept = &said[said.len().saturating_sub(keep)..];
     let mut words = Vec::new();
-    for (i, (at, _, word)) in kept.iter().enumerate() {
+    for (i, ((at, ..), word)) in kept.iter().enumerate() {
         words.push(SAID[*word].0);
-        let next = kept.get(i + 1).map_or(as_of, |n| n.0);
+        let next = kept.get(i + 1).map_or(as_of, |n| n.0.0);
         if pause_us.is_some_and(|us| next - at >= us) {
             words.push("|");
         }

@@ -9,7 +9,7 @@ mod laws;
 mod learn;
 mod masks;
 mod pairs;
-mod record;
+pub(crate) mod record;
 mod slate;
 mod wide;
 mod world;

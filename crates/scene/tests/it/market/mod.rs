@@ -248,6 +248,8 @@ impl World<'_> {
             "product" => self.product.extend(line.clone()),
             // What was decided before spends caps, which are the shop's and no market rule.
             "decision" => {}
+            // The decision that is asked for.
+            "use" => {}
             _ => return false,
         }
         true
@@ -263,7 +265,10 @@ impl World<'_> {
 
     fn item(&self, catalogue: &CataloguePlan, channel: &str) -> ItemPlan {
         let mut facts = self.product.clone();
-        let own = json!({"name": "P", "kind": "bond", "term_days": 0, "least_order": 100, "on_sale": true});
+        let own = json!({
+            "name": "P", "kind": "bond", "term_days": 0, "least_order": 100, "on_sale": true,
+            "title": "P", "partner": "P", "least_age": 18, "valid_until": "2099-12-31", "cost": 10,
+        });
         for (name, v) in object(Some(&own)) {
             facts.entry(name).or_insert(v);
         }
@@ -329,6 +334,21 @@ fn policies_for(purpose: &str, channel: &str) -> &'static [&'static str] {
     }
 }
 
+/// The policies that use what a customer must consent to apart from all else.
+fn policies_using(of: &str) -> &'static [&'static str] {
+    match of {
+        "partners" => &["partner"],
+        _ => &[],
+    }
+}
+
+/// What a case is about that no purpose says: a use of what needs a consent of its own, and when.
+fn used(case: &Case) -> Option<(String, String)> {
+    let lines = list(case.body.get("before"));
+    let of_use = lines.iter().find(|l| text(l, "type") == "use")?;
+    Some((text(of_use, "of").to_owned(), text(of_use, "at").to_owned()))
+}
+
 fn channel_of(case: &Case) -> &str {
     match text(&case.body, "channel") {
         "" => "app",
@@ -340,7 +360,10 @@ fn channel_of(case: &Case) -> &str {
 fn asked(plan: &ScenePlan, case: &Case, policy: &str) -> Option<Decision> {
     let channel = channel_of(case);
     let mut world = known(plan, case);
-    let mut at = text(&case.body, "at").to_owned();
+    let mut at = match used(case) {
+        Some((_, at)) => at,
+        None => text(&case.body, "at").to_owned(),
+    };
     for line in list(case.body.get("before")) {
         if !world.line(&line) {
             return None;
@@ -454,7 +477,10 @@ fn outcome(plan: &ScenePlan, case: &Case) -> Option<Result<(), String>> {
     if [12, 13, 14].contains(&case.rule) {
         return orders::outcome(plan, case);
     }
-    let policies = policies_for(text(&case.body, "purpose"), channel_of(case));
+    let policies = match used(case) {
+        Some((of, _)) => policies_using(&of),
+        None => policies_for(text(&case.body, "purpose"), channel_of(case)),
+    };
     let mut all = None;
     for policy in policies {
         let found = outcome_of(plan, case, policy)?;

@@ -52,7 +52,7 @@ fn a_month_of_a_small_world_is_golden() {
     assert_eq!(hash128(text.as_bytes()), GOLDEN);
 }
 /// Change it only together with what the world is meant to do.
-const GOLDEN: u128 = 218899841311850027808744207844768967500;
+const GOLDEN: u128 = 259354436821460631409071392520328906062;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]

@@ -457,14 +457,14 @@ async fn a_million_items() {
                 Err(e) => {
                     // The fold is behind, and the answer depends on it.
                     assert_eq!(e.code, "fold_lag", "{e}");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
         };
         refused += receipt.quarantined;
     }
     while world.engine.settle(0).await.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let stats = world.engine.stats().await.unwrap();
     let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,0 +1,1 @@
+//! State, the control plane and the key store on PostgreSQL.

@@ -1,0 +1,1 @@
+//! JetStream as the event log.

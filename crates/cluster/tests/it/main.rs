@@ -1,0 +1,4 @@
+//! The cluster's backends pass the suites on real servers, which the tests start themselves on free ports in temporary folders.
+
+mod jetstream;
+mod postgres;

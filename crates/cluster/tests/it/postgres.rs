@@ -1,0 +1,1 @@
+//! PostgreSQL as State, control plane and key store.

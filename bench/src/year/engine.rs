@@ -17,7 +17,7 @@ use luopan_embedded::{Embedded, Options};
 use luopan_engine::api::{
     DecideRequest, Incoming, PositionToken, ProductInput, Raw, RefusalKind, WAIT_US_MAX,
 };
-use luopan_engine::{Engine, Env, Limits, Stores};
+use luopan_engine::{Engine, Env, Limits};
 use luopan_kernel::event::{CUSTOMER_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
@@ -510,13 +510,7 @@ async fn played(size: &Size) -> Result<Outcome, Fault> {
         real: RealEnv::default(),
         now: AtomicI64::new(start.plus(-HOUR_US).0),
     });
-    let below = Stores {
-        log: stores.log.clone(),
-        state: stores.state.clone(),
-        control: stores.control.clone(),
-        keys: stores.keys.clone(),
-    };
-    let engine = Engine::open(below, env.clone(), Limits::default()).await?;
+    let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     engine.start().await?;
     let mut shipped = compiled()?;
     let scene = Scene::shipped()?;

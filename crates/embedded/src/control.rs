@@ -234,6 +234,26 @@ impl Control for EmbeddedControl {
         rows.iter().map(applied).collect()
     }
 
+    async fn newest_scenes(&self) -> Result<Vec<(SceneNo, u32, bool)>> {
+        let failed = |e| fault("read which scenes there are", e);
+        // In SQLite the other columns are of the row that has the greatest version.
+        let rows = sqlx::query(
+            "SELECT scene, max(version) AS version, announced FROM scene_version GROUP BY scene ORDER BY scene",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        (rows.iter())
+            .map(|row| {
+                Ok((
+                    SceneNo(row.try_get("scene").map_err(failed)?),
+                    row.try_get("version").map_err(failed)?,
+                    row.try_get("announced").map_err(failed)?,
+                ))
+            })
+            .collect()
+    }
+
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>> {
         let failed = |e| fault("read the files of a scene", e);
         let mut tx = self.pool.begin().await.map_err(failed)?;

@@ -96,6 +96,7 @@ impl Embedded {
             state: Arc::clone(&self.state),
             control: Arc::clone(&self.control),
             keys: Arc::clone(&self.keys),
+            nodes: Arc::new(luopan_store::nodes::Alone),
         }
     }
 }

@@ -169,6 +169,14 @@ impl Catalogues {
         touched.entries += entries;
     }
 
+    /// Notes what another node's fold of the environment changed.
+    pub(crate) fn note_names(&self, items: BTreeSet<ItemName>, navs: BTreeSet<ItemName>, entries: u64) {
+        let mut touched = self.touched.lock();
+        touched.items.extend(items);
+        touched.navs.extend(navs);
+        touched.entries += entries;
+    }
+
     /// Entries folded since snapshots were made.
     pub(crate) fn behind(&self) -> u64 {
         self.touched.lock().entries
@@ -591,7 +599,7 @@ impl Inner {
     }
 
     /// Brings the snapshots up to `to`, the position that State reflects, with what was noted since they were made. Only the
-    /// worker of the environment partition may call this, for nobody else writes these rows.
+    /// worker of the environment partition may call this, or where another node folds it, who follows.
     pub(crate) async fn refresh_catalogues(&self, to: Position) -> luopan_store::Result<()> {
         let _one = self.catalogues.building.lock().await;
         let touched = std::mem::take(&mut *self.catalogues.touched.lock());

@@ -299,7 +299,9 @@ impl Inner {
                     revision: row.revision,
                     at,
                 };
-                for p in BTreeSet::from([id.partition(), into.partition()]) {
+                // Where the customer was before, others have to look again too.
+                let before = self.identity.customer(*id);
+                for p in BTreeSet::from([id.partition(), into.partition(), before.partition()]) {
                     let key = [&id.0[..], &row.revision.to_be_bytes()].concat();
                     outbox.push(relay::entry_row(
                         rows::outbox(p, &key),
@@ -329,7 +331,7 @@ impl Inner {
                     }
                     self.outbox.put(outbox);
                     for name in dirty {
-                        self.inbox_of(name.1.partition()).dirty(name);
+                        self.look_again_at(name);
                     }
                     return Ok(true);
                 }

@@ -28,7 +28,9 @@ use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
 use luopan_kernel::slots::{Around, CustomerSlots};
 use luopan_kernel::time::{DAY_US, Micros, Moment, SECOND_US};
 use luopan_kernel::value::Value;
-use luopan_store::{BudgetChange, BudgetCheck, Commit, Durability, Expect, RowKey, Write};
+use luopan_store::{
+    BudgetChange, BudgetCheck, Commit, Conflict, Durability, Expect, RowKey, Table, Write,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -301,6 +303,7 @@ impl Inner {
                 Ok::<_, luopan_store::Error>(answers)
             })
             .await??;
+        let mut linked = false;
         for ((i, p, record), answer) in made.into_iter().zip(answers) {
             match answer {
                 Ok(_) => {
@@ -312,11 +315,16 @@ impl Inner {
                         }),
                     ));
                 }
-                Err(_) => {
+                Err(conflict) => {
                     Counters::add(&self.counters.retries, 1);
+                    linked |= is_of_customers(&conflict);
                     open.push((i, p));
                 }
             }
+        }
+        // A link of this node is known in a moment; one of another node has to be read.
+        if linked && self.fleet.is_shared() {
+            self.identity.refresh(&*self.state).await?;
         }
         Ok(done)
     }
@@ -707,6 +715,11 @@ impl Inner {
         let share = local.0.rem_euclid(DAY_US) as f64 / DAY_US as f64;
         vec![share; scene.plan.budgets.len()]
     }
+}
+
+/// True when somebody linked meanwhile.
+fn is_of_customers(conflict: &Conflict) -> bool {
+    matches!(conflict, Conflict::Changed { key } if matches!(key.table, Table::Identity | Table::Customer))
 }
 
 /// The fields of the request's context that the scene declares, typed.

@@ -9,6 +9,7 @@ use crate::catalogues::Catalogues;
 use crate::counters::Counters;
 use crate::examples::Examples;
 use crate::fold::inbox::Inbox;
+use crate::fleet::Fleet;
 use crate::fold::worker;
 use crate::identity::IdentityMap;
 use crate::ids::IdCache;
@@ -19,7 +20,7 @@ use crate::proof::Evidence;
 use crate::relay::Outbox;
 use crate::scenes::Scenes;
 use crate::timers::Timers;
-use crate::{Env, Limits, relay, rows, timers};
+use crate::{Env, Limits, fleet, relay, rows, timers};
 use bytes::Bytes;
 use futures::FutureExt;
 use luopan_kernel::artifact::Artifact;
@@ -28,7 +29,7 @@ use luopan_kernel::id::{DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::{Expr, ScenePlan};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
-use luopan_store::{Appended, Control, EventLog, Keys, State, Stores};
+use luopan_store::{Appended, Control, EventLog, Keys, Node, Nodes, State, Stores};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -42,6 +43,9 @@ pub(crate) struct Inner {
     pub(crate) state: Arc<dyn State>,
     pub(crate) control: Arc<dyn Control>,
     pub(crate) keys: Arc<dyn Keys>,
+    pub(crate) nodes: Arc<dyn Nodes>,
+    pub(crate) fleet: Fleet,
+    pub(crate) fleet_end: crate::signal::Signal,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) limits: Limits,
     pub(crate) scenes: Scenes,
@@ -137,6 +141,7 @@ impl Inner {
 
     /// Waits until a partition is folded up to `position`, or halted, or the engine stops.
     pub(crate) async fn wait_folded(&self, partition: PartitionId, position: Position) {
+        let mut asking = None;
         loop {
             let ticket = self.progress.moved.ticket();
             if self.progress.position(partition) >= position
@@ -145,6 +150,8 @@ impl Inner {
             {
                 return;
             }
+            // Who folds it may change meanwhile, in either direction.
+            asking = asking.or_else(|| self.awaits(partition));
             self.progress.moved.wait(ticket).await;
         }
     }
@@ -251,13 +258,35 @@ impl Engine {
     /// # Errors
     /// When a store fails or holds what this program cannot read.
     pub async fn open(stores: Stores, env: Arc<dyn Env>, limits: Limits) -> Result<Arc<Self>> {
+        Self::open_node(stores, env, limits, "", "").await
+    }
+
+    /// As [`Engine::open`], as one of several nodes over the same stores: what people call it, and where it is reached.
+    ///
+    /// # Errors
+    /// As [`Engine::open`], and [`luopan_store::Error::Limit`] for too long a name.
+    pub async fn open_node(
+        stores: Stores,
+        env: Arc<dyn Env>,
+        limits: Limits,
+        name: &str,
+        address: &str,
+    ) -> Result<Arc<Self>> {
         let identity = IdentityMap::load(&*stores.state).await?;
+        let node = Node {
+            id: env.fresh_id(),
+            name: name.to_owned(),
+            address: address.to_owned(),
+        };
         let inner = Arc::new_cyclic(|me| Inner {
             me: me.clone(),
             log: stores.log,
             state: stores.state,
             control: stores.control,
             keys: stores.keys,
+            nodes: stores.nodes,
+            fleet: Fleet::new(node),
+            fleet_end: crate::signal::Signal::default(),
             env,
             limits,
             scenes: Scenes::default(),
@@ -315,11 +344,15 @@ impl Engine {
         if inner.started.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let mut partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+        fleet::beat(inner).await?;
+        let mut partitions: BTreeSet<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
             .map(PartitionId)
             .collect();
         partitions.extend(inner.control.streams().await?.into_iter().map(|(_, p)| p));
-        relay::recover(inner, &partitions).await?;
+        partitions.retain(|p| inner.fleet.owns(*p));
+        fleet::take_over(inner, &partitions).await?;
+        inner.spawn("fleet", fleet::run(inner.clone()));
+        inner.spawn("follower", fleet::follow(inner.clone()));
         inner.spawn("relay", relay::run(inner.clone()));
         for index in 0..inner.inboxes.len() {
             inner.spawn("fold", worker::run(inner.clone(), index));
@@ -329,7 +362,6 @@ impl Engine {
         for model in models {
             inner.spawn_learner(model);
         }
-        inner.recover_dirty().await?;
         let watcher = inner.clone();
         inner.spawn("log watcher", async move { watcher.watch_log().await });
         Ok(())
@@ -344,6 +376,8 @@ impl Engine {
         inner.outbox.close();
         inner.stream_signal.close();
         inner.progress.moved.close();
+        inner.fleet_end.close();
+        inner.fleet.wake.close();
         inner.inboxes.iter().for_each(Inbox::close);
         loop {
             let ticket = inner.ended.ticket();
@@ -706,13 +740,23 @@ impl Inner {
                 futures::future::Either::Right(_) => return,
             };
             ticket = wake.ticket;
-            let mut streams = false;
+            match self.log.heads(&wake.partitions).await {
+                Ok(heads) => (wake.partitions.iter().zip(heads))
+                    .for_each(|(p, head)| self.progress.appended(*p, head)),
+                Err(e) => self.trouble(&e, "the ends of the log could not be read").await,
+            }
+            let (mut streams, mut others) = (false, false);
             for p in wake.partitions {
-                if p.0 <= luopan_kernel::ENVIRONMENT_PARTITION {
+                if p.0 > luopan_kernel::ENVIRONMENT_PARTITION {
+                    streams = true;
+                } else if self.fleet.owns(p) {
                     self.inbox_of(p).appended(p);
                 } else {
-                    streams = true;
+                    others = true;
                 }
+            }
+            if others {
+                self.fleet.wake.notify();
             }
             if streams {
                 self.stream_signal.notify();
@@ -731,30 +775,23 @@ impl Inner {
         }
     }
 
-    /// Customers that a crash left to be looked at again.
-    async fn recover_dirty(&self) -> luopan_store::Result<()> {
-        for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
-            for row in self
-                .state
-                .scan(luopan_store::Table::Dirty, p, &[], None, 1_000_000)
-                .await?
-            {
-                if let Some(name) = rows::parse_scene_and_id(&row.key) {
-                    self.inbox_of(p).dirty(name);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// True when nothing is on its way.
     async fn quiet(&self) -> luopan_store::Result<bool> {
         let partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
             .map(PartitionId)
             .collect();
         let heads = self.log.heads(&partitions).await?;
-        for (p, head) in partitions.iter().zip(heads) {
-            if self.progress.position(*p) < head && self.progress.halt_of(*p).is_none() {
+        let folded = match self.fleet.is_shared() {
+            true => self.state.positions(&partitions).await?,
+            false => Vec::new(),
+        };
+        for (i, (p, head)) in partitions.iter().zip(heads).enumerate() {
+            // What another node folds is known here when somebody asks.
+            let at = match folded.get(i) {
+                Some(at) if !self.fleet.owns(*p) => *at,
+                _ => self.progress.position(*p),
+            };
+            if at < head && self.progress.halt_of(*p).is_none() {
                 return Ok(false);
             }
         }

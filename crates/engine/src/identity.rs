@@ -6,7 +6,7 @@ use crate::rows::{self, IdentityRow};
 use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
 use luopan_store::{Expect, Result, State, Table};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Identifiers and customers as linked now.
 #[derive(Debug, Default)]
@@ -68,6 +68,55 @@ impl IdentityMap {
                 let epoch = rows::decode_number(&value).map_err(|_| corrupt(&[]))?;
                 self.set_epoch(*partition, epoch);
             }
+        }
+        Ok(())
+    }
+
+    /// As [`IdentityMap::refresh`], of one partition alone: its customers, all that is linked to them, and its identifiers.
+    pub(crate) async fn refresh_at(
+        &self,
+        state: &dyn State,
+        partition: PartitionId,
+    ) -> Result<()> {
+        let corrupt = |at: &[u8]| luopan_store::Error::Corrupt {
+            store: "state",
+            at: format!("identity row {at:02x?}"),
+            cause: "not an identity row".into(),
+        };
+        // The epoch first, as there.
+        let epoch = state.get(&[rows::identity_epoch(partition)]).await?;
+        // Who is linked to customers of this partition now, and who was as far as this map knows.
+        let mut asked: BTreeSet<IdentifierId> = (self.inner.read().customers.iter())
+            .filter(|(customer, _)| customer.partition() == partition)
+            .flat_map(|(_, ids)| ids.iter().copied())
+            .collect();
+        for table in [Table::Customer, Table::Identity] {
+            let mut from = Vec::new();
+            loop {
+                let found = state.scan(table, partition, &from, None, 1000).await?;
+                let Some(last) = found.last() else { break };
+                from = [&last.key[..], &[0]].concat();
+                for row in found.iter().filter(|r| !r.key.is_empty()) {
+                    if table == Table::Customer {
+                        let ids = rows::decode_identifiers(&row.value);
+                        asked.extend(ids.map_err(|_| corrupt(&row.key))?);
+                    }
+                    let key = <[u8; 16]>::try_from(&row.key[..]).map_err(|_| corrupt(&row.key))?;
+                    asked.insert(IdentifierId(key));
+                }
+            }
+        }
+        let asked: Vec<_> = asked.into_iter().collect();
+        let keys: Vec<_> = asked.iter().map(|id| rows::identity(*id)).collect();
+        for ((id, key), value) in asked.iter().zip(&keys).zip(state.get(&keys).await?) {
+            if let Some(value) = value {
+                let row = IdentityRow::decode(&value).map_err(|_| corrupt(&key.key))?;
+                self.set(*id, row);
+            }
+        }
+        if let Some(Some(value)) = epoch.first() {
+            let epoch = rows::decode_number(value).map_err(|_| corrupt(&[]))?;
+            self.set_epoch(partition, epoch);
         }
         Ok(())
     }

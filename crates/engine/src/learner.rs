@@ -1,6 +1,7 @@
-//! Learners: one task a model, the only writer of its state. Samples stand in the model's stream (a partition of the log);
+//! Learners: one task a model, on each node the only writer of its state there. Samples stand in the model's stream (a partition of the log);
 //! the learner reads it in order, drops repeats, learns sample by sample and publishes immutable snapshots. Checkpoint and
-//! log rebuild any version, bit for bit.
+//! log rebuild any version, bit for bit. Of several nodes each learns from the stream for itself and comes to the same bits; the
+//! one that the stream falls to writes the checkpoints.
 
 use crate::counters::Counters;
 use crate::fold::core::Settled;
@@ -338,12 +339,15 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
     let mut learner = checkpoint(inner, model.stream, None).await?;
     let mut saved = (learner.at, parts_of(learner.encode().len()));
     let mut saved_samples = learner.state.samples;
+    let mut is_own = inner.fleet.owns(model.stream);
     loop {
         let ticket = inner.stream_signal.ticket();
         let messages = inner.log.read(model.stream, learner.at, READ_BYTES).await?;
         if messages.is_empty() {
             if inner.stopping() {
-                save(inner, model, &learner, saved).await?;
+                if is_own && inner.fleet.owns(model.stream) {
+                    save(inner, model, &learner, saved).await?;
+                }
                 return Ok(());
             }
             inner.stream_signal.wait(ticket).await;
@@ -360,8 +364,20 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
         *model.position.write() = learner.at;
         model.published.notify();
         if learner.state.samples >= saved_samples + inner.limits.checkpoint_samples {
-            saved = save(inner, model, &learner, saved).await?;
             saved_samples = learner.state.samples;
+            if !inner.fleet.owns(model.stream) {
+                is_own = false;
+                continue;
+            }
+            if !is_own {
+                // Others wrote the last ones.
+                let newest = checkpoint(inner, model.stream, None).await?;
+                saved = (newest.at, parts_of(newest.encode().len()));
+                is_own = true;
+            }
+            if saved.0 < learner.at {
+                saved = save(inner, model, &learner, saved).await?;
+            }
         }
     }
 }

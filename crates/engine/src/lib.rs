@@ -16,6 +16,7 @@ mod env;
 mod environment;
 pub mod examples;
 mod explain;
+pub mod fleet;
 mod fold;
 #[cfg(test)]
 mod formats;

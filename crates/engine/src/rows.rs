@@ -103,6 +103,19 @@ pub(crate) fn identity_epoch(partition: PartitionId) -> RowKey {
     row(Table::Identity, partition, &[])
 }
 
+/// Who folds a partition.
+pub(crate) fn claim(partition: PartitionId) -> RowKey {
+    row(Table::Claim, partition, &[])
+}
+
+/// Content of [`claim`]: the node, and a mark that no other claim has.
+pub(crate) fn encode_claim(node: [u8; 16], mark: [u8; 16]) -> Bytes {
+    let mut w = Writer::with_format(1);
+    w.raw(&node);
+    w.raw(&mark);
+    w.into_bytes().into()
+}
+
 /// Identifiers of a customer who has several.
 pub(crate) fn customer(id: CustomerId) -> RowKey {
     row(Table::Customer, id.partition(), &[&id.0])
@@ -280,6 +293,18 @@ pub(crate) fn encode_identifiers(ids: &[IdentifierId]) -> Bytes {
         w.raw(&id.0);
     }
     w.into_bytes().into()
+}
+
+/// Reads [`encode_identifiers`].
+pub(crate) fn decode_identifiers(bytes: &[u8]) -> Result<Vec<IdentifierId>> {
+    let mut r = Reader::new(bytes);
+    r.format("identifiers row", FORMAT)?;
+    let n = r.count(16)?;
+    let ids = (0..n)
+        .map(|_| r.array().map(IdentifierId))
+        .collect::<Result<_>>()?;
+    r.done()?;
+    Ok(ids)
 }
 
 /// What the row of a customer with these identifiers holds; none for a customer of one.

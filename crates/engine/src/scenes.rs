@@ -231,6 +231,38 @@ impl Inner {
         Ok(())
     }
 
+    /// Makes known what other nodes applied. What is not announced yet is announced by whoever applied it.
+    pub(crate) async fn learn_scenes(self: &Arc<Self>) -> luopan_store::Result<()> {
+        let known = self.control.newest_scenes().await?;
+        let is_new = |(scene, version, announced): &(SceneNo, u32, bool)| {
+            let newest = self.scenes.newest_of(*scene).map_or(0, |s| s.version);
+            self.scenes.version(*scene, *version).is_none() || (*announced && newest < *version)
+        };
+        if !known.iter().any(is_new) {
+            return Ok(());
+        }
+        let unusable = |e: Refusal| luopan_store::Error::Corrupt {
+            store: "control plane",
+            at: "a scene that another node applied".into(),
+            cause: e.message,
+        };
+        let mut announced = Vec::new();
+        for applied in self.control.scenes().await? {
+            if self.scenes.version(applied.scene, applied.version).is_none() {
+                let runtime = self.runtime(&applied).await.map_err(unusable)?;
+                self.start_learners(&runtime).await?;
+                self.scenes.put(runtime);
+            }
+            if applied.announced {
+                announced.extend(self.scenes.version(applied.scene, applied.version));
+            }
+        }
+        // Catalogues are laid out for a version before anyone decides under it.
+        self.reload_catalogues().await?;
+        announced.into_iter().for_each(|s| self.scenes.announced(s));
+        Ok(())
+    }
+
     /// The artifacts that a scene's plan names. They are read when they are first needed, so that versions which nobody
     /// decides under any more take no room.
     pub(crate) async fn artifacts_of(

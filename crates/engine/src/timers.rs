@@ -47,6 +47,11 @@ impl Timers {
         }
     }
 
+    /// The partition is to be looked at anew: another node may have set timers in it.
+    pub(crate) fn look(&self, partition: PartitionId) {
+        self.earliest.lock().insert(partition, Micros(i64::MIN));
+    }
+
     fn due(&self, now: Micros) -> Vec<PartitionId> {
         self.earliest
             .lock()
@@ -110,8 +115,9 @@ async fn fire(inner: &Inner, partitions: &[PartitionId], now: Micros) -> luopan_
     for partition in partitions {
         // Taken before the scan: a timer set meanwhile shows up either in the scan or in the map.
         inner.timers.take(*partition);
-        // A halted partition folds nothing: its timers would be found again and again.
-        if inner.progress.halt_of(*partition).is_some() {
+        // A halted partition folds nothing: its timers would be found again and again. One that falls to another node is
+        // looked at when it comes back.
+        if inner.progress.halt_of(*partition).is_some() || !inner.fleet.owns(*partition) {
             continue;
         }
         let mut entries: Vec<Entry<'static>> = Vec::new();

@@ -4,7 +4,7 @@ use crate::env::RealEnv;
 use crate::problem::{Problem, Result};
 use luopan_embedded::Embedded;
 use luopan_engine::api::{RefusalKind, WAIT_US_MAX};
-use luopan_engine::{Engine, Limits, Stores as EngineStores};
+use luopan_engine::{Engine, Limits};
 use luopan_store::Stores;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,13 +56,7 @@ pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
     let embedded = Embedded::open(data, luopan_embedded::Options::default()).await?;
     let stores = embedded.stores();
     let env = Arc::new(RealEnv::default());
-    let below = EngineStores {
-        log: stores.log.clone(),
-        state: stores.state.clone(),
-        control: stores.control.clone(),
-        keys: stores.keys.clone(),
-    };
-    let engine = Engine::open(below, env.clone(), Limits::default()).await?;
+    let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     Ok(Opened {
         engine,
         stores,

@@ -81,6 +81,10 @@ pub trait Control: Send + Sync + 'static {
     /// Every version of every scene, ascending by number and version. Plans ever applied must load for ever.
     async fn scenes(&self) -> Result<Vec<AppliedScene>>;
 
+    /// The newest version of every scene, and whether it is announced; ascending by number. Asked for every second by every
+    /// node of several: it must not read plans.
+    async fn newest_scenes(&self) -> Result<Vec<(SceneNo, u32, bool)>>;
+
     /// Files of an applied version, as last given to [`Control::record_scene`]; [`crate::Error::Invalid`] for one never recorded.
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>>;
 

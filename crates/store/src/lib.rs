@@ -1,4 +1,4 @@
-//! What Luopan asks of its stores: four traits, a memory backend, and conformance suites that every backend passes.
+//! What Luopan asks of its stores: five traits, a memory backend, and conformance suites that every backend passes.
 //!
 //! This room knows bytes, positions and rows; it never knows what a tag, a policy or an HTTP request is. Every method is
 //! shaped for batches: no caller makes a call per key. Backends are used as `Arc<dyn Trait>`.
@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod memory;
+pub mod nodes;
 pub mod state;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -19,6 +20,7 @@ pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
 pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};
 pub use log::{Append, Appended, EventLog, LogMessage, Wake};
+pub use nodes::{Node, Nodes};
 pub use state::{
     Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,
     RowKey, State, Table, Write,
@@ -26,7 +28,7 @@ pub use state::{
 
 use std::sync::Arc;
 
-/// The four stores of one installation.
+/// The stores of one installation.
 #[derive(Clone)]
 pub struct Stores {
     /// The event log.
@@ -37,6 +39,8 @@ pub struct Stores {
     pub control: Arc<dyn Control>,
     /// The key store.
     pub keys: Arc<dyn Keys>,
+    /// Who works on it.
+    pub nodes: Arc<dyn Nodes>,
 }
 
 impl std::fmt::Debug for Stores {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::keys::ForeignId;
 use crate::log::{Append, MESSAGE_BYTES_MAX};
+use crate::nodes::{NODE_NAME_BYTES_MAX, Node};
 use crate::state::{BUDGET_NAME_BYTES_MAX, BUDGET_ROWS_MAX, Commit, RowKey};
 use crate::state::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use luopan_kernel::id::{FOREIGN_ID_BYTES_MAX, IdentifierId};
@@ -105,6 +106,17 @@ pub fn foreign(foreign: &[ForeignId], fresh: Option<&[IdentifierId]>) -> Result<
     }
     for f in foreign {
         at_most("a foreign id in bytes", f.text.len(), FOREIGN_ID_BYTES_MAX)?;
+    }
+    Ok(())
+}
+
+/// Refuses nodes whose name or address is too long.
+///
+/// # Errors
+/// [`Error::Limit`].
+pub fn node(node: &Node) -> Result<()> {
+    for text in [&node.name, &node.address] {
+        at_most("a node's name or address in bytes", text.len(), NODE_NAME_BYTES_MAX)?;
     }
     Ok(())
 }

@@ -49,11 +49,13 @@ pub enum Table {
     ItemPast = 20,
     /// Net asset values of catalogue items: key scene, catalogue, length and bytes of the item key, year.
     Nav = 21,
+    /// Who folds a partition: key empty, value the node and a mark that is new with every claim.
+    Claim = 22,
 }
 
 impl Table {
     /// Every table, in order of number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Profile,
         Self::Dedup,
         Self::Timer,
@@ -73,6 +75,7 @@ impl Table {
         Self::Item,
         Self::ItemPast,
         Self::Nav,
+        Self::Claim,
     ];
 }
 

@@ -3,8 +3,7 @@
 
 use super::rows::{Announced, ItemRow, NavYear, Withdrawn, year_of};
 use super::{ItemName, number};
-use crate::Inner;
-use crate::rows;
+use crate::{Inner, rows};
 use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::catalogue::measures::Nav;
 use luopan_kernel::event::{
@@ -287,6 +286,40 @@ pub(crate) async fn replay(
         }
     }
     Ok((out, read, next))
+}
+
+impl Inner {
+    /// Notes for the catalogues what the environment's entries of `from..to` change, which another node folded.
+    pub(crate) async fn note_environment(
+        &self,
+        from: Position,
+        to: Position,
+    ) -> luopan_store::Result<()> {
+        let (mut items, mut navs) = (BTreeSet::new(), BTreeSet::new());
+        let mut next = from;
+        while next < to {
+            let messages = self.log.read(ENVIRONMENT, next, READ_BYTES).await?;
+            let Some(last) = messages.last() else { break };
+            next = last.end();
+            for message in &messages {
+                let entries = decode_message(&message.message).map_err(|e| {
+                    luopan_store::Error::Corrupt {
+                        store: "log",
+                        at: format!("the environment at {}", message.first.0),
+                        cause: e.to_string(),
+                    }
+                })?;
+                for (name, year) in entries.iter().filter_map(rows_of) {
+                    match year {
+                        None => items.insert(name),
+                        Some(_) => navs.insert(name),
+                    };
+                }
+            }
+        }
+        self.catalogues.note_names(items, navs, to.0 - from.0);
+        Ok(())
+    }
 }
 
 /// Writes the rows of an older program anew, from the log.

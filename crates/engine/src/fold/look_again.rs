@@ -3,11 +3,11 @@
 
 use super::core::RowName;
 use super::finish::{Finished, membership, segment_nos, settle_row};
-use super::worker::{Partition, open};
+use super::worker::{Partition, is_of_identity, open};
 use crate::row::{CustomerRow, NEVER, describe};
 use crate::{Inner, rows};
 use luopan_kernel::id::PartitionId;
-use luopan_store::{Commit, Durability, Expect, Write};
+use luopan_store::{Commit, Conflict, Durability, Expect, Write};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +18,10 @@ pub(super) async fn look_again(
     name: RowName,
 ) -> luopan_store::Result<()> {
     let id = name.1.partition();
+    // The mark stays in State for the node whose it is now.
+    if !inner.fleet.owns(id) {
+        return Ok(());
+    }
     let partition = open(inner, partitions, id).await?;
     // A partition that has not come to the scene yet will look at everything again when it does.
     let running = partition.running.scenes.get(&name.0).cloned();
@@ -41,6 +45,7 @@ pub(super) async fn look_again(
             return Ok(());
         };
         let mut commit = Commit::new(Durability::Replayable);
+        commit.expect.push(partition.claim.clone());
         commit.expect.push(linked_at);
         commit.expect.push(Expect {
             key: keys[0].clone(),
@@ -89,12 +94,24 @@ pub(super) async fn look_again(
         }
         commit.writes.append(&mut out.writes);
         // The row must be as it was read: only this worker writes it, but the token may be newer than what was read.
-        if let Some(Ok(_)) = inner.state.commit(vec![commit]).await?.pop() {
-            partition.counts = out.counts;
-            if let Some(due) = out.timer {
-                inner.timers.set(id, due);
+        match inner.state.commit(vec![commit]).await?.pop() {
+            Some(Ok(_)) => {
+                partition.counts = out.counts;
+                if let Some(due) = out.timer {
+                    inner.timers.set(id, due);
+                }
+                return Ok(());
             }
-            return Ok(());
+            Some(Err(Conflict::Changed { key })) if key == partition.claim.key => {
+                // Another node folds here, or did: it is begun anew by whoever owns the partition.
+                partitions.remove(&id);
+                inner.look_again_at(name);
+                return Ok(());
+            }
+            Some(Err(conflict)) if inner.fleet.is_shared() && is_of_identity(&conflict) => {
+                inner.identity.refresh_at(&*inner.state, id).await?;
+            }
+            _ => {}
         }
         // The mark stays in State: whoever starts next finds it.
         if inner.stopping() {

@@ -1,6 +1,10 @@
 //! Fold workers: each owns a share of the partitions, reads what was appended, folds it in memory and commits rows and
 //! position together. A worker that lost a race re-reads its position; one that meets an entry it cannot fold halts that
 //! partition with an alarm and never skips.
+//!
+//! A worker that begins with a partition writes its claim, a row with a mark that no other claim has, and every commit of it
+//! expects that row: from the moment at which another node claims the partition, nothing of the first takes effect, whatever
+//! it still believes.
 
 use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, step};
 use super::finish::{Counts, Finished, Place, finish};
@@ -35,6 +39,8 @@ pub(super) struct Partition {
     next: Position,
     pub(super) running: Running,
     pub(super) counts: Counts,
+    /// What must stand as long as this worker folds here.
+    pub(super) claim: Expect,
     halted: bool,
 }
 
@@ -154,6 +160,7 @@ async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition>
         at: format!("{what} row of partition {}", id.0),
         cause,
     };
+    let claim = claim(inner, id).await?;
     let next = inner.state.positions(&[id]).await?[0];
     let mut running = Running::default();
     for row in inner
@@ -194,8 +201,22 @@ async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition>
         next,
         running,
         counts,
+        claim,
         halted,
     })
+}
+
+/// Claims a partition: who claimed it before folds it no more.
+async fn claim(inner: &Inner, id: PartitionId) -> luopan_store::Result<Expect> {
+    let key = rows::claim(id);
+    let value = Some(rows::encode_claim(inner.fleet.id(), inner.env.fresh_id()));
+    let mut commit = Commit::new(Durability::Replayable);
+    commit.writes.push(Write {
+        key: key.clone(),
+        value: value.clone(),
+    });
+    inner.state.commit(vec![commit]).await?;
+    Ok(Expect { key, value })
 }
 
 /// Reads, folds and commits one batch of each partition.
@@ -214,6 +235,11 @@ async fn fold_round(
     for id in round {
         if wanted_entries >= inner.limits.fold_round_entries_max {
             turns.push(Turn::More);
+            continue;
+        }
+        if !inner.fleet.owns(*id) {
+            partitions.remove(id);
+            turns.push(Turn::Idle);
             continue;
         }
         let partition = open(inner, partitions, *id).await?;
@@ -485,6 +511,7 @@ fn fold_batch(
         from,
         to,
     });
+    commit.expect.push(partition.claim.clone());
     commit.expect.push(linked_at);
     Ok(Ready {
         partition: partition.id,
@@ -560,8 +587,9 @@ async fn commit_round(
                     inner.timers.set(r.partition, due);
                 }
                 for name in r.finished.dirty {
-                    inner.inbox_of(name.1.partition()).dirty(name);
+                    inner.look_again_at(name);
                 }
+                inner.linked_elsewhere(r.partition, &r.effects.linked);
                 inner.outbox.put(r.finished.outbox);
                 if let Some(folded) = &r.environment {
                     inner.catalogues.note(folded, r.to.0 - r.from.0);
@@ -584,6 +612,10 @@ async fn commit_round(
             Err(other) => {
                 tracing::debug!(partition = r.partition.0, conflict = %other, "a fold commit is tried again");
                 partitions.remove(&r.partition);
+                // A link of this node is known in a moment; one of another node has to be read.
+                if inner.fleet.is_shared() && is_of_identity(&other) {
+                    inner.identity.refresh_at(&*inner.state, r.partition).await?;
+                }
             }
         }
     }
@@ -596,6 +628,11 @@ async fn commit_round(
         }
     }
     Ok(())
+}
+
+/// True when somebody linked meanwhile.
+pub(super) fn is_of_identity(conflict: &Conflict) -> bool {
+    matches!(conflict, Conflict::Changed { key } if key.table == Table::Identity)
 }
 
 /// What a store would refuse for its size.
@@ -631,12 +668,17 @@ async fn switch(
         from,
         to,
     });
+    commit.expect.push(partition.claim.clone());
     let present = partition.running.scenes.get(&scene).cloned();
     let mut running = partition.running.clone();
     let mut counts = partition.counts.clone();
     let mut timer = None;
     let mut dirty = Vec::new();
     if present.as_ref().is_none_or(|p| p.version < version) {
+        if inner.scenes.version(scene, version).is_none() {
+            // Another node applied it.
+            inner.learn_scenes().await?;
+        }
         let Some(new) = inner.scenes.version(scene, version) else {
             return Err(luopan_store::Error::Corrupt {
                 store: "log",
@@ -670,7 +712,7 @@ async fn switch(
                 inner.timers.set(partition.id, due);
             }
             for name in dirty {
-                inner.inbox_of(name.1.partition()).dirty(name);
+                inner.look_again_at(name);
             }
             if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION
                 && inner.catalogues.behind() > 0
@@ -679,7 +721,8 @@ async fn switch(
             }
             inner.progress.folded(partition.id, to, &[]);
         }
-        _ => partition.next = inner.state.positions(&[partition.id]).await?[0],
+        // Somebody else was here: what this worker knows of the partition is not worth anything any more.
+        _ => *partition = load(inner, partition.id).await?,
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod between;
 mod catalogue;
 mod concurrency;
 mod examples;
+mod fleet;
 mod identity;
 mod inputs;
 mod matching;

@@ -85,6 +85,14 @@ impl Control for MemoryControl {
         Ok(applied)
     }
 
+    async fn newest_scenes(&self) -> Result<Vec<(SceneNo, u32, bool)>> {
+        let mut out: BTreeMap<SceneNo, (u32, bool)> = BTreeMap::new();
+        for ((scene, version), (applied, _)) in &self.inner.lock().scenes {
+            out.insert(*scene, (*version, applied.announced));
+        }
+        Ok(out.into_iter().map(|(s, (v, a))| (s, v, a)).collect())
+    }
+
     async fn mark_announced(&self, scene: SceneNo, version: u32) -> Result<()> {
         match self.inner.lock().scenes.get_mut(&(scene, version)) {
             Some((s, _)) => {

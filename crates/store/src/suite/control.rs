@@ -48,6 +48,10 @@ pub async fn versions(s: &dyn Subject) {
     let given = scene("fund", 2);
     assert_eq!(second.plan, given.plan);
     assert_eq!((second.at, &second.by), (given.at, &given.by));
+    control.mark_announced(SceneNo(1), 2).await.unwrap();
+    control.mark_announced(SceneNo(2), 1).await.unwrap();
+    let newest = control.newest_scenes().await.unwrap();
+    assert_eq!(newest, [(SceneNo(1), 3, false), (SceneNo(2), 1, true)]);
 }
 
 /// Artifacts come back by their hash, once kept for ever as they were first.

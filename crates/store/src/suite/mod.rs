@@ -8,6 +8,7 @@ pub mod budgets;
 pub mod control;
 pub mod keys;
 pub mod log;
+pub mod nodes;
 pub mod reopen;
 pub mod state;
 
@@ -26,6 +27,11 @@ pub trait Subject: Send + Sync {
 
     /// True when the store outlives its opening.
     fn survives(&self) -> bool;
+
+    /// True when several nodes may work on the store at once.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// The memory backend as a subject.
@@ -40,6 +46,10 @@ impl Subject for Memory {
 
     fn survives(&self) -> bool {
         false
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }
 
@@ -88,6 +98,7 @@ macro_rules! conformance {
             budgets: checks_both_ways, debits_spill_over_rows, credits, names_and_zeros, never_over_under_concurrency,
                 the_last_unit, refused_changes;
             keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
+            nodes: beats, limits;
             control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
             reopen: the_log_lasts, state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
         }

@@ -1,0 +1,345 @@
+//! Several engines over one set of stores: who lives, which partitions are this node's, and what this node has to learn of
+//! the others. Each partition falls to one of the nodes that live by rendezvous hashing (Thaler and Ravishankar 1998), so that
+//! all who see the same nodes agree without a word, and a node that comes or goes moves its own share alone.
+//!
+//! Nothing rests on it for safety: two nodes may see different sets for a moment. Whoever folds a partition holds its claim, a
+//! row that every commit of the fold expects unchanged ([`crate::fold::worker`]).
+
+use crate::fold::core::RowName;
+use crate::relay::{self, OutboxRow};
+use crate::{Inner, rows};
+use bytes::Bytes;
+use luopan_kernel::event::{Entry, Link, encode_message};
+use luopan_kernel::id::{IdentifierId, PartitionId, Position, hash64};
+use luopan_kernel::time::SECOND_US;
+use luopan_store::{Append, Node, RowKey, Table};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How often a node tells that it lives.
+pub const BEAT_US: i64 = SECOND_US;
+/// How long it counts as alive without telling again: the longest that the partitions of a node that died stand still, but for
+/// what the survivors need to take them over.
+pub const LIFE_US: i64 = 4 * SECOND_US;
+/// How often State is asked how far others have folded, while somebody waits for it.
+const ASK_US: i64 = 5_000;
+/// Rows of a partition that are read at once when it is taken over.
+const READ_ROWS: usize = 1_000;
+
+/// What this node knows of the others.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    node: Node,
+    /// Ids of the nodes that live, ascending; this one is among them.
+    living: RwLock<Vec<[u8; 16]>>,
+    /// Partitions of others that somebody here waits for, and how many do.
+    awaited: Mutex<BTreeMap<PartitionId, usize>>,
+    /// Customers whose membership a node that owns another partition has to look at again, and who has not been told.
+    untold: Mutex<BTreeSet<RowName>>,
+    pub(crate) wake: crate::signal::Signal,
+}
+
+/// Somebody waits for a partition that another node folds.
+pub(crate) struct Awaited<'f>(&'f Fleet, PartitionId);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut awaited = self.0.awaited.lock();
+        if let Some(n) = awaited.get_mut(&self.1) {
+            *n -= 1;
+            if *n == 0 {
+                awaited.remove(&self.1);
+            }
+        }
+    }
+}
+
+impl Fleet {
+    pub(crate) fn new(node: Node) -> Self {
+        Self {
+            living: RwLock::new(vec![node.id]),
+            node,
+            awaited: Mutex::default(),
+            untold: Mutex::default(),
+            wake: crate::signal::Signal::default(),
+        }
+    }
+
+    /// The id of this node.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.node.id
+    }
+
+    /// True when other nodes live.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.living.read().len() > 1
+    }
+
+    /// Number of nodes that live.
+    pub(crate) fn len(&self) -> usize {
+        self.living.read().len()
+    }
+
+    /// True when the partition falls to this node.
+    pub(crate) fn owns(&self, partition: PartitionId) -> bool {
+        let living = self.living.read();
+        living.len() <= 1 || owner(&living, partition) == Some(self.node.id)
+    }
+
+    fn awaits(&self, partition: PartitionId) -> Awaited<'_> {
+        *self.awaited.lock().entry(partition).or_default() += 1;
+        self.wake.notify();
+        Awaited(self, partition)
+    }
+}
+
+/// The node that a partition falls to: the one of the greatest hash.
+fn owner(living: &[[u8; 16]], partition: PartitionId) -> Option<[u8; 16]> {
+    (living.iter().copied())
+        .max_by_key(|id| (hash64(&[&id[..], &partition.0.to_be_bytes()].concat()), *id))
+}
+
+/// Every partition that somebody has to work on: those of customers, the environment's, and the learners' streams.
+async fn all(inner: &Inner) -> luopan_store::Result<Vec<PartitionId>> {
+    let mut out: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+        .map(PartitionId)
+        .collect();
+    out.extend(inner.control.streams().await?.into_iter().map(|(_, p)| p));
+    Ok(out)
+}
+
+/// Tells that this node lives and takes over what falls to it, until the engine stops.
+pub(crate) async fn run(inner: Arc<Inner>) {
+    while !inner.stopping() {
+        if let Err(e) = beat(&inner).await {
+            tracing::warn!(error = %e, "this node could not tell that it lives; trying again");
+        }
+        let (slept, woken) = (inner.env.sleep(BEAT_US), inner.fleet_end.wait(u64::MAX));
+        futures::future::select(slept, std::pin::pin!(woken)).await;
+    }
+    if let Err(e) = inner.nodes.leave(inner.fleet.id()).await {
+        tracing::warn!(error = %e, "this node could not say that it ends; the others notice in a moment");
+    }
+}
+
+/// Tells once, and acts on what has changed.
+pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
+    let living = inner.nodes.beat(&inner.fleet.node, LIFE_US).await?;
+    let living: Vec<_> = living.into_iter().map(|n| n.id).collect();
+    let before = std::mem::replace(&mut *inner.fleet.living.write(), living.clone());
+    if before != living && inner.is_started() {
+        tracing::info!(nodes = living.len(), "other nodes came or went");
+        let gone = before.iter().any(|id| !living.contains(id));
+        let mut mine = BTreeSet::new();
+        for p in all(inner).await? {
+            let owns = owner(&living, p) == Some(inner.fleet.id());
+            let owned = owner(&before, p) == Some(inner.fleet.id());
+            // What a node that is gone left behind may stand in any partition.
+            if owns && (gone || !owned) {
+                mine.insert(p);
+            }
+        }
+        if let Err(e) = take_over(inner, &mine).await {
+            // As if it had not been seen: the next beat takes them over.
+            *inner.fleet.living.write() = before;
+            return Err(e);
+        }
+    }
+    if living.len() > 1 {
+        inner.learn_scenes().await?;
+    }
+    Ok(())
+}
+
+/// Goes on where another node stopped: what was to be relayed, looked at again, fired and folded.
+pub(crate) async fn take_over(
+    inner: &Arc<Inner>,
+    partitions: &BTreeSet<PartitionId>,
+) -> luopan_store::Result<()> {
+    let list: Vec<_> = partitions.iter().copied().collect();
+    relay::recover(inner, &list).await?;
+    for p in list {
+        if p.0 > luopan_kernel::ENVIRONMENT_PARTITION {
+            continue;
+        }
+        let mut from = Vec::new();
+        loop {
+            let found = (inner.state)
+                .scan(Table::Dirty, p, &from, None, READ_ROWS)
+                .await?;
+            let Some(last) = found.last() else { break };
+            from = [&last.key[..], &[0]].concat();
+            for row in &found {
+                if let Some(name) = rows::parse_scene_and_id(&row.key) {
+                    inner.inbox_of(p).dirty(name);
+                }
+            }
+        }
+        if p.0 < luopan_kernel::PARTITIONS {
+            inner.timers.look(p);
+        }
+        inner.inbox_of(p).appended(p);
+    }
+    inner.stream_signal.notify();
+    Ok(())
+}
+
+/// Keeps up with what other nodes fold, as far as somebody here waits for it, until the engine stops.
+pub(crate) async fn follow(inner: Arc<Inner>) {
+    while !inner.stopping() {
+        let ticket = inner.fleet.wake.ticket();
+        match follow_once(&inner).await {
+            Ok(false) => inner.fleet.wake.wait(ticket).await,
+            Ok(true) => inner.env.sleep(ASK_US).await,
+            Err(e) => inner.trouble(&e, "other nodes could not be followed").await,
+        }
+    }
+}
+
+/// Asks once how far others are; false when nobody waits.
+async fn follow_once(inner: &Arc<Inner>) -> luopan_store::Result<bool> {
+    tell(inner).await?;
+    let env = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+    let mut asked: Vec<PartitionId> = inner.fleet.awaited.lock().keys().copied().collect();
+    if !asked.contains(&env) && inner.progress.waiting(env) > 0 {
+        asked.push(env);
+    }
+    asked.retain(|p| !inner.fleet.owns(*p));
+    if asked.is_empty() {
+        return Ok(false);
+    }
+    let found = inner.state.positions(&asked).await?;
+    let halts: Vec<RowKey> = asked.iter().map(|p| rows::halt(*p)).collect();
+    let halts = inner.state.get(&halts).await?;
+    for ((p, at), halt) in asked.iter().zip(found).zip(halts) {
+        if let Some(reason) = halt {
+            inner
+                .progress
+                .halted(*p, &String::from_utf8_lossy(&reason));
+        }
+        if *p == env {
+            follow_environment(inner, at).await?;
+        } else {
+            inner.progress.folded(*p, at, &[]);
+        }
+    }
+    Ok(true)
+}
+
+/// Brings the catalogues up to what another node folded.
+async fn follow_environment(inner: &Inner, at: Position) -> luopan_store::Result<()> {
+    let env = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+    let known = inner.progress.position(env);
+    if at <= known {
+        return Ok(());
+    }
+    inner.note_environment(known, at).await?;
+    inner.refresh_catalogues(at).await?;
+    inner.progress.folded(env, at, &[]);
+    Ok(())
+}
+
+/// Tells the owners of other partitions whom to look at again: by the link that makes the customer one of several
+/// identifiers, told once more. Folding it changes nothing.
+async fn tell(inner: &Arc<Inner>) -> luopan_store::Result<()> {
+    let names: Vec<RowName> = inner.fleet.untold.lock().iter().copied().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut appends = Vec::new();
+    for (_, id) in &names {
+        let partition = id.partition();
+        if inner.fleet.owns(partition) {
+            continue;
+        }
+        let Some(link) = inner.link_of(*id) else {
+            continue;
+        };
+        appends.push(Append {
+            partition,
+            count: 1,
+            message: Bytes::from(encode_message(&[Entry::Linked(link)])),
+        });
+    }
+    if !appends.is_empty() {
+        let landed = inner.log.append(appends).await?;
+        inner.heads_moved(&landed);
+    }
+    let mut untold = inner.fleet.untold.lock();
+    for name in names {
+        untold.remove(&name);
+        if inner.fleet.owns(name.1.partition()) {
+            inner.inbox_of(name.1.partition()).dirty(name);
+        }
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// Has a customer's membership looked at again, here or where the partition is folded. The mark stands in State.
+    pub(crate) fn look_again_at(&self, name: RowName) {
+        if self.fleet.owns(name.1.partition()) {
+            self.inbox_of(name.1.partition()).dirty(name);
+        } else {
+            self.fleet.untold.lock().insert(name);
+            self.fleet.wake.notify();
+        }
+    }
+
+    /// A link of the customer of an identifier, as it stands in the log already; none when nothing was ever linked to it.
+    fn link_of(&self, id: IdentifierId) -> Option<Link> {
+        let others = self.identity.identifiers(self.identity.customer(id));
+        ([id].into_iter().chain(others)).find_map(|identifier| {
+            let row = self.identity.row(identifier)?;
+            Some(Link {
+                identifier,
+                customer: row.customer,
+                revision: row.revision,
+                at: self.log_time(),
+            })
+        })
+    }
+
+    /// Hands the rows of a link that was folded to the worker: another node may have left a mark.
+    pub(crate) fn linked_elsewhere(&self, partition: PartitionId, links: &[Link]) {
+        if !self.fleet.is_shared() {
+            return;
+        }
+        for scene in self.scenes.all() {
+            for id in links.iter().flat_map(|l| [l.identifier, l.customer]) {
+                if id.partition() == partition {
+                    self.inbox_of(partition).dirty((scene.no, id));
+                }
+            }
+        }
+    }
+
+    /// Keeps asking for a partition that another node folds while the answer lives.
+    pub(crate) fn awaits(&self, partition: PartitionId) -> Option<Awaited<'_>> {
+        (!self.fleet.owns(partition)).then(|| self.fleet.awaits(partition))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(n: u8) -> Vec<[u8; 16]> {
+        (1..=n).map(|i| [i; 16]).collect()
+    }
+
+    #[test]
+    fn a_node_that_goes_moves_its_own_share_alone() {
+        let (three, two) = (nodes(3), vec![[1; 16], [3; 16]]);
+        let mut shares = [0; 4];
+        for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
+            let before = owner(&three, p).unwrap();
+            shares[usize::from(before[0])] += 1;
+            let after = owner(&two, p).unwrap();
+            assert!(after == before || before == [2; 16], "{p:?}");
+        }
+        assert!(shares[1..].iter().all(|n| *n > 50), "{shares:?}");
+        assert_eq!(owner(&[], PartitionId(0)), None);
+    }
+}

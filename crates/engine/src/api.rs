@@ -417,6 +417,8 @@ pub struct Stats {
     pub catalogues_past: u64,
     /// Rows waiting in the outbox.
     pub outbox: u64,
+    /// Nodes that live, this one among them.
+    pub nodes: u64,
     /// Tasks that cannot do their work at present, or died, and why.
     pub failing: Vec<String>,
     /// Halted partitions with their reason.

@@ -170,7 +170,12 @@ impl Catalogues {
     }
 
     /// Notes what another node's fold of the environment changed.
-    pub(crate) fn note_names(&self, items: BTreeSet<ItemName>, navs: BTreeSet<ItemName>, entries: u64) {
+    pub(crate) fn note_names(
+        &self,
+        items: BTreeSet<ItemName>,
+        navs: BTreeSet<ItemName>,
+        entries: u64,
+    ) {
         let mut touched = self.touched.lock();
         touched.items.extend(items);
         touched.navs.extend(navs);

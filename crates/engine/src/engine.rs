@@ -8,8 +8,8 @@ use crate::api::{
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
 use crate::examples::Examples;
-use crate::fold::inbox::Inbox;
 use crate::fleet::Fleet;
+use crate::fold::inbox::Inbox;
 use crate::fold::worker;
 use crate::identity::IdentityMap;
 use crate::ids::IdCache;
@@ -743,7 +743,10 @@ impl Inner {
             match self.log.heads(&wake.partitions).await {
                 Ok(heads) => (wake.partitions.iter().zip(heads))
                     .for_each(|(p, head)| self.progress.appended(*p, head)),
-                Err(e) => self.trouble(&e, "the ends of the log could not be read").await,
+                Err(e) => {
+                    self.trouble(&e, "the ends of the log could not be read")
+                        .await
+                }
             }
             let (mut streams, mut others) = (false, false);
             for p in wake.partitions {
@@ -858,6 +861,7 @@ impl Inner {
             catalogue_rows: get(&c.catalogue_rows),
             catalogues_past: self.catalogues.past_read(),
             outbox: self.outbox.len(),
+            nodes: self.fleet.len() as u64,
             failing: {
                 let mut failing = self.progress.failures();
                 for (store, answer) in [

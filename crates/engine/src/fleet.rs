@@ -6,7 +6,7 @@
 //! row that every commit of the fold expects unchanged ([`crate::fold::worker`]).
 
 use crate::fold::core::RowName;
-use crate::relay::{self, OutboxRow};
+use crate::relay;
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Link, encode_message};
@@ -214,9 +214,7 @@ async fn follow_once(inner: &Arc<Inner>) -> luopan_store::Result<bool> {
     let halts = inner.state.get(&halts).await?;
     for ((p, at), halt) in asked.iter().zip(found).zip(halts) {
         if let Some(reason) = halt {
-            inner
-                .progress
-                .halted(*p, &String::from_utf8_lossy(&reason));
+            inner.progress.halted(*p, &String::from_utf8_lossy(&reason));
         }
         if *p == env {
             follow_environment(inner, at).await?;

@@ -73,11 +73,7 @@ impl IdentityMap {
     }
 
     /// As [`IdentityMap::refresh`], of one partition alone: its customers, all that is linked to them, and its identifiers.
-    pub(crate) async fn refresh_at(
-        &self,
-        state: &dyn State,
-        partition: PartitionId,
-    ) -> Result<()> {
+    pub(crate) async fn refresh_at(&self, state: &dyn State, partition: PartitionId) -> Result<()> {
         let corrupt = |at: &[u8]| luopan_store::Error::Corrupt {
             store: "state",
             at: format!("identity row {at:02x?}"),

@@ -248,7 +248,11 @@ impl Inner {
         };
         let mut announced = Vec::new();
         for applied in self.control.scenes().await? {
-            if self.scenes.version(applied.scene, applied.version).is_none() {
+            if self
+                .scenes
+                .version(applied.scene, applied.version)
+                .is_none()
+            {
                 let runtime = self.runtime(&applied).await.map_err(unusable)?;
                 self.start_learners(&runtime).await?;
                 self.scenes.put(runtime);

@@ -116,7 +116,11 @@ pub fn foreign(foreign: &[ForeignId], fresh: Option<&[IdentifierId]>) -> Result<
 /// [`Error::Limit`].
 pub fn node(node: &Node) -> Result<()> {
     for text in [&node.name, &node.address] {
-        at_most("a node's name or address in bytes", text.len(), NODE_NAME_BYTES_MAX)?;
+        at_most(
+            "a node's name or address in bytes",
+            text.len(),
+            NODE_NAME_BYTES_MAX,
+        )?;
     }
     Ok(())
 }

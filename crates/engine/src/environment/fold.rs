@@ -302,13 +302,12 @@ impl Inner {
             let Some(last) = messages.last() else { break };
             next = last.end();
             for message in &messages {
-                let entries = decode_message(&message.message).map_err(|e| {
-                    luopan_store::Error::Corrupt {
+                let entries =
+                    decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
                         store: "log",
                         at: format!("the environment at {}", message.first.0),
                         cause: e.to_string(),
-                    }
-                })?;
+                    })?;
                 for (name, year) in entries.iter().filter_map(rows_of) {
                     match year {
                         None => items.insert(name),

@@ -5,9 +5,7 @@ use crate::limits::{LAPSED_MAX, LAPSED_US, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
 use luopan_kernel::book::{OrderState, order_hash};
-use luopan_kernel::event::{
-    DECISION_TYPE, Entry, Event, Link, OUTCOME_TYPE, Origin, RECEIPT_TYPE,
-};
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Link, OUTCOME_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::fold::{advance, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
 use luopan_kernel::plan::{Combine, EventSchema, Join, SlotId};

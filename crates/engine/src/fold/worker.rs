@@ -20,7 +20,7 @@ use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
 use luopan_store::state::VALUE_BYTES_MAX;
-use luopan_store::{Advance, Commit, Conflict, Durability, LogMessage, Table, Write};
+use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -386,6 +386,7 @@ async fn fold_round(
         match partitions.get(p) {
             Some(p) if p.halted => *turn = Turn::Halted,
             // A commit that lost a race let go of the partition; what did not come to its turn was not opened.
+            None if !inner.fleet.owns(*p) => *turn = Turn::Idle,
             None if taken.contains(p) => *turn = Turn::Lost,
             None => *turn = Turn::More,
             Some(p) if drained.contains(&p.id) => *turn = Turn::Idle,
@@ -614,7 +615,10 @@ async fn commit_round(
                 partitions.remove(&r.partition);
                 // A link of this node is known in a moment; one of another node has to be read.
                 if inner.fleet.is_shared() && is_of_identity(&other) {
-                    inner.identity.refresh_at(&*inner.state, r.partition).await?;
+                    inner
+                        .identity
+                        .refresh_at(&*inner.state, r.partition)
+                        .await?;
                 }
             }
         }

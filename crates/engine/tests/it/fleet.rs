@@ -167,15 +167,27 @@ async fn what_one_node_links_sells_and_learns_the_others_know() {
             }
         }
         let active = ("active".to_owned(), 30);
-        assert!(w.segments().await.contains(&active), "{:?}", w.segments().await);
+        assert!(
+            w.segments().await.contains(&active),
+            "{:?}",
+            w.segments().await
+        );
     }
     for i in 0..15 {
-        all[(i + 1) % 3].engine.unlink(&format!("b{i}"), "test").await.unwrap();
+        all[(i + 1) % 3]
+            .engine
+            .unlink(&format!("b{i}"), "test")
+            .await
+            .unwrap();
     }
     for w in &all {
         w.settle().await;
         let active = ("active".to_owned(), 15);
-        assert!(w.segments().await.contains(&active), "{:?}", w.segments().await);
+        assert!(
+            w.segments().await.contains(&active),
+            "{:?}",
+            w.segments().await
+        );
     }
     // A model learns on every node, to the same bits.
     for i in 0..20 {
@@ -202,7 +214,9 @@ async fn a_cap_and_a_budget_hold_over_nodes() {
     let all = nodes(SHOP, 3).await;
     let fields = [("age", Raw::Int(30)), ("consent", Raw::Bool(true))];
     for i in 0..10 {
-        all[0].event(&format!("c{i}"), "luopan.customer", &fields).await;
+        all[0]
+            .event(&format!("c{i}"), "luopan.customer", &fields)
+            .await;
     }
     let mut tasks = Vec::new();
     for n in 0..90 {
@@ -260,7 +274,11 @@ async fn the_share_of_a_node_that_dies_is_taken_over() {
     assert!(second.engine.stats().await.unwrap().events_folded > 10);
     // Decisions whose rows still stand in its outbox, and events that it was to fold, when it dies.
     for i in 0..100 {
-        second.engine.decide(second.request("learned", &format!("c{i}"))).await.unwrap();
+        second
+            .engine
+            .decide(second.request("learned", &format!("c{i}")))
+            .await
+            .unwrap();
         visit(&first, 100 + i).await;
     }
     mortal.kill();
@@ -269,7 +287,10 @@ async fn the_share_of_a_node_that_dies_is_taken_over() {
     let waited = begun.elapsed();
     assert!(waited < Duration::from_secs(20), "{waited:?}");
     for i in 0..200 {
-        assert_eq!(first.tag(&format!("c{i}"), "visits_7d").await, Value::Int(1));
+        assert_eq!(
+            first.tag(&format!("c{i}"), "visits_7d").await,
+            Value::Int(1)
+        );
     }
     let report = first.verify().await;
     assert_eq!(report.decisions, 100);
@@ -292,7 +313,11 @@ async fn two_nodes_that_know_nothing_of_each_other_do_no_harm() {
     let second = node(&env, &apart, 1).await;
     for i in 0..200 {
         let w = [&first, &second][i % 2];
-        let event = w.incoming(&format!("c{}", i % 20), "visit", &[("seconds", Raw::Int(1))]);
+        let event = w.incoming(
+            &format!("c{}", i % 20),
+            "visit",
+            &[("seconds", Raw::Int(1))],
+        );
         let event = luopan_engine::api::Incoming {
             id: format!("{i}").into(),
             ..event

@@ -778,8 +778,8 @@ impl Inner {
         }
     }
 
-    /// True when nothing is on its way.
-    async fn quiet(&self) -> luopan_store::Result<bool> {
+    /// What is on its way, in words; none when all is quiet.
+    async fn moving(&self) -> luopan_store::Result<Option<String>> {
         let partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
             .map(PartitionId)
             .collect();
@@ -795,47 +795,61 @@ impl Inner {
                 _ => self.progress.position(*p),
             };
             if at < head && self.progress.halt_of(*p).is_none() {
-                return Ok(false);
+                let owner = if self.fleet.owns(*p) {
+                    "here"
+                } else {
+                    "by another node"
+                };
+                return Ok(Some(format!(
+                    "partition {} is folded {owner} up to {} of {}",
+                    p.0, at.0, head.0
+                )));
             }
         }
         if self.outbox.len() > 0 {
-            return Ok(false);
+            return Ok(Some(format!(
+                "{} outbox rows are to be relayed",
+                self.outbox.len()
+            )));
         }
         let models: Vec<_> = self.models.read().values().cloned().collect();
         for m in models {
-            if m.position() < self.log.heads(&[m.stream]).await?[0] {
-                return Ok(false);
+            let head = self.log.heads(&[m.stream]).await?[0];
+            if m.position() < head {
+                return Ok(Some(format!(
+                    "model {} has learned up to {} of {}",
+                    m.name,
+                    m.position().0,
+                    head.0
+                )));
             }
         }
         for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
-            if !self
-                .state
-                .scan(luopan_store::Table::Dirty, p, &[], None, 1)
-                .await?
-                .is_empty()
-            {
-                return Ok(false);
+            let dirty = (self.state.scan(luopan_store::Table::Dirty, p, &[], None, 1)).await?;
+            if !dirty.is_empty() {
+                let why = format!("customers of partition {} are to be looked at again", p.0);
+                return Ok(Some(why));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     async fn settle(&self, wait_us: i64) -> Result<()> {
         let end = self.env.now().plus(wait_us);
         loop {
             // Twice: what was on its way at the first look may have landed behind it.
-            if self.quiet().await? && self.quiet().await? {
-                return Ok(());
+            let mut moving = self.moving().await?;
+            if moving.is_none() {
+                moving = self.moving().await?;
             }
+            let Some(what) = moving else {
+                return Ok(());
+            };
             if self.env.now() >= end {
                 return Err(Refusal {
                     code: "not_yet",
                     kind: RefusalKind::Timeout,
-                    message: format!(
-                        "{} log entries and {} outbox rows are still on their way",
-                        self.fold_lag(),
-                        self.outbox.len()
-                    ),
+                    message: format!("not all has come to rest: {what}; try again in a moment"),
                 });
             }
             self.env.sleep(2_000).await;

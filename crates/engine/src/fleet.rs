@@ -148,6 +148,24 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
     }
     if living.len() > 1 {
         inner.learn_scenes().await?;
+        learn_links(inner).await?;
+    }
+    Ok(())
+}
+
+/// Reads what other nodes linked. A decision whose commit meets such a link reads it at once; who only looks at a customer may
+/// be behind by a beat.
+async fn learn_links(inner: &Inner) -> luopan_store::Result<()> {
+    let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
+    let known: Vec<_> = (partitions.iter())
+        .map(|p| inner.identity.epoch_row(*p))
+        .collect();
+    let keys: Vec<RowKey> = known.iter().map(|e| e.key.clone()).collect();
+    let found = inner.state.get(&keys).await?;
+    for ((p, known), found) in partitions.iter().zip(known).zip(found) {
+        if known.value != found {
+            inner.identity.refresh_at(&*inner.state, *p).await?;
+        }
     }
     Ok(())
 }
@@ -163,19 +181,7 @@ pub(crate) async fn take_over(
         if p.0 > luopan_kernel::ENVIRONMENT_PARTITION {
             continue;
         }
-        let mut from = Vec::new();
-        loop {
-            let found = (inner.state)
-                .scan(Table::Dirty, p, &from, None, READ_ROWS)
-                .await?;
-            let Some(last) = found.last() else { break };
-            from = [&last.key[..], &[0]].concat();
-            for row in &found {
-                if let Some(name) = rows::parse_scene_and_id(&row.key) {
-                    inner.inbox_of(p).dirty(name);
-                }
-            }
-        }
+        look_at_marks(inner, p).await?;
         if p.0 < luopan_kernel::PARTITIONS {
             inner.timers.look(p);
         }
@@ -183,6 +189,28 @@ pub(crate) async fn take_over(
     }
     inner.stream_signal.notify();
     Ok(())
+}
+
+/// Has everybody in a partition looked at again who is marked.
+pub(crate) async fn look_at_marks(
+    inner: &Inner,
+    partition: PartitionId,
+) -> luopan_store::Result<()> {
+    let mut from = Vec::new();
+    loop {
+        let found = (inner.state)
+            .scan(Table::Dirty, partition, &from, None, READ_ROWS)
+            .await?;
+        let Some(last) = found.last() else {
+            return Ok(());
+        };
+        from = [&last.key[..], &[0]].concat();
+        for row in &found {
+            if let Some(name) = rows::parse_scene_and_id(&row.key) {
+                inner.inbox_of(partition).dirty(name);
+            }
+        }
+    }
 }
 
 /// Keeps up with what other nodes fold, as far as somebody here waits for it, until the engine stops.
@@ -226,7 +254,7 @@ async fn follow_once(inner: &Arc<Inner>) -> luopan_store::Result<bool> {
 }
 
 /// Brings the catalogues up to what another node folded.
-async fn follow_environment(inner: &Inner, at: Position) -> luopan_store::Result<()> {
+pub(crate) async fn follow_environment(inner: &Inner, at: Position) -> luopan_store::Result<()> {
     let env = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
     let known = inner.progress.position(env);
     if at <= known {
@@ -297,20 +325,6 @@ impl Inner {
                 at: self.log_time(),
             })
         })
-    }
-
-    /// Hands the rows of a link that was folded to the worker: another node may have left a mark.
-    pub(crate) fn linked_elsewhere(&self, partition: PartitionId, links: &[Link]) {
-        if !self.fleet.is_shared() {
-            return;
-        }
-        for scene in self.scenes.all() {
-            for id in links.iter().flat_map(|l| [l.identifier, l.customer]) {
-                if id.partition() == partition {
-                    self.inbox_of(partition).dirty((scene.no, id));
-                }
-            }
-        }
     }
 
     /// Keeps asking for a partition that another node folds while the answer lives.

@@ -5,7 +5,7 @@ use crate::limits::{LAPSED_MAX, LAPSED_US, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
 use luopan_kernel::book::{OrderState, order_hash};
-use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Link, OUTCOME_TYPE, Origin, RECEIPT_TYPE};
+use luopan_kernel::event::{DECISION_TYPE, Entry, Event, OUTCOME_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::fold::{advance, fold};
 use luopan_kernel::id::{DecisionId, IdentifierId, Position, SceneNo};
 use luopan_kernel::plan::{Combine, EventSchema, Join, SlotId};
@@ -82,7 +82,7 @@ pub(crate) struct Effects {
     pub(crate) spilled: Vec<(SceneNo, IdentifierId, Spilled)>,
     pub(crate) forwards: Vec<Forward>,
     /// Links that were told of.
-    pub(crate) linked: Vec<Link>,
+    pub(crate) links: u64,
     /// Events folded.
     pub(crate) folded: u64,
     /// Outcomes that were pushed out of memory before their decision came.
@@ -170,7 +170,7 @@ pub(crate) fn step(
             }
         }
         Entry::SceneApplied { scene, version, .. } => return Step::Switch(*scene, *version),
-        Entry::Linked(link) => effects.linked.push(*link),
+        Entry::Linked(_) => effects.links += 1,
         Entry::Erased { identifier, .. } => {
             for scene in running.scenes.keys() {
                 let name = (*scene, *identifier);

@@ -12,6 +12,7 @@ use super::look_again::look_again;
 use super::rebuild;
 use crate::counters::Counters;
 use crate::environment::fold::Environment;
+use crate::fleet::{follow_environment, look_at_marks};
 use crate::limits::REFRESH_ENTRIES_MAX;
 use crate::row::{CustomerRow, describe};
 use crate::{Inner, rows};
@@ -162,6 +163,12 @@ async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition>
     };
     let claim = claim(inner, id).await?;
     let next = inner.state.positions(&[id]).await?[0];
+    // What another node folded meanwhile.
+    if id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+        follow_environment(inner, next).await?;
+    } else {
+        inner.progress.folded(id, next, &[]);
+    }
     let mut running = Running::default();
     for row in inner
         .state
@@ -355,7 +362,9 @@ async fn fold_round(
             scene, version, at, ..
         }) = entries.first()
         {
-            switch(inner, partition, *scene, *version, *at).await?;
+            if !switch(inner, partition, *scene, *version, *at).await? {
+                drained.remove(id);
+            }
             continue;
         }
         // A panic is caught, the batch is dropped, and nothing of it is committed.
@@ -590,7 +599,10 @@ async fn commit_round(
                 for name in r.finished.dirty {
                     inner.look_again_at(name);
                 }
-                inner.linked_elsewhere(r.partition, &r.effects.linked);
+                // Who linked, perhaps another node, left marks.
+                if inner.fleet.is_shared() && r.effects.links > 0 {
+                    look_at_marks(inner, r.partition).await?;
+                }
                 inner.outbox.put(r.finished.outbox);
                 if let Some(folded) = &r.environment {
                     inner.catalogues.note(folded, r.to.0 - r.from.0);
@@ -656,14 +668,15 @@ fn too_large(commit: &Commit) -> Option<String> {
     })
 }
 
-/// Switches a partition to another version of a scene, exactly at the entry that says so.
+/// Switches a partition to another version of a scene, exactly at the entry that says so. False when somebody else was here
+/// meanwhile, and the entry has to be looked at again.
 async fn switch(
     inner: &Arc<Inner>,
     partition: &mut Partition,
     scene: SceneNo,
     version: u32,
     at: Micros,
-) -> luopan_store::Result<()> {
+) -> luopan_store::Result<bool> {
     let from = partition.next;
     let to = Position(from.0 + 1);
     let mut commit = Commit::new(Durability::Replayable);
@@ -724,11 +737,14 @@ async fn switch(
                 inner.refresh_catalogues(to).await?;
             }
             inner.progress.folded(partition.id, to, &[]);
+            Ok(true)
         }
         // Somebody else was here: what this worker knows of the partition is not worth anything any more.
-        _ => *partition = load(inner, partition.id).await?,
+        _ => {
+            *partition = load(inner, partition.id).await?;
+            Ok(false)
+        }
     }
-    Ok(())
 }
 
 /// Halts a partition with an alarm that outlives a restart; `luopan verify` and `/readyz` tell of it.

@@ -20,6 +20,28 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install cargo-nextest --locked
 fi
 
+# The cluster's backends are tested on servers that the tests start themselves.
+postgres_is_here() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || { command -v initdb && command -v postgres; } >/dev/null
+}
+if [ -z "${LUOPAN_TEST_POSTGRES:-}" ] && ! postgres_is_here; then
+  why="this is not Debian"
+  if command -v apt-get >/dev/null; then
+    why="only root can run 'apt-get install postgresql'"
+    if [ "$(id -u)" = 0 ]; then
+      why="'apt-get install postgresql' failed"
+      printf 'installing postgresql with apt-get\n' >&2
+      # The tests need its programs alone: no server that the system starts.
+      mkdir -p /etc/postgresql-common
+      [ -e /etc/postgresql-common/createcluster.conf ] ||
+        printf 'create_main_cluster = false\n' >/etc/postgresql-common/createcluster.conf
+      { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; } >&2 || true
+    fi
+  fi
+  postgres_is_here ||
+    skip "tests of State, control plane and key store on PostgreSQL: there is no PostgreSQL, and $why (LUOPAN_TEST_POSTGRES=postgres://... names a server instead)"
+fi
+
 # Tests on real data live in modules called real_data; see .config/nextest.toml.
 filter='all()'
 export LUOPAN_DATASETS="${LUOPAN_DATASETS:-$PWD/../shared/data}"

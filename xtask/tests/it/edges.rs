@@ -24,13 +24,14 @@ const fn row(
     }
 }
 
-const EDGES: [Row; 14] = [
+const EDGES: [Row; 15] = [
     row("luopan-kernel", &[], &[]),
     row("luopan-scene", &["luopan-kernel"], &[]),
     row("luopan-learning", &["luopan-kernel"], &[]),
     row("luopan-store", &["luopan-kernel"], &[]),
     row("luopan-lake", &["luopan-kernel"], &[]),
     row("luopan-embedded", &["luopan-kernel", "luopan-store"], &[]),
+    row("luopan-cluster", &["luopan-kernel", "luopan-store"], &[]),
     row(
         "luopan-engine",
         &["luopan-kernel", "luopan-scene", "luopan-store"],
@@ -86,11 +87,12 @@ const EDGES: [Row; 14] = [
 ];
 
 /// Libraries that one room keeps to itself: HTTP belongs to the server, a storage engine to its backend.
-const KEPT: [(&str, &[&str]); 5] = [
+const KEPT: [(&str, &[&str]); 6] = [
+    ("async-nats", &["luopan-cluster"]),
     ("axum", &["luopan-server"]),
     ("clap", &["luopan-server", "luopan-bench", "xtask"]),
     ("fjall", &["luopan-embedded", "luopan-bench"]),
-    ("sqlx", &["luopan-embedded"]),
+    ("sqlx", &["luopan-cluster", "luopan-embedded"]),
     ("utoipa", &["luopan-server"]),
 ];
 

@@ -1,0 +1,307 @@
+//! Where positions lie in the stream, as far as it was followed: the one place where entries are counted.
+//!
+//! It must see the messages of the stream one after another and refuses any gap: a message missed here would shift all
+//! positions behind it.
+
+use luopan_kernel::id::{PartitionId, Position};
+use luopan_store::Appended;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::frame::{Checkpoint, Label, Told};
+
+/// A checkpoint is written for every so many messages of the stream.
+pub(crate) const CHECKPOINT_EVERY: u64 = 4096;
+/// Most places remembered of a partition; beyond, every other one is forgotten.
+const MARKS_MAX: usize = 512;
+/// Own checkpoints kept to compare those of other nodes with.
+const COMPARED_MAX: usize = 8;
+
+/// Where a position lies: the message that begins with entry `position` is the first of its partition at `sequence` or
+/// above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Position.
+    pub(crate) position: u64,
+    /// Sequence of the stream.
+    pub(crate) sequence: u64,
+}
+
+/// What came of a message of the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was counted.
+    Next(Option<Appended>),
+    /// It was counted before.
+    Old,
+    /// The one that follows what was counted is missing.
+    Gap {
+        /// Its sequence.
+        missing: u64,
+    },
+    /// A checkpoint tells other heads than were counted here.
+    Differs {
+        /// The sequence that it speaks of.
+        sequence: u64,
+    },
+}
+
+/// What is known of a message.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A frame of a partition.
+    Frame(PartitionId, Label),
+    /// A checkpoint.
+    Checkpoint(Told),
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    head: u64,
+    marks: BTreeMap<u64, u64>,
+}
+
+impl Partition {
+    fn mark(&mut self, place: Place) {
+        self.marks.insert(place.position, place.sequence);
+        if self.marks.len() > MARKS_MAX {
+            let mut keep = false;
+            self.marks.retain(|_, _| {
+                keep = !keep;
+                keep
+            });
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    seen: u64,
+    partitions: BTreeMap<PartitionId, Partition>,
+    /// Sequence of the last checkpoint's message, and the sequence that it speaks of.
+    index: (u64, u64),
+    due: Option<Checkpoint>,
+    made: VecDeque<Told>,
+}
+
+impl Inner {
+    fn checkpoint(&self) -> Checkpoint {
+        let heads = self.partitions.iter();
+        Checkpoint {
+            sequence: self.seen,
+            heads: heads.map(|(p, found)| (*p, found.head)).collect(),
+        }
+    }
+}
+
+/// Counted entries of all partitions.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    inner: Mutex<Inner>,
+}
+
+impl Places {
+    /// Goes on from a checkpoint whose message has the sequence `at`.
+    pub(crate) fn begin(&self, at: u64, checkpoint: &Checkpoint) {
+        let mut inner = self.inner.lock();
+        inner.seen = checkpoint.sequence;
+        inner.index = (at, checkpoint.sequence);
+        for (partition, head) in &checkpoint.heads {
+            let mut found = Partition {
+                head: *head,
+                ..Partition::default()
+            };
+            found.mark(Place {
+                position: *head,
+                sequence: checkpoint.sequence + 1,
+            });
+            inner.partitions.insert(*partition, found);
+        }
+    }
+
+    /// Sequence up to which all was counted.
+    pub(crate) fn seen(&self) -> u64 {
+        self.inner.lock().seen
+    }
+
+    /// Counts a message of the stream.
+    pub(crate) fn take(&self, sequence: u64, kind: &Kind) -> Taken {
+        let mut inner = self.inner.lock();
+        if sequence <= inner.seen {
+            return Taken::Old;
+        }
+        if sequence > inner.seen + 1 {
+            return Taken::Gap {
+                missing: inner.seen + 1,
+            };
+        }
+        let mut out = None;
+        match kind {
+            Kind::Frame(partition, label) => {
+                let found = inner.partitions.entry(*partition).or_default();
+                let first = found.head;
+                // A label that lies must not stop the process.
+                found.head = found.head.saturating_add(label.entries);
+                let end = found.head;
+                found.mark(Place {
+                    position: end,
+                    sequence: sequence + 1,
+                });
+                out = Some(Appended {
+                    partition: *partition,
+                    first: Position(first),
+                    end: Position(end),
+                });
+            }
+            Kind::Checkpoint(told) => {
+                if (inner.made.iter())
+                    .any(|own| own.sequence == told.sequence && own.hash != told.hash)
+                {
+                    return Taken::Differs {
+                        sequence: told.sequence,
+                    };
+                }
+                inner.index = (sequence, told.sequence);
+            }
+        }
+        inner.seen = sequence;
+        if sequence.is_multiple_of(CHECKPOINT_EVERY) {
+            let checkpoint = inner.checkpoint();
+            if inner.made.len() == COMPARED_MAX {
+                inner.made.pop_front();
+            }
+            inner.made.push_back(checkpoint.told());
+            inner.due = Some(checkpoint);
+        }
+        Taken::Next(out)
+    }
+
+    /// A checkpoint of what was counted until now.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        self.inner.lock().checkpoint()
+    }
+
+    /// Whether there is a checkpoint that was not written yet.
+    pub(crate) fn is_due(&self) -> bool {
+        self.inner.lock().due.is_some()
+    }
+
+    /// The newest checkpoint that was not written yet, as far as is known here.
+    pub(crate) fn due(&self) -> Option<Checkpoint> {
+        self.inner.lock().due.take()
+    }
+
+    /// Sequence of the last checkpoint's message, and the sequence that it speaks of; zeros when there is none.
+    pub(crate) fn index(&self) -> (u64, u64) {
+        self.inner.lock().index
+    }
+
+    /// Remembers where a position lies.
+    pub(crate) fn mark(&self, partition: PartitionId, place: Place) {
+        let mut inner = self.inner.lock();
+        if let Some(found) = inner.partitions.get_mut(&partition) {
+            found.mark(place);
+        }
+    }
+
+    /// The nearest known place at or below a position, and the sequence of the nearest above (at most one above all that
+    /// was seen).
+    pub(crate) fn around(&self, partition: PartitionId, position: u64) -> (Place, u64) {
+        let inner = self.inner.lock();
+        let mut lower = Place {
+            position: 0,
+            sequence: 1,
+        };
+        let mut upper = inner.seen + 1;
+        if let Some(found) = inner.partitions.get(&partition) {
+            if let Some((position, sequence)) = found.marks.range(..=position).next_back() {
+                lower = Place {
+                    position: *position,
+                    sequence: *sequence,
+                };
+            }
+            if let Some((_, sequence)) = found.marks.range(position.saturating_add(1)..).next() {
+                upper = *sequence;
+            }
+        }
+        (lower, upper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(partition: u16, entries: u64) -> Kind {
+        let label = Label {
+            entries,
+            messages: 1,
+            round: 0,
+            index: 0,
+        };
+        Kind::Frame(PartitionId(partition), label)
+    }
+
+    fn end(taken: Taken) -> u64 {
+        match taken {
+            Taken::Next(Some(appended)) => appended.end.0,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn entries_are_counted_once_and_a_gap_is_told() {
+        let places = Places::default();
+        assert_eq!(end(places.take(1, &frame(3, 2))), 2);
+        assert_eq!(places.take(1, &frame(3, 2)), Taken::Old);
+        assert_eq!(places.take(3, &frame(3, 2)), Taken::Gap { missing: 2 });
+        assert_eq!(end(places.take(2, &frame(4, 5))), 5);
+        assert_eq!(end(places.take(3, &frame(3, 1))), 3);
+        let lies = |position, sequence| Place { position, sequence };
+        assert_eq!(places.around(PartitionId(3), 0), (lies(0, 1), 2));
+        assert_eq!(places.around(PartitionId(3), 2), (lies(2, 2), 4));
+        assert_eq!(places.around(PartitionId(3), 3), (lies(3, 4), 4));
+        assert_eq!(places.around(PartitionId(9), 1), (lies(0, 1), 4));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_still_right() {
+        let places = Places::default();
+        for n in 1..=20_000 {
+            places.take(n, &frame(1, 3));
+        }
+        let inner = places.inner.lock();
+        let marks = &inner.partitions[&PartitionId(1)].marks;
+        assert!(marks.len() <= MARKS_MAX && marks.len() > MARKS_MAX / 4);
+        assert!(marks.iter().all(|(p, s)| *p == (s - 1) * 3));
+    }
+
+    #[test]
+    fn a_checkpoint_is_gone_on_from_and_another_count_is_told() {
+        let [one, two] = [Places::default(), Places::default()];
+        for n in 1..=CHECKPOINT_EVERY {
+            one.take(n, &frame((n % 5) as u16, n % 3 + 1));
+            two.take(n, &frame((n % 5) as u16, 1));
+        }
+        let checkpoint = one.due().unwrap();
+        assert_eq!(checkpoint.sequence, CHECKPOINT_EVERY);
+        assert!(one.due().is_none());
+        let three = Places::default();
+        three.begin(CHECKPOINT_EVERY + 1, &checkpoint);
+        assert_eq!(three.checkpoint(), one.checkpoint());
+        let next = CHECKPOINT_EVERY + 1;
+        let told = Kind::Checkpoint(checkpoint.told());
+        assert_eq!(one.take(next, &told), Taken::Next(None));
+        assert_eq!(
+            two.take(next, &told),
+            Taken::Differs {
+                sequence: CHECKPOINT_EVERY
+            }
+        );
+        assert_eq!(three.take(next, &told), Taken::Next(None));
+        assert_eq!(
+            end(three.take(next + 1, &frame(1, 4))),
+            end(one.take(next + 1, &frame(1, 4)))
+        );
+    }
+}

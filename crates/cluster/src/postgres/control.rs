@@ -244,6 +244,27 @@ impl Control for PostgresControl {
         rows.iter().map(applied).collect()
     }
 
+    async fn newest_scenes(&self) -> Result<Vec<(SceneNo, u32, bool)>> {
+        const NEWEST_OF_ALL: &str = "SELECT DISTINCT ON (scene) scene::int8, version, announced FROM scene_version \
+             ORDER BY scene, version DESC";
+        let failed = |fault: Fault| fault.error(STORE, "read which scenes there are");
+        let mut lease = self.pool.lease().await.map_err(failed)?;
+        let rows = lease
+            .rows(sqlx::query(NEWEST_OF_ALL))
+            .await
+            .map_err(failed)?;
+        lease.done();
+        (rows.iter())
+            .map(|row| {
+                Ok((
+                    SceneNo(number(row, "scene")?),
+                    number(row, "version")?,
+                    field(row, "announced")?,
+                ))
+            })
+            .collect()
+    }
+
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>> {
         // One statement, so that files that are written anew are never seen in part; a version without files is one row of nulls.
         let rows = self.pool.read("read the files of a scene", || {

@@ -46,6 +46,7 @@ mod gather;
 mod installation;
 mod keys;
 mod locks;
+mod nodes;
 mod options;
 mod state;
 mod text;
@@ -54,7 +55,7 @@ pub use count::Counted;
 pub use options::{CONTROL_CONNECTIONS, PostgresOptions, SERVER_VERSION_MIN, STATEMENTS_KEPT};
 
 use connection::Pool;
-use luopan_store::{Control, Error, Keys, Result, State};
+use luopan_store::{Control, Error, Keys, Nodes, Result, State};
 use std::sync::Arc;
 
 /// Number of the form of the tables that this program reads and writes. It is raised when an older program could no longer work
@@ -70,7 +71,7 @@ pub mod limits {
     pub use super::state::GATHERED_KEYS_MAX;
 }
 
-/// Three stores of one installation on PostgreSQL. Any number of nodes may hold them at once.
+/// The stores of one installation that are on PostgreSQL: all but the log. Any number of nodes may hold them at once.
 #[derive(Clone)]
 pub struct Postgres {
     /// State.
@@ -79,6 +80,8 @@ pub struct Postgres {
     pub control: Arc<dyn Control>,
     /// The key store.
     pub keys: Arc<dyn Keys>,
+    /// Who is at work.
+    pub nodes: Arc<dyn Nodes>,
     installation: Arc<str>,
     counters: Arc<count::Counters>,
 }
@@ -116,6 +119,7 @@ impl Postgres {
             pool("control plane", main, CONTROL_CONNECTIONS),
             locks::Locks::new(&opened.installation),
         );
+        let nodes = nodes::PostgresNodes::new(pool("list of nodes", main, 1));
         let keys = keys::PostgresKeys::start(
             pool("key store", &opened.keys, options.key_connections.max(2)),
             &options,
@@ -124,6 +128,7 @@ impl Postgres {
             state: Arc::new(state),
             control: Arc::new(control),
             keys: Arc::new(keys),
+            nodes: Arc::new(nodes),
             installation: opened.installation.into(),
             counters,
         })

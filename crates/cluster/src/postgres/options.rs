@@ -20,7 +20,7 @@ const APPLICATION_NAME_BYTES_MAX: usize = 63;
 /// Where the stores are and how much of them a node takes.
 ///
 /// Connections of one node: [`Self::read_connections`] + [`Self::durable_connections`] + [`Self::fold_connections`] +
-/// [`CONTROL_CONNECTIONS`] to the database of State, [`Self::key_connections`] to that of the key store.
+/// [`CONTROL_CONNECTIONS`] and one for the list of nodes to the database of State, [`Self::key_connections`] to that of the key store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, as PostgreSQL's own programs take it. It must lead to the server itself:

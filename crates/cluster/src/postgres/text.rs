@@ -31,6 +31,7 @@ pub(crate) const fn name(table: Table) -> &'static str {
         Table::Item => "state_item",
         Table::ItemPast => "state_item_past",
         Table::Nav => "state_nav",
+        Table::Claim => "state_claim",
     }
 }
 

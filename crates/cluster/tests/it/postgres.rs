@@ -33,6 +33,7 @@ fn stores(postgres: &Postgres) -> Stores {
         state: postgres.state.clone(),
         control: postgres.control.clone(),
         keys: postgres.keys.clone(),
+        nodes: postgres.nodes.clone(),
     }
 }
 
@@ -43,6 +44,10 @@ impl Subject for OnServer {
     }
 
     fn survives(&self) -> bool {
+        true
+    }
+
+    fn is_shared(&self) -> bool {
         true
     }
 }
@@ -59,6 +64,7 @@ mod suite {
         budgets: checks_both_ways, debits_spill_over_rows, credits, names_and_zeros, never_over_under_concurrency,
             the_last_unit, refused_changes;
         keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
+        nodes: beats, limits;
         control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
         reopen: state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
     }

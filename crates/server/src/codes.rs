@@ -29,6 +29,7 @@ pub const ALL: &[Code] = &[
         422,
         "the trained artifacts are not those that the scene names",
     ),
+    code("bad_config", 422, "the configuration cannot be used"),
     code("bad_id", 422, "the text is not an id"),
     code(
         "bad_idempotency_key",
@@ -41,6 +42,11 @@ pub const ALL: &[Code] = &[
     code("body_not_gzip", 400, "the body is not gzip as announced"),
     code("body_too_large", 413, "the body is too large"),
     code("body_too_slow", 408, "the body came too slowly"),
+    code(
+        "cluster_unusable",
+        503,
+        "the stores of the cluster cannot be used",
+    ),
     code("command_line", 400, "the command line is not right"),
     code("data_in_use", 409, "the data folder is in use"),
     code("data_unusable", 503, "the data folder cannot be used"),

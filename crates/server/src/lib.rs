@@ -7,6 +7,7 @@ pub mod asked;
 pub mod campaign;
 pub mod checked;
 pub mod cli;
+pub mod cluster;
 pub mod codes;
 pub mod data;
 mod demo;

@@ -53,6 +53,7 @@ const EDGES: [Row; 15] = [
     row(
         "luopan-server",
         &[
+            "luopan-cluster",
             "luopan-embedded",
             "luopan-engine",
             "luopan-kernel",

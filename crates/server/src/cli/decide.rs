@@ -4,7 +4,7 @@ use super::Common;
 use super::output::Said;
 use crate::answer::Decision;
 use crate::asked::Words;
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::problem::Result;
 use clap::Args;
 use luopan_kernel::decide::{Candidate, Gate};
@@ -51,7 +51,7 @@ pub(super) async fn run(common: &Common, decide: Decide) -> Result<Said> {
     };
     let asked = words.item.clone();
     let request = words.body()?.request(decide.scene.clone(), None)?;
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let answer = opened.engine.decide(request).await;
     let plan = opened.engine.plan(&decide.scene).ok();

@@ -4,7 +4,7 @@ use super::Common;
 use super::decide::words_of;
 use super::output::{Said, table};
 use crate::answer::{Explained, value};
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use clap::Args;
 use luopan_kernel::decide::Candidate;
@@ -21,7 +21,7 @@ pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
         .id
         .parse()
         .map_err(|e| Problem::new("bad_id", format!("{e}")))?;
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let explained = opened
         .engine

@@ -4,7 +4,7 @@
 use super::Common;
 use super::output::Said;
 use crate::checked::{Names, export};
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use clap::{Args, Subcommand};
 use luopan_kernel::time::Micros;
@@ -73,7 +73,7 @@ pub(super) async fn run(common: &Common, Export::Checks(args): Export) -> Result
     }
     names.from = args.from;
     names.text = args.sms_text.map(|text| ("sms".to_owned(), text));
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let written = export(
         &opened.engine,

@@ -2,7 +2,7 @@
 
 use super::output::Said;
 use super::{Common, Format};
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::import::load::{self, Into, Loaded};
 use crate::problem::{Problem, Result};
 use clap::{Args, ValueEnum};
@@ -110,7 +110,7 @@ pub(super) async fn run(common: &Common, import: Import) -> Result<Said> {
         // All of them are looked for before the first is taken.
         crate::import::source::size(file)?;
     }
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let mut total = Loaded::default();
     let mut files = Vec::new();
     let outcome = load(&opened, common.format, &import, &mut total, &mut files).await;

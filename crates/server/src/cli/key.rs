@@ -2,7 +2,7 @@
 
 use super::Common;
 use super::output::{Said, table};
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::problem::Result;
 use crate::{env, keys, time};
 use clap::Subcommand;
@@ -25,7 +25,7 @@ pub(super) enum Key {
 }
 
 pub(super) async fn run(common: &Common, key: Key) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let said = answer(&opened, key).await;
     opened.close().await;
     said

@@ -2,7 +2,7 @@
 
 use super::output::{Said, table};
 use super::{Common, Format};
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::matching::{Folder, ITEMS_PER_CUSTOMER_MAX, Manifest, Progress, WORKERS_MAX, Why, work};
 use crate::problem::{Problem, Result};
 use clap::Args;
@@ -91,7 +91,7 @@ pub(super) async fn run(common: &Common, asked: Match) -> Result<Said> {
         WORKERS_MAX,
     )?;
     let folder = Folder::of(&asked.output)?;
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let outcome = matched(&opened, common.format, &asked, &folder, threads).await;
     opened.close().await;
     let summary = outcome?;

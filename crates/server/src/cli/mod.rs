@@ -23,6 +23,7 @@ mod train;
 mod train_intention;
 mod verify;
 
+use crate::data::{Opened, Opening};
 use crate::problem::{Problem, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use output::Said;
@@ -57,9 +58,22 @@ pub struct Common {
         value_name = "DIR"
     )]
     pub data: PathBuf,
+    /// Configuration of a node of several, in place of a data folder (docs/cluster.md)
+    #[arg(long, global = true, env = "LUOPAN_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How answers are written
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+impl Common {
+    /// Opens the data folder, or the stores that the configuration names.
+    async fn open(&self, opening: Opening) -> Result<Opened> {
+        match &self.config {
+            Some(config) => crate::cluster::open(crate::cluster::read(config)?.cluster).await,
+            None => crate::data::open(&self.data, opening).await,
+        }
+    }
 }
 
 /// How answers are written.

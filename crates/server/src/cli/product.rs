@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Said, amount, table};
 use crate::answer::{Product as Document, Products};
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::problem::{Problem, Result};
 use clap::{Args, Subcommand};
@@ -79,7 +79,7 @@ impl Of {
 }
 
 pub(super) async fn run(common: &Common, product: Product) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let said = answer(&opened, product).await;
     opened.close().await;
     said

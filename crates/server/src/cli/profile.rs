@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Said, amount, table};
 use crate::answer::Customer;
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::Result;
 use clap::Args;
 use luopan_kernel::plan::{Aggregate, ScenePlan, SlotSource};
@@ -23,7 +23,7 @@ pub(super) struct Profile {
 }
 
 pub(super) async fn run(common: &Common, profile: Profile) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let view = opened.engine.customer(&profile.scene, &profile.id).await;
     let plan = opened.engine.plan(&profile.scene).ok();

@@ -3,7 +3,7 @@
 
 use super::Common;
 use super::output::Said;
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use crate::proof::{Expected, PlanHeld, Written};
 use crate::whole::beside;
@@ -119,7 +119,7 @@ async fn make(common: &Common, scene: Option<String>, period: &str, output: &Pat
             format!("the period `{period}` ends before it begins; write the earlier time first"),
         ));
     }
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let scene = match scene {
         Some(scene) => scene,

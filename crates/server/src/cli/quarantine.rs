@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::Said;
 use crate::answer;
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::incoming::{self, cut};
 use crate::limits::PAGE_MAX;
 use crate::problem::Result;
@@ -38,7 +38,7 @@ pub(super) enum Quarantine {
 }
 
 pub(super) async fn run(common: &Common, quarantine: Quarantine) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     if let Quarantine::List { scene, .. } | Quarantine::Retry { scene, .. } = &quarantine
         && let Some(scene) = scene

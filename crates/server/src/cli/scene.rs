@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Said, table};
 use crate::answer;
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use crate::trained;
 use bytes::Bytes;
@@ -99,7 +99,7 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
         .into_iter()
         .map(|(name, text)| (name, Bytes::from(text)))
         .collect();
-    let opened = open(&common.data, Opening::Create).await?;
+    let opened = common.open(Opening::Create).await?;
     opened.engine.start().await?;
     let name = checked.plan.name.clone();
     let before = opened.engine.scenes().into_iter().find(|s| s.name == name);
@@ -151,7 +151,7 @@ fn against(version: u32, changes: &[Change]) -> String {
 }
 
 async fn list(common: &Common) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let scenes: Vec<answer::Scene> = opened.engine.scenes().into_iter().map(Into::into).collect();
     opened.close().await;
     let rows: Vec<Vec<String>> = scenes

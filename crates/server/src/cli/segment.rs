@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Said, table};
 use crate::answer;
-use crate::data::{Opened, Opening, open};
+use crate::data::{Opened, Opening};
 use crate::problem::Result;
 use crate::question::compiled;
 use clap::Subcommand;
@@ -29,7 +29,7 @@ pub(super) enum Segment {
 }
 
 pub(super) async fn run(common: &Common, segment: Segment) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     let said = match segment {
         Segment::List { scene } => match opened.engine.segments(&scene).await {

@@ -2,7 +2,7 @@
 
 use super::output::{Said, line};
 use super::{Common, Format};
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::http::{App, listen, router};
 use crate::limits::{HEAD_TIME_MAX, STOP_TIME_MAX};
 use crate::problem::{Problem, Result};
@@ -30,10 +30,21 @@ pub(super) struct Serve {
 
 pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     let stop = stop_signal()?;
-    let opened = open(&common.data, Opening::Create).await?;
-    let first =
-        keys::ensure_first(opened.stores.control.as_ref(), &common.data, env::now()).await?;
+    let opened = common.open(Opening::Create).await?;
+    let control = opened.stores.control.as_ref();
+    // Several nodes that start at once must not each make a first key.
+    let first = match common.config {
+        None => keys::ensure_first(control, &common.data, env::now()).await?,
+        Some(_) if control.api_keys().await?.is_empty() => {
+            return Err(Problem::new(
+                "command_line",
+                "there is no API key yet, and of several nodes none makes the first; make one with `luopan key create NAME` and the same --config",
+            ));
+        }
+        Some(_) => None,
+    };
     if first.is_none()
+        && common.config.is_none()
         && let Some(fault) = keys::file_fault(opened.stores.control.as_ref(), &common.data).await?
     {
         tracing::warn!(target: "luopan", "{fault}");

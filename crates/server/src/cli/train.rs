@@ -3,7 +3,7 @@
 use super::Common;
 use super::output::{Said, table};
 use super::train_intention::{self, Intention};
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use crate::train;
 use crate::whole::{writable, write_whole};
@@ -121,7 +121,7 @@ async fn examples(common: &Common, asked: Examples) -> Result<Said> {
         from: asked.from,
         until: asked.until,
     };
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let outcome = match opened.settle().await {
         Ok(()) => {
             let (engine, output) = (&opened.engine, &asked.output);
@@ -205,7 +205,7 @@ async fn factors(common: &Common, asked: Factors) -> Result<Said> {
         },
     };
     writable(&asked.output)?;
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let outcome = match opened.settle().await {
         Ok(()) => train::factors(&opened.engine, plan, &asked.policy, &settings).await,
         Err(e) => Err(e),

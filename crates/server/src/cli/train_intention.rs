@@ -2,7 +2,7 @@
 
 use super::Common;
 use super::output::{Said, table};
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use crate::train::intention::{Report, Settings, intention};
 use crate::whole::{writable, write_whole};
@@ -40,7 +40,7 @@ pub(super) async fn run(common: &Common, asked: Intention) -> Result<Said> {
     };
     settings.check()?;
     writable(&asked.output)?;
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     let read = match opened.settle().await {
         Ok(()) => opened
             .engine

@@ -3,11 +3,11 @@
 
 use super::Common;
 use super::output::Said;
-use crate::data::{Opening, open};
+use crate::data::Opening;
 use crate::problem::Result;
 
 pub(super) async fn run(common: &Common) -> Result<Said> {
-    let opened = open(&common.data, Opening::Existing).await?;
+    let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
     // Stopped, so that no timer fires between what is replayed and what it is compared with.
     opened.engine.stop().await;

@@ -116,6 +116,14 @@ struct Reader {
     texts: Arc<Texts>,
 }
 
+/// The rows asked of one table: index of the answer, partition and key of each.
+#[derive(Default)]
+struct Asked<'a> {
+    order: Vec<i32>,
+    partitions: Vec<i32>,
+    keys: Vec<&'a [u8]>,
+}
+
 fn field<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
     row: &'r PgRow,
     column: usize,
@@ -141,18 +149,21 @@ impl Reader {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let mut by_table: BTreeMap<Table, (Vec<i32>, Vec<i32>, Vec<&[u8]>)> = BTreeMap::new();
+        let mut by_table: BTreeMap<Table, Asked<'_>> = BTreeMap::new();
         for (o, key) in numbered(0, keys.len()).into_iter().zip(keys) {
-            let (order, partitions, bytes) = by_table.entry(key.table).or_default();
-            order.push(o);
-            partitions.push(key.partition.0.into());
-            bytes.push(&key.key);
+            let asked = by_table.entry(key.table).or_default();
+            asked.order.push(o);
+            asked.partitions.push(key.partition.0.into());
+            asked.keys.push(&key.key);
         }
         let tables: Vec<Table> = by_table.keys().copied().collect();
         let rows = self.pool.read("read rows", || {
             let mut query = self.texts.get(&tables);
-            for (order, partitions, bytes) in by_table.values() {
-                query = query.bind(order).bind(partitions).bind(bytes);
+            for asked in by_table.values() {
+                query = query
+                    .bind(&asked.order)
+                    .bind(&asked.partitions)
+                    .bind(&asked.keys);
             }
             query
         });

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Most texts of a kind that are kept; there are as many as sets of tables that are used together, some dozens.
+const TEXTS_KEPT: usize = 1_024;
+
 /// The table of PostgreSQL that holds a table of State.
 pub(crate) const fn name(table: Table) -> &'static str {
     match table {
@@ -66,6 +69,9 @@ fn made<E: Ord + Clone>(
         Some(text) => Arc::clone(text),
         None => {
             let text: Arc<str> = make(of).into();
+            if texts.len() >= TEXTS_KEPT {
+                texts.clear();
+            }
             texts.insert(of.to_vec(), Arc::clone(&text));
             text
         }

@@ -1,7 +1,9 @@
 //! How many statements are sent: they depend on the number of transactions, not on rows, and hardly on callers.
 
 use super::{Server, open};
+use luopan_cluster::postgres::limits::STATEMENT_BYTES_MAX;
 use luopan_kernel::id::{PartitionId, Position};
+use luopan_store::state::VALUE_BYTES_MAX;
 use luopan_store::suite::budgets::change;
 use luopan_store::suite::{identifier, key, put, writes};
 use luopan_store::{Advance, Commit, Durability, Expect, ForeignId, Table, Write};
@@ -65,6 +67,32 @@ async fn a_commit_of_a_thousand_rows_takes_as_many_statements_as_one_of_ten() {
         .scan(Table::Profile, PartitionId(1), b"", None, usize::MAX)
         .await;
     assert_eq!(found.unwrap().len(), profiles);
+}
+
+/// Values of 4 MiB: what one statement may carry is bounded, the transaction stays one.
+#[tokio::test]
+async fn a_commit_beyond_the_bytes_of_a_statement_is_still_one_transaction() {
+    let Some(server) = Server::find().await else {
+        return;
+    };
+    let node = open(&server).await;
+    let rows: Vec<_> = (0..STATEMENT_BYTES_MAX / VALUE_BYTES_MAX + 1)
+        .map(|i| key(Table::Checkpoint, 1, [i as u8]))
+        .collect();
+    let large = bytes::Bytes::from(vec![7; VALUE_BYTES_MAX]);
+    let put_large = |row: &luopan_store::RowKey| Write {
+        key: row.clone(),
+        value: Some(large.clone()),
+    };
+    let before = node.counted();
+    let commit = writes(rows.iter().map(put_large).collect());
+    assert!(node.state.commit(vec![commit]).await.unwrap()[0].is_ok());
+    let after = node.counted();
+    assert_eq!(after.transactions - before.transactions, 1);
+    // BEGIN, locks, two writes, COMMIT.
+    assert_eq!(after.statements - before.statements, 5);
+    let found = node.state.get(&rows).await.unwrap();
+    assert!(found.iter().all(|v| v.as_ref() == Some(&large)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -320,14 +320,13 @@ fn template(bin: &Path, user: Option<(u32, u32)>) -> PathBuf {
         .arg("--version")
         .output()
         .unwrap();
+    // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
     let version = String::from_utf8_lossy(&version.stdout);
-    let version: String = (version.chars())
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let version = version.split_whitespace().nth(2).unwrap_or("unknown");
     let uid = user.map_or_else(|| std::fs::metadata("/proc/self").unwrap().uid(), |u| u.0);
     let folder = std::env::temp_dir().join(format!("luopan-test-postgres-{version}-{uid}"));
     let (data, done) = (folder.join("data"), folder.join("done"));
-    let lock = folder.with_extension("lock");
+    let lock = std::env::temp_dir().join(format!("luopan-test-postgres-{version}-{uid}.lock"));
     let lock = File::options()
         .create(true)
         .truncate(false)

@@ -1,6 +1,6 @@
 //! How fast commits are, and how many statements they take, with 1, 8 and 64 callers at once. A measurement, not a judgement.
 
-use super::{Server, open};
+use super::{Server, open, options};
 use luopan_cluster::postgres::Postgres;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::suite::budgets::{change, check};
@@ -57,28 +57,38 @@ async fn decisions(node: &Postgres, callers: u64, first: u64) -> (u64, Vec<Durat
     (times.len() as u64, times)
 }
 
+async fn durable(node: &Postgres, connections: u32, callers: u64) {
+    let before = node.counted();
+    let first = (u64::from(connections) << 48) + (callers << 32);
+    let (n, times) = decisions(node, callers, first).await;
+    let after = node.counted();
+    let at = |q: usize| times[(times.len() - 1) * q / 100].as_secs_f64() * 1e3;
+    eprintln!(
+        "durable, {connections} connections, {callers:3} callers: {:7.0} commits/s, {:.3} statements a commit, \
+         {:6.1} commits a transaction, p50 {:.2} ms, p99 {:.2} ms",
+        n as f64 / TIME.as_secs_f64(),
+        (after.statements - before.statements) as f64 / n as f64,
+        n as f64 / (after.transactions - before.transactions) as f64,
+        at(50),
+        at(99),
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "a measurement"]
 async fn commits() {
     let Some(server) = Server::find().await else {
         return;
     };
-    let node = open(&server).await;
-    for callers in [1, 8, 64, 512] {
-        let before = node.counted();
-        let (n, times) = decisions(&node, callers, callers << 32).await;
-        let after = node.counted();
-        let per = |a: u64, b: u64| (a - b) as f64 / n as f64;
-        let at = |q: usize| times[(times.len() - 1) * q / 100].as_secs_f64() * 1e3;
-        eprintln!(
-            "durable, {callers:3} callers: {:7.0} commits/s, {:.3} statements a commit, {:6.1} commits a transaction, p50 {:.2} ms, p99 {:.2} ms",
-            n as f64 / TIME.as_secs_f64(),
-            per(after.statements, before.statements),
-            n as f64 / (after.transactions - before.transactions) as f64,
-            at(50),
-            at(99),
-        );
+    for connections in [1, 2] {
+        let mut options = options(&server);
+        options.durable_connections = connections;
+        let node = Postgres::connect(options).await.unwrap();
+        for callers in [1, 8, 64, 512] {
+            durable(&node, connections, callers).await;
+        }
     }
+    let node = open(&server).await;
     // Folds of 200 profiles of 1 kB, one partition a caller.
     for callers in [1u16, 8] {
         let before = node.counted();
@@ -133,7 +143,7 @@ async fn commits() {
             let state = node.state.clone();
             tokio::spawn(async move {
                 for n in 0..200 {
-                    let id = ((64 << 32) + (c + 64 * n) % 1_000).to_be_bytes();
+                    let id = ((1 << 48) + (64 << 32) + (c + 64 * n) % 1_000).to_be_bytes();
                     let rows: Vec<_> = [Table::Contacts, Table::Decision, Table::DecisionKey]
                         .map(|t| key(t, ((c + 64 * n) % 256) as u16, id))
                         .into();

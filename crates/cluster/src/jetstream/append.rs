@@ -30,8 +30,9 @@ pub const QUEUE_JOBS_MAX: usize = 4096;
 pub const FRAMES_MAX: usize = 1000;
 /// A round takes no further append when it holds this many bytes.
 pub const ROUND_BYTES_MAX: usize = 8 << 20;
-/// Most rounds under way. The server takes 50 atomic batches of a stream at once, from all nodes together.
-pub const ROUNDS_IN_FLIGHT_MAX: usize = 4;
+/// Most rounds under way of a node. With one, what waits meanwhile goes into fewer and longer messages of the stream, of which the
+/// server takes so many a second. It takes 50 atomic batches of a stream at once, from all nodes together.
+pub const ROUNDS_IN_FLIGHT_MAX: usize = 1;
 /// Longest time for one attempt to be acknowledged.
 pub const ACK_TIME_MAX: Duration = Duration::from_secs(4);
 /// Longest time that a round is tried for, longer than an election of a leader takes. An append that waited longer in the queue is not

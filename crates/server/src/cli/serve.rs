@@ -10,8 +10,12 @@ use crate::{env, keys};
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// How often a node of several reads the API keys again.
+const KEYS_READ: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -68,6 +72,17 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         serve.metrics_key,
     )
     .await?;
+    let reading = common.config.is_some().then(|| {
+        let app = app.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(KEYS_READ).await;
+                if let Err(e) = app.read_keys().await {
+                    tracing::warn!(target: "luopan", error = %e, "the API keys could not be read again");
+                }
+            }
+        })
+    });
     announce(common, address, first)?;
     tracing::info!(target: "luopan", %address, data = %common.data.display(), "serving");
 
@@ -87,6 +102,9 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
             tracing::warn!(target: "luopan", "connections still open were cut after {} seconds", STOP_TIME_MAX.as_secs());
         }
     };
+    if let Some(reading) = reading {
+        reading.abort();
+    }
     opened.close().await;
     tracing::info!(target: "luopan", "stopped");
     Ok(Said::nothing())

@@ -28,7 +28,7 @@ pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller> {
     }) else {
         return refused("the authorization is not of the form `Bearer KEY`");
     };
-    match app.keys.name(secret) {
+    match app.keys.read().name(secret) {
         Some(name) => Ok(Caller(name.to_owned())),
         None => refused("the key opens nothing here; keys are made with `luopan key create NAME`"),
     }

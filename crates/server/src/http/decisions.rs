@@ -16,6 +16,7 @@ use luopan_kernel::id::DecisionId;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Many requests, decided together: one read and one durable commit.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -148,8 +149,25 @@ async fn prepared(
     Ok(request)
 }
 
-/// Refuses positions that the log does not have: nothing has given them out, so waiting for them is of no use.
+/// How long another node's append may take to be known here.
+const REACH_TIME: Duration = Duration::from_millis(500);
+/// How often it is looked for meanwhile.
+const REACH_PAUSE: Duration = Duration::from_millis(5);
+
+/// Refuses positions that the log does not have: nothing has given them out, so waiting for them is of no use. What another
+/// node has just given out is known here in a moment.
 async fn reachable(app: &App, token: &PositionToken) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let known = has(app, token).await;
+        if known.is_ok() || begun.elapsed() > REACH_TIME {
+            return known;
+        }
+        tokio::time::sleep(REACH_PAUSE).await;
+    }
+}
+
+async fn has(app: &App, token: &PositionToken) -> Result<()> {
     let partitions: Vec<_> = token.0.keys().copied().collect();
     if partitions.is_empty() {
         return Ok(());

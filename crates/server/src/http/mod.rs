@@ -26,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use luopan_engine::Engine;
 use luopan_store::Stores;
+use parking_lot::RwLock;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +42,7 @@ use utoipa_axum::routes;
 pub struct App {
     engine: Arc<Engine>,
     stores: Stores,
-    keys: Keys,
+    keys: RwLock<Keys>,
     metrics: Metrics,
     metrics_keyed: bool,
     bodies: Arc<Semaphore>,
@@ -58,7 +59,7 @@ impl App {
         stores: Stores,
         metrics_keyed: bool,
     ) -> Result<Arc<Self>> {
-        let keys = Keys::new(stores.control.api_keys().await?);
+        let keys = RwLock::new(Keys::new(stores.control.api_keys().await?));
         let metrics = Metrics::new().map_err(Problem::internal)?;
         Ok(Arc::new(Self {
             engine,
@@ -69,6 +70,16 @@ impl App {
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / body::SHARE_BYTES)),
             in_flight: AtomicUsize::new(0),
         }))
+    }
+
+    /// Reads the API keys again: of several nodes another one may have made or removed some.
+    ///
+    /// # Errors
+    /// The control plane's.
+    pub async fn read_keys(&self) -> Result<()> {
+        let keys = self.stores.control.api_keys().await?;
+        *self.keys.write() = Keys::new(keys);
+        Ok(())
     }
 
     /// The scene a request is about: as named, else the only one there is.

@@ -75,6 +75,9 @@ impl Inner {
     pub(crate) async fn customer(&self, scene: &str, foreign: &str) -> Result<CustomerView> {
         let scene = self.scenes.newest(scene)?;
         let id = self.resolve_known(foreign).await?;
+        if self.fleet.is_shared() {
+            self.identity.catch_up(&*self.state, &[id]).await?;
+        }
         let canonical = self.identity.customer(id);
         let ids = self.identity.identifiers(canonical);
         let mut token = PositionToken::default();
@@ -145,7 +148,7 @@ impl Inner {
     }
 
     async fn link_ids(&self, a: IdentifierId, b: IdentifierId, by: &str) -> Result<()> {
-        let changed = self.relink(|map| {
+        let changed = self.relink(vec![a, b], |map| {
             let into = map.customer(a);
             if map.customer(b) == into {
                 return Ok(None);
@@ -180,7 +183,7 @@ impl Inner {
 
     async fn unlink_id(&self, id: IdentifierId, name: &str, by: &str) -> Result<()> {
         let customer = self.identity.customer(id);
-        let changed = self.relink(|map| {
+        let changed = self.relink(vec![id], |map| {
             if map.is_single(id) {
                 return Err(refusal(
                     "not_linked",
@@ -221,15 +224,17 @@ impl Inner {
     }
 
     /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
-    /// `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
+    /// `around` are those whose customers matter: what other nodes linked of them is taken over first. `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
     async fn relink(
         &self,
+        around: Vec<IdentifierId>,
         choose: impl Fn(
             &crate::identity::IdentityMap,
         ) -> Result<Option<(CustomerId, Vec<IdentifierId>)>>,
     ) -> Result<bool> {
         let _one_at_a_time = self.linking.lock().await;
         for _ in 0..crate::api::DECIDE_ATTEMPTS_MAX {
+            self.identity.catch_up(&*self.state, &around).await?;
             let Some((into, moved)) = choose(&self.identity)? else {
                 return Ok(false);
             };

@@ -14,7 +14,7 @@ use luopan_kernel::id::{IdentifierId, PartitionId, Position, hash64};
 use luopan_kernel::time::SECOND_US;
 use luopan_store::{Append, Node, RowKey, Table};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// How often a node tells that it lives.
@@ -26,6 +26,10 @@ pub const LIFE_US: i64 = 4 * SECOND_US;
 const ASK_US: i64 = 5_000;
 /// Rows of a partition that are read at once when it is taken over.
 const READ_ROWS: usize = 1_000;
+/// Beats between two looks at what transactions left behind of which nothing was heard.
+const SWEEP_BEATS: u64 = 10;
+/// Most marks looked at then.
+const SWEPT_MARKS: usize = 1_000;
 
 /// What this node knows of the others.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ pub(crate) struct Fleet {
     awaited: Mutex<BTreeMap<PartitionId, usize>>,
     /// Customers whose membership a node that owns another partition has to look at again, and who has not been told.
     untold: Mutex<BTreeSet<RowName>>,
-    pub(crate) wake: crate::signal::Signal,
+    pub(crate) wake: luopan_store::Signal,
 }
 
 /// Somebody waits for a partition that another node folds.
@@ -62,7 +66,7 @@ impl Fleet {
             node,
             awaited: Mutex::default(),
             untold: Mutex::default(),
-            wake: crate::signal::Signal::default(),
+            wake: luopan_store::Signal::default(),
         }
     }
 
@@ -111,15 +115,50 @@ async fn all(inner: &Inner) -> luopan_store::Result<Vec<PartitionId>> {
 
 /// Tells that this node lives and takes over what falls to it, until the engine stops.
 pub(crate) async fn run(inner: Arc<Inner>) {
-    while !inner.stopping() {
+    let mut left = Left::default();
+    for n in 1u64.. {
+        if inner.stopping() {
+            break;
+        }
         if let Err(e) = beat(&inner).await {
             tracing::warn!(error = %e, "this node could not tell that it lives; trying again");
+        }
+        if n.is_multiple_of(SWEEP_BEATS)
+            && let Err(e) = left.sweep(&inner).await
+        {
+            tracing::warn!(error = %e, "what was left behind could not be looked for; trying again");
         }
         let (slept, woken) = (inner.env.sleep(BEAT_US), inner.fleet_end.wait(u64::MAX));
         futures::future::select(slept, std::pin::pin!(woken)).await;
     }
     if let Err(e) = inner.nodes.leave(inner.fleet.id()).await {
         tracing::warn!(error = %e, "this node could not say that it ends; the others notice in a moment");
+    }
+}
+
+/// What the last look found of transactions of which nothing was heard: they took effect, and nobody does what they left to do.
+/// What the next look finds still there is done.
+#[derive(Debug, Default)]
+struct Left {
+    outbox: HashSet<RowKey>,
+    marks: BTreeSet<RowName>,
+}
+
+impl Left {
+    async fn sweep(&mut self, inner: &Arc<Inner>) -> luopan_store::Result<()> {
+        let mut own = all(inner).await?;
+        own.retain(|p| inner.fleet.owns(*p));
+        relay::sweep(inner, &own, &mut self.outbox).await?;
+        let marks = (inner.state)
+            .scan_partitions(Table::Dirty, &own, SWEPT_MARKS)
+            .await?;
+        let names = (marks.iter()).filter_map(|(_, row)| rows::parse_scene_and_id(&row.key));
+        let found: BTreeSet<RowName> = names.collect();
+        for name in found.intersection(&self.marks) {
+            inner.inbox_of(name.1.partition()).dirty(*name);
+        }
+        self.marks = found;
+        Ok(())
     }
 }
 
@@ -175,17 +214,12 @@ pub(crate) async fn take_over(
     inner: &Arc<Inner>,
     partitions: &BTreeSet<PartitionId>,
 ) -> luopan_store::Result<()> {
-    let list: Vec<_> = partitions.iter().copied().collect();
-    relay::recover(inner, &list).await?;
-    for p in list {
-        if p.0 > luopan_kernel::ENVIRONMENT_PARTITION {
-            continue;
-        }
-        look_at_marks(inner, p).await?;
-        if p.0 < luopan_kernel::PARTITIONS {
-            inner.timers.look(p);
-        }
-        inner.inbox_of(p).appended(p);
+    let (folded, streams): (Vec<_>, Vec<_>) = (partitions.iter().copied())
+        .partition(|p| p.0 <= luopan_kernel::ENVIRONMENT_PARTITION);
+    relay::recover(inner, &streams).await?;
+    // Whoever folds a partition anew takes over what was left there.
+    for p in folded {
+        inner.inbox_of(p).anew(p);
     }
     inner.stream_signal.notify();
     Ok(())

@@ -117,6 +117,33 @@ impl IdentityMap {
         Ok(())
     }
 
+    /// Takes over what others linked and un-linked around these identifiers, however far their customers reach.
+    pub(crate) async fn catch_up(&self, state: &dyn State, ids: &[IdentifierId]) -> Result<()> {
+        let mut asked: BTreeSet<PartitionId> = BTreeSet::new();
+        loop {
+            let mut reached: BTreeSet<PartitionId> = BTreeSet::new();
+            for id in ids {
+                let customer = self.customer(*id);
+                let all = self.identifiers(customer);
+                let of = [*id, customer].into_iter().chain(all);
+                reached.extend(of.map(|i| i.partition()));
+            }
+            let fresh: Vec<PartitionId> = reached.difference(&asked).copied().collect();
+            if fresh.is_empty() {
+                return Ok(());
+            }
+            let known: Vec<Expect> = fresh.iter().map(|p| self.epoch_row(*p)).collect();
+            let keys: Vec<_> = known.iter().map(|e| e.key.clone()).collect();
+            let found = state.get(&keys).await?;
+            for ((p, known), found) in fresh.iter().zip(known).zip(found) {
+                if known.value != found {
+                    self.refresh_at(state, *p).await?;
+                }
+            }
+            asked.extend(fresh);
+        }
+    }
+
     /// The row that says how often identity changed in a partition, as this map knows it. Whoever commits what it computed
     /// from this map expects that row: then nobody linked meanwhile.
     pub(crate) fn epoch_row(&self, partition: PartitionId) -> Expect {

@@ -36,7 +36,7 @@ pub(crate) struct Model {
     snapshot: RwLock<Arc<ModelState>>,
     position: RwLock<Position>,
     /// Raised with every published snapshot.
-    pub(crate) published: crate::signal::Signal,
+    pub(crate) published: luopan_store::Signal,
 }
 
 impl Model {
@@ -305,7 +305,7 @@ impl Inner {
                 stream: *stream,
                 snapshot: RwLock::new(Arc::new(learner.state.clone())),
                 position: RwLock::new(learner.at),
-                published: crate::signal::Signal::default(),
+                published: luopan_store::Signal::default(),
             });
             self.models.write().insert(*stream, model.clone());
             if self.is_started() {
@@ -340,6 +340,10 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
     let mut saved = (learner.at, parts_of(learner.encode().len()));
     let mut saved_samples = learner.state.samples;
     let mut is_own = inner.fleet.owns(model.stream);
+    if learner.at > model.position() {
+        // Another node has learned and kept more than this one knew when it opened.
+        publish(model, &learner);
+    }
     loop {
         let ticket = inner.stream_signal.ticket();
         let messages = inner.log.read(model.stream, learner.at, READ_BYTES).await?;
@@ -360,9 +364,7 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
                 .map_err(|e| unreadable(model, &e))?;
         }
         Counters::add(&inner.counters.samples, new);
-        *model.snapshot.write() = Arc::new(learner.state.clone());
-        *model.position.write() = learner.at;
-        model.published.notify();
+        publish(model, &learner);
         if learner.state.samples >= saved_samples + inner.limits.checkpoint_samples {
             saved_samples = learner.state.samples;
             if !inner.fleet.owns(model.stream) {
@@ -380,6 +382,13 @@ async fn run(inner: &Arc<Inner>, model: &Arc<Model>) -> luopan_store::Result<()>
             }
         }
     }
+}
+
+/// Decisions from now on see what was learned.
+fn publish(model: &Model, learner: &Learner) {
+    *model.snapshot.write() = Arc::new(learner.state.clone());
+    *model.position.write() = learner.at;
+    model.published.notify();
 }
 
 /// Writes a checkpoint and lets go of the one before (its position and number of rows), unless that is one of those that

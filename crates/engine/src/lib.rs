@@ -33,7 +33,6 @@ mod relay;
 mod row;
 mod rows;
 mod scenes;
-mod signal;
 mod timers;
 mod training;
 mod verify;

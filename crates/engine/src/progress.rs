@@ -11,7 +11,7 @@ const DUPLICATES_KEPT: usize = 100_000;
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     inner: Mutex<Inner>,
-    pub(crate) moved: crate::signal::Signal,
+    pub(crate) moved: luopan_store::Signal,
 }
 
 #[derive(Debug, Default)]

@@ -6,11 +6,16 @@ use bytes::Bytes;
 use luopan_kernel::codec::{Reader, Writer};
 use luopan_kernel::event::{Entry, encode_message};
 use luopan_kernel::id::PartitionId;
-use luopan_store::{Append, Commit, Durability, RowKey, Table, Write};
+use luopan_store::{Append, Commit, Durability, Row, RowKey, Table, Write};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Most rows relayed in one append.
 const RELAY_ROWS_MAX: usize = 2_000;
+/// Rows read at once when the outbox of a node that is gone is taken over.
+const RECOVERED_ROWS: usize = 1_000;
+/// Most rows looked at when the outbox is swept.
+const SWEPT_ROWS: usize = 1_000;
 
 /// A row of the outbox with its content.
 #[derive(Debug, Clone)]
@@ -71,7 +76,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             }
             inner.env.sleep(100_000 * i64::from(failures.min(50))).await;
         }
-        inner.outbox.done(rows.len());
+        inner.outbox.done(&rows);
     }
 }
 
@@ -102,62 +107,125 @@ async fn relay(inner: &Inner, rows: &[OutboxRow]) -> luopan_store::Result<()> {
     Ok(())
 }
 
-/// Everything the outbox holds, at start.
+/// Everything that the outbox of these partitions holds.
 pub(crate) async fn recover(inner: &Inner, partitions: &[PartitionId]) -> luopan_store::Result<()> {
-    for p in partitions {
-        let mut from = Vec::new();
-        loop {
-            let found = inner
-                .state
-                .scan(Table::Outbox, *p, &from, None, 1_000)
-                .await?;
-            let Some(last) = found.last() else { break };
-            from = [&last.key[..], &[0]].concat();
-            let rows = found
-                .into_iter()
-                .map(|r| OutboxRow {
-                    key: RowKey {
-                        table: Table::Outbox,
-                        partition: *p,
-                        key: r.key,
-                    },
-                    value: r.value,
-                })
-                .collect();
-            inner.outbox.put(rows);
+    let mut left = partitions.to_vec();
+    left.sort_unstable();
+    while !left.is_empty() {
+        let found = (inner.state)
+            .scan_partitions(Table::Outbox, &left, RECOVERED_ROWS)
+            .await?;
+        let whole = found.len() < RECOVERED_ROWS;
+        let Some((last, from)) = found.last().map(|(p, r)| (*p, [&r.key[..], &[0]].concat()))
+        else {
+            return Ok(());
+        };
+        inner.outbox.put(found.into_iter().map(outbox_row).collect());
+        if whole {
+            return Ok(());
         }
+        // The rest of the partition at which the limit was met, then those behind it.
+        recover_from(inner, last, from).await?;
+        left.retain(|p| *p > last);
     }
+    Ok(())
+}
+
+async fn recover_from(
+    inner: &Inner,
+    partition: PartitionId,
+    mut from: Vec<u8>,
+) -> luopan_store::Result<()> {
+    loop {
+        let found = (inner.state)
+            .scan(Table::Outbox, partition, &from, None, RECOVERED_ROWS)
+            .await?;
+        let Some(last) = found.last() else {
+            return Ok(());
+        };
+        from = [&last.key[..], &[0]].concat();
+        let rows = found.into_iter().map(|r| outbox_row((partition, r)));
+        inner.outbox.put(rows.collect());
+    }
+}
+
+fn outbox_row((partition, row): (PartitionId, Row)) -> OutboxRow {
+    OutboxRow {
+        key: RowKey {
+            table: Table::Outbox,
+            partition,
+            key: row.key,
+        },
+        value: row.value,
+    }
+}
+
+/// Relays rows that nobody has on the way: those of a transaction that took effect though whoever made it was told that
+/// nothing is known of it. `seen` are those that the look before found; what is there for the second time is relayed.
+pub(crate) async fn sweep(
+    inner: &Inner,
+    partitions: &[PartitionId],
+    seen: &mut HashSet<RowKey>,
+) -> luopan_store::Result<()> {
+    let found = (inner.state)
+        .scan_partitions(Table::Outbox, partitions, SWEPT_ROWS)
+        .await?;
+    let rows: Vec<OutboxRow> = (found.into_iter().map(outbox_row))
+        .filter(|r| !inner.outbox.knows(&r.key))
+        .collect();
+    let (again, new): (Vec<_>, Vec<_>) = rows.into_iter().partition(|r| seen.contains(&r.key));
+    if !again.is_empty() {
+        tracing::warn!(rows = again.len(), "rows of the outbox that nobody relayed");
+    }
+    *seen = new.iter().map(|r| r.key.clone()).collect();
+    inner.outbox.put(again);
     Ok(())
 }
 
 /// Rows on their way from transactions to the log.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    queue: parking_lot::Mutex<std::collections::VecDeque<OutboxRow>>,
-    in_flight: std::sync::atomic::AtomicU64,
-    wake: crate::signal::Signal,
+    inner: parking_lot::Mutex<Rows>,
+    wake: luopan_store::Signal,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    queue: VecDeque<OutboxRow>,
+    /// Those in the queue and those that are being appended.
+    known: HashSet<RowKey>,
 }
 
 impl Outbox {
-    /// Hands over rows that are committed.
+    /// Hands over rows that are committed; those that are on their way already are passed over.
     pub(crate) fn put(&self, rows: Vec<OutboxRow>) {
         if rows.is_empty() {
             return;
         }
-        self.in_flight
-            .fetch_add(rows.len() as u64, std::sync::atomic::Ordering::SeqCst);
-        self.queue.lock().extend(rows);
+        {
+            let mut inner = self.inner.lock();
+            for row in rows {
+                if inner.known.insert(row.key.clone()) {
+                    inner.queue.push_back(row);
+                }
+            }
+        }
         self.wake.notify();
+    }
+
+    /// True for a row that is on its way.
+    fn knows(&self, key: &RowKey) -> bool {
+        self.inner.lock().known.contains(key)
     }
 
     async fn take(&self, most: usize) -> Option<Vec<OutboxRow>> {
         loop {
             let seen = self.wake.ticket();
             {
-                let mut queue = self.queue.lock();
-                if !queue.is_empty() {
-                    let n = queue.len().min(most);
-                    return Some(queue.drain(..n).collect());
+                let mut inner = self.inner.lock();
+                if !inner.queue.is_empty() {
+                    let n = inner.queue.len().min(most);
+                    return Some(inner.queue.drain(..n).collect());
                 }
             }
             if self.wake.is_closed() {
@@ -167,14 +235,16 @@ impl Outbox {
         }
     }
 
-    fn done(&self, rows: usize) {
-        self.in_flight
-            .fetch_sub(rows as u64, std::sync::atomic::Ordering::SeqCst);
+    fn done(&self, rows: &[OutboxRow]) {
+        let mut inner = self.inner.lock();
+        for row in rows {
+            inner.known.remove(&row.key);
+        }
     }
 
     /// Rows not yet appended.
     pub(crate) fn len(&self) -> u64 {
-        self.in_flight.load(std::sync::atomic::Ordering::SeqCst)
+        self.inner.lock().known.len() as u64
     }
 
     /// Lets [`run`] end once the queue is empty.

@@ -24,7 +24,7 @@ const SLEEP_US_MAX: i64 = SECOND_US;
 pub(crate) struct Timers {
     earliest: Mutex<BTreeMap<PartitionId, Micros>>,
     firing: AtomicBool,
-    wake: crate::signal::Signal,
+    wake: luopan_store::Signal,
 }
 
 impl Timers {
@@ -35,7 +35,7 @@ impl Timers {
         Self {
             earliest: Mutex::new(all),
             firing: AtomicBool::new(false),
-            wake: crate::signal::Signal::default(),
+            wake: luopan_store::Signal::default(),
         }
     }
 

@@ -2,17 +2,17 @@
 //!
 //! It never knows whether anything is durable: a backend calls [`Heads::advance`] only after its sync.
 
+use crate::Signal;
 use crate::log::{Appended, Wake};
 use luopan_kernel::id::{PartitionId, Position};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use tokio::sync::watch;
 
 /// Durable heads, and who changed since when.
 #[derive(Debug)]
 pub struct Heads {
     inner: Mutex<Inner>,
-    changed: watch::Sender<u64>,
+    changed: Signal,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Heads {
             .collect();
         Self {
             inner: Mutex::new(Inner { ticket, partitions }),
-            changed: watch::Sender::new(ticket),
+            changed: Signal::default(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Heads {
         if appended.is_empty() {
             return;
         }
-        let ticket = {
+        {
             let mut inner = self.inner.lock();
             inner.ticket += 1;
             let ticket = inner.ticket;
@@ -60,9 +60,8 @@ impl Heads {
                 head.position = head.position.max(a.end);
                 head.ticket = ticket;
             }
-            ticket
-        };
-        self.changed.send_modify(|t| *t = (*t).max(ticket));
+        }
+        self.changed.notify();
     }
 
     /// Head of one partition.
@@ -90,11 +89,10 @@ impl Heads {
 
     /// As [`crate::EventLog::wait`]. Safe to drop at any await; a change between two waits is never missed.
     pub async fn wait(&self, ticket: u64) -> Wake {
-        let mut changed = self.changed.subscribe();
         loop {
+            // Taken before the look, so that a change after the look ends the wait.
+            let seen = self.changed.ticket();
             {
-                // Marked as seen before the look, so that a change after the look wakes `changed`.
-                changed.borrow_and_update();
                 let inner = self.inner.lock();
                 // A ticket from the future was given by another opening of the store: everything may be new to it.
                 let since = if ticket > inner.ticket { 0 } else { ticket };
@@ -110,10 +108,7 @@ impl Heads {
                     };
                 }
             }
-            if changed.changed().await.is_err() {
-                // The sender lives in `self`, which is borrowed here: this cannot end the wait.
-                std::future::pending::<()>().await;
-            }
+            self.changed.wait(seen).await;
         }
     }
 }

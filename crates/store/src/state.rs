@@ -172,7 +172,8 @@ pub struct BudgetChange {
 /// How durable a commit must be when the call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// It may be lost by a crash, together with everything after it, because the log can redo it (fold commits).
+    /// It may be lost by a crash of the process that committed it, together with everything after it, because the log can redo
+    /// it (fold commits). As long as that process lives, it stands: a store that runs apart from its callers syncs it.
     Replayable,
     /// Fsynced or replicated, together with everything before it (decisions, links).
     Durable,
@@ -256,6 +257,28 @@ pub trait State: Send + Sync + 'static {
         to: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>>;
+
+    /// The first rows of a table over several partitions, ascending by partition and key, at most `limit` in all: for tables
+    /// that are mostly empty.
+    async fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        limit: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        let mut asked = partitions.to_vec();
+        asked.sort_unstable();
+        asked.dedup();
+        let mut out = Vec::new();
+        for partition in asked {
+            if out.len() >= limit {
+                break;
+            }
+            let found = (self.scan(table, partition, &[], None, limit - out.len())).await?;
+            out.extend(found.into_iter().map(|row| (partition, row)));
+        }
+        Ok(out)
+    }
 
     /// Positions that State reflects, in the order asked; 0 for a partition never folded.
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>>;

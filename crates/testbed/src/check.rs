@@ -4,22 +4,22 @@
 //! The clock must be held and the engine settled; nothing else may use the engine meanwhile.
 
 use crate::lines::{Said, Tie};
-use crate::load::over;
 use crate::oracle::{self, Sums, Told};
-use crate::scene::{CAP, SCENE};
+use crate::scene::{CAP, SCENE, over};
+use futures::future::BoxFuture;
 use luopan_engine::api::CustomerView;
 use luopan_engine::{Engine, RefusalKind, Stores};
+use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::ScenePlan;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use luopan_store::Table;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Most faults of one kind told in words.
 const TOLD_MAX: usize = 5;
-/// Decisions made again to compare.
-const EXPLAINED: usize = 3;
 /// Most tries at finding the engine quiet.
 const TRIES: usize = 20;
 
@@ -41,34 +41,55 @@ impl Faults {
     }
 }
 
-/// Checks everything; gives what was looked at in words, or the laws that are broken.
+/// Milliseconds between two looks at whether something moves.
+const LOOK_MS: u64 = 40;
+
+/// What is looked at.
+pub struct Looked<'l> {
+    /// Every engine over the stores; the first is asked.
+    pub engines: &'l [Arc<Engine>],
+    /// The stores themselves.
+    pub stores: &'l Stores,
+    /// What was said by those who used them.
+    pub said: &'l Said,
+    /// The moment at which every clock is held.
+    pub now: Micros,
+    /// Waits so many milliseconds, whether or not the clocks move.
+    pub pause: &'l (dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync),
+    /// Decisions made again to compare.
+    pub explained: usize,
+}
+
+/// What was found, when every law stands.
+#[derive(Debug)]
+pub struct Checked {
+    /// What was looked at, in words.
+    pub words: String,
+    /// What the stores hold.
+    pub told: Told,
+}
+
+/// Checks everything.
 ///
 /// # Errors
 /// One text for each law that is broken, or for what could not be read.
-pub async fn check(
-    engine: &Engine,
-    stores: &Stores,
-    said: &Said,
-    now: Micros,
-) -> Result<String, Vec<String>> {
+pub async fn check(look: &Looked<'_>) -> Result<Checked, Vec<String>> {
     let one = |e: String| vec![e];
     for _ in 0..TRIES {
         // Timers due by now fire, and what follows from them is folded.
-        let before = rest(engine, stores, now).await.map_err(one)?;
+        let before = rest(look).await.map_err(one)?;
         let mut faults = Faults(BTreeMap::new());
-        let told = oracle::read(stores, now).await.map_err(one)?;
-        let words = laws(engine, stores, said, &told, &mut faults)
-            .await
-            .map_err(one)?;
+        let told = oracle::read(look.stores, look.now).await.map_err(one)?;
+        let words = laws(look, &told, &mut faults).await.map_err(one)?;
         if before
-            != oracle::heads(&*stores.log)
+            != oracle::heads(&*look.stores.log)
                 .await
                 .map_err(|e| one(e.to_string()))?
         {
             continue;
         }
         if faults.0.is_empty() {
-            return Ok(words);
+            return Ok(Checked { words, told });
         }
         return Err((faults.0.into_iter())
             .map(|(law, (n, told))| format!("{law}: {n} times: {}", told.join("; ")))
@@ -80,29 +101,36 @@ pub async fn check(
 }
 
 /// Waits until nothing moves any more; gives the heads.
-async fn rest(
-    engine: &Engine,
-    stores: &Stores,
-    now: Micros,
-) -> Result<Vec<(PartitionId, Position)>, String> {
+async fn rest(look: &Looked<'_>) -> Result<Vec<(PartitionId, Position)>, String> {
     let mut before = Vec::new();
+    let mut why = String::new();
     for _ in 0..1_000 {
-        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        // The engine's clock stands, so it waits no time by it: `not_yet` means look again.
-        match engine.settle(0).await {
-            Ok(()) => {
-                let heads = oracle::heads(&*stores.log).await;
-                let heads = heads.map_err(|e| e.to_string())?;
-                if heads == before && !due(stores, now).await? {
-                    return Ok(heads);
+        (look.pause)(LOOK_MS).await;
+        // The engines' clocks stand, so they wait no time by them: `not_yet` means look again.
+        let mut settled = true;
+        for engine in look.engines {
+            match engine.settle(0).await {
+                Ok(()) => {}
+                Err(e) if e.kind == RefusalKind::Timeout => {
+                    settled = false;
+                    why = e.to_string();
                 }
-                before = heads;
+                Err(e) => return Err(format!("the engine does not settle: {e}")),
             }
-            Err(e) if e.kind == RefusalKind::Timeout => {}
-            Err(e) => return Err(format!("the engine does not settle: {e}")),
+        }
+        if settled {
+            let heads = oracle::heads(&*look.stores.log).await;
+            let heads = heads.map_err(|e| e.to_string())?;
+            if heads == before && !due(look.stores, look.now).await? {
+                return Ok(heads);
+            }
+            before = heads;
         }
     }
-    Err("the engine did not settle within 40 seconds".into())
+    Err(format!(
+        "the engine did not settle within {} seconds: {why}",
+        LOOK_MS
+    ))
 }
 
 /// True when some timer is due and was not fired. A timer's key starts with its time, ordered as a signed number.
@@ -120,13 +148,9 @@ async fn due(stores: &Stores, now: Micros) -> Result<bool, String> {
     Ok(false)
 }
 
-async fn laws(
-    engine: &Engine,
-    stores: &Stores,
-    said: &Said,
-    told: &Told,
-    faults: &mut Faults,
-) -> Result<String, String> {
+async fn laws(look: &Looked<'_>, told: &Told, faults: &mut Faults) -> Result<String, String> {
+    let (stores, said) = (look.stores, look.said);
+    let engine = look.engines.first().ok_or("there is no engine to ask")?;
     for broken in &told.broken {
         faults.add("the log is sound", || broken.clone());
     }
@@ -139,7 +163,7 @@ async fn laws(
     learned(engine, told, faults).await?;
     segments(engine, &plan, faults).await?;
     quarantine(engine, said, faults).await?;
-    explanations(engine, told, faults).await?;
+    explanations(engine, told, look.explained, faults).await?;
     let report = engine.verify().await.map_err(|e| e.to_string())?;
     for d in &report.differences {
         faults.add("verify agrees", || d.clone());
@@ -322,7 +346,7 @@ fn decisions(
             );
         }
     }
-    let mut contacts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    let mut contacts: BTreeMap<(String, &str, Origin), usize> = BTreeMap::new();
     for (id, record) in &told.records {
         faults.unless(
             told.decisions_in_log.contains(id),
@@ -340,11 +364,13 @@ fn decisions(
             Some(_) => name.trim_end_matches(['a', 'b']).to_owned(),
             None => name.clone(),
         };
-        *contacts.entry((name, &record.policy)).or_default() += 1;
+        let origin = record.request.origin;
+        *contacts.entry((name, &record.policy, origin)).or_default() += 1;
     }
-    for ((name, policy), n) in contacts {
+    for ((name, policy, origin), n) in contacts {
         faults.unless(n <= CAP, "no cap is exceeded", || {
-            format!("{name} has {n} contacts by {policy}, {CAP} are allowed")
+            let origin = origin.word();
+            format!("{name} has {n} {origin} contacts by {policy}, {CAP} are allowed")
         });
     }
 }
@@ -357,29 +383,35 @@ async fn ledger(
     faults: &mut Faults,
 ) -> Result<(), String> {
     let stats = engine.stats().await.map_err(|e| e.to_string())?;
-    for (name, spent) in over(&stats.budgets) {
+    for (name, spent) in over(plan, &stats.budgets) {
         faults.add("no budget is exceeded", || format!("{name}: {spent}"));
     }
-    let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut wanted: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for (id, record) in &told.records {
+        let origin = match record.request.origin {
+            Origin::Live => "",
+            other => other.word(),
+        };
         for debit in &record.decision.debits {
             let budget = plan.budgets.get(usize::from(debit.budget));
             let budget = budget.ok_or_else(|| format!("decision {id} debits no budget"))?;
-            let spent = wanted.entry(&budget.name).or_default();
+            let spent = wanted.entry((origin, &budget.name)).or_default();
             if !told.voided.contains(id) {
                 *spent += debit.amount;
             }
         }
     }
-    let mut found: BTreeMap<&str, i64> = BTreeMap::new();
+    // `load/points/total`, of other origins `simulated:load/points/total`.
+    let mut found: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for (name, spent) in &stats.budgets {
+        let origin = name.split_once(':').map_or("", |(origin, _)| origin);
         let budget = name.split('/').nth(1).unwrap_or_default();
-        *found.entry(budget).or_default() += spent;
+        *found.entry((origin, budget)).or_default() += spent;
     }
     for budget in wanted.keys().chain(found.keys()) {
         let (w, f) = (wanted.get(budget), found.get(budget));
         faults.unless(w == f, "the ledger is what decisions spent", || {
-            format!("{budget}: decisions spent {w:?}, the ledger says {f:?}")
+            format!("{budget:?}: decisions spent {w:?}, the ledger says {f:?}")
         });
     }
     Ok(())
@@ -458,9 +490,14 @@ async fn quarantine(engine: &Engine, said: &Said, faults: &mut Faults) -> Result
 }
 
 /// Some decisions of the model, the newest, made again.
-async fn explanations(engine: &Engine, told: &Told, faults: &mut Faults) -> Result<(), String> {
+async fn explanations(
+    engine: &Engine,
+    told: &Told,
+    most: usize,
+    faults: &mut Faults,
+) -> Result<(), String> {
     let learned = (told.records.iter().rev()).filter(|(_, r)| r.policy == "learned");
-    for (id, _) in learned.take(EXPLAINED) {
+    for (id, _) in learned.take(most) {
         let made = engine.explain(*id).await.map_err(|e| e.to_string())?;
         faults.unless(
             made.differences.is_empty() && made.not_recomputed.is_none(),

@@ -14,3 +14,4 @@ pub mod oracle;
 pub mod power;
 pub mod rounds;
 pub mod scene;
+pub mod sim;

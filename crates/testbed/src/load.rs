@@ -4,7 +4,7 @@
 
 use crate::dice::Dice;
 use crate::lines::{Line, Said, Tie, say};
-use crate::scene::{LIMITS, POLICIES, SCENE, weight};
+use crate::scene::{POLICIES, SCENE, over, weight};
 use luopan_engine::api::{DecideRequest, Incoming, Input, Outcome, PositionToken, Raw};
 use luopan_engine::{Engine, RefusalKind};
 use luopan_kernel::event::Origin;
@@ -370,10 +370,13 @@ impl Victim {
 
     /// No budget is over its limit at any moment.
     async fn watch(&self) {
+        let Ok(plan) = self.engine.plan(SCENE) else {
+            return say(&[Line::Broken("the scene is not there".into())]);
+        };
         loop {
             match self.engine.stats().await {
                 Ok(stats) => {
-                    for (name, spent) in over(&stats.budgets) {
+                    for (name, spent) in over(&plan, &stats.budgets) {
                         say(&[Line::Broken(format!("budget {name}: {spent} is spent"))]);
                     }
                     for (partition, reason) in &stats.halted {
@@ -387,19 +390,6 @@ impl Victim {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-}
-
-/// Budgets of a ledger that are over their limits, or below nothing.
-pub fn over(ledger: &[(String, i64)]) -> Vec<(String, i64)> {
-    (ledger.iter())
-        .filter(|(name, spent)| {
-            let limit = LIMITS
-                .iter()
-                .find(|(b, _)| name.contains(&format!("/{b}/")));
-            *spent < 0 || limit.is_none_or(|(_, l)| spent > l)
-        })
-        .cloned()
-        .collect()
 }
 
 fn now() -> Micros {

@@ -44,6 +44,8 @@ pub struct Told {
     pub entries: u64,
     /// Events from outside by id, with the identifier; a repeated id is one event.
     pub events: BTreeMap<String, IdentifierId>,
+    /// Where each of them came first: partition, and number of the entry read.
+    pub order: BTreeMap<String, (PartitionId, u64)>,
     /// Sums per identifier.
     pub sums: BTreeMap<IdentifierId, Sums>,
     /// Decisions in State.
@@ -117,6 +119,8 @@ pub async fn read(stores: &Stores, now: Micros) -> Result<Told, String> {
                 told.entries += 1;
                 match &entry {
                     Entry::Event(event) => {
+                        let at = (p, told.entries);
+                        told.order.entry(event.id.to_string()).or_insert(at);
                         told.event(waiting.entry(event.identifier).or_default(), event);
                     }
                     Entry::TimerFired { identifier, at, .. } => {

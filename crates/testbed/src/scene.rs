@@ -8,8 +8,6 @@ use luopan_kernel::plan::ScenePlan;
 pub const SCENE: &str = "load";
 /// Most contacts of one customer by each of the policies `short` and `long` (see the scene).
 pub const CAP: usize = 3;
-/// Limits of the budgets by name, as the scene declares them.
-pub const LIMITS: [(&str, i64); 3] = [("points", 60), ("whole", 1_200), ("daily", 800)];
 /// Policies in the order in which load picks them.
 pub const POLICIES: [&str; 3] = ["short", "long", "learned"];
 
@@ -87,9 +85,29 @@ policies:
 /// # Errors
 /// Its faults in words; there are none unless the scene language changed.
 pub fn plan() -> Result<ScenePlan, String> {
-    luopan_scene::compile(vec![("scene.yaml".into(), YAML.to_owned())])
+    compiled(YAML)
+}
+
+/// A scene of one file, compiled.
+///
+/// # Errors
+/// Its faults in words.
+pub fn compiled(yaml: &str) -> Result<ScenePlan, String> {
+    luopan_scene::compile(vec![("scene.yaml".into(), yaml.to_owned())])
         .map(|checked| checked.plan)
         .map_err(|faults| format!("the load scene does not compile: {faults:?}"))
+}
+
+/// Budgets of a ledger that are over their limits, or below nothing.
+pub fn over(plan: &ScenePlan, ledger: &[(String, i64)]) -> Vec<(String, i64)> {
+    (ledger.iter())
+        .filter(|(name, spent)| {
+            let named = name.split('/').nth(1).unwrap_or_default();
+            let limit = plan.budgets.iter().find(|b| b.name == named);
+            *spent < 0 || limit.is_none_or(|l| *spent > l.limit)
+        })
+        .cloned()
+        .collect()
 }
 
 /// Weight of a visit: a function of its id, so that a sum of weights tells which visits are in it.

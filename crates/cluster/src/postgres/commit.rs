@@ -10,7 +10,7 @@ use super::text::{Part, Texts};
 use super::unavailable;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::budget::{self, Rows};
-use luopan_store::{Commit, Committed, Conflict, Durability, Result, RowKey, Table};
+use luopan_store::{Commit, Committed, Conflict, Result, RowKey, Table};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -138,11 +138,7 @@ impl Writer {
     ) -> std::result::Result<Vec<Outcome>, Failed> {
         let mut lease = self.pool.lease().await?;
         add(&self.pool.counters.transactions, 1);
-        if plan.is_durable {
-            lease.simple(BEGIN, 1).await?;
-        } else {
-            lease.simple(BEGIN_REPLAYABLE, 2).await?;
-        }
+        lease.simple(BEGIN, 1).await?;
         if !plan.locks.is_empty() {
             let locks: Vec<i32> = plan.locks.iter().copied().collect();
             let query = sqlx::query(LOCK).bind(self.locks.space).bind(locks);
@@ -157,10 +153,6 @@ impl Writer {
         let mut run = Run::new(plan, &seen);
         let outcomes: Vec<Outcome> = calls.iter().flatten().map(|c| run.commit(c)).collect();
         let writes = run.writes();
-        if writes.is_empty() && run.has_durable {
-            // Nothing to write is nothing to flush, but what was committed before, without waiting, must be durable now.
-            lease.execute(sqlx::query(MARK)).await?;
-        }
         for write in writes {
             lease.execute(write.query(&self.texts)).await?;
         }
@@ -174,16 +166,10 @@ impl Writer {
 }
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-const BEGIN_REPLAYABLE: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off";
 /// The subquery is sorted before the function is called on its rows: a sorted subquery is never flattened.
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
-/// A record in the write-ahead log, so that `COMMIT` has something to flush.
-const MARK: &str = "SELECT 1 FROM pg_logical_emit_message(true, 'luopan', '')";
-
 /// What a transaction locks and reads, known before it begins.
 struct Plan<'a> {
-    is_durable: bool,
     locks: BTreeSet<i32>,
     /// Partitions whose positions are compared.
     partitions: BTreeSet<PartitionId>,
@@ -196,14 +182,12 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn of(calls: &'a [Vec<Commit>]) -> Self {
         let mut plan = Self {
-            is_durable: false,
             locks: BTreeSet::new(),
             partitions: BTreeSet::new(),
             expected: Vec::new(),
             budgets: Vec::new(),
         };
         for c in calls.iter().flatten() {
-            plan.is_durable |= c.durability == Durability::Durable;
             if let Some(a) = c.advance {
                 plan.partitions.insert(a.partition);
                 plan.locks.insert(Locks::partition(a.partition));
@@ -339,8 +323,6 @@ struct Run<'a> {
     rows: BTreeMap<&'a RowKey, Option<&'a bytes::Bytes>>,
     /// Budgets that a commit changed, by their index in the plan.
     budgets: BTreeMap<usize, Rows>,
-    /// True once a durable commit took effect.
-    has_durable: bool,
 }
 
 impl<'a> Run<'a> {
@@ -351,7 +333,6 @@ impl<'a> Run<'a> {
             positions: BTreeMap::new(),
             rows: BTreeMap::new(),
             budgets: BTreeMap::new(),
-            has_durable: false,
         }
     }
 
@@ -426,7 +407,6 @@ impl<'a> Run<'a> {
         for w in &commit.writes {
             self.rows.insert(&w.key, w.value.as_ref());
         }
-        self.has_durable |= commit.durability == Durability::Durable;
         Ok(Committed)
     }
 

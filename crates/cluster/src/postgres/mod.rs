@@ -5,8 +5,8 @@
 //! Concurrent calls of a node are gathered ([`gather`]) and run as one transaction, so that the number of statements depends on the
 //! number of transactions and not on that of commits or rows ([`commit`]):
 //!
-//! 1. `BEGIN`, with `synchronous_commit = off` only when every commit of the transaction may be lost and redone. A durable
-//!    transaction that follows covers it: PostgreSQL flushes its write-ahead log in order.
+//! 1. `BEGIN`. Every transaction is flushed when it commits, those too that the log could redo: the server may crash while nodes
+//!    live, and what a node was told is folded must not come undone under it.
 //! 2. One statement takes transaction-scoped advisory locks ([`locks`]), in ascending order: one for each partition that is read,
 //!    written or moved, one for each budget. Two transactions that could disturb each other never run past this point together, and
 //!    since all take their locks in one order, none waits for another in a circle.

@@ -229,6 +229,37 @@ impl State for PostgresState {
             .collect()
     }
 
+    async fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        limit: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let asked: Vec<i32> = partitions.iter().map(|p| p.0.into()).collect();
+        let text: Arc<str> = format!(
+            "SELECT partition, key, value FROM {} WHERE partition = ANY($1::int4[]) \
+             ORDER BY partition, key LIMIT $2",
+            name(table)
+        )
+        .into();
+        let rows = self.reads.pool.read("read rows of many partitions", || {
+            sqlx::query(AssertSqlSafe(Arc::clone(&text)))
+                .bind(asked.clone())
+                .bind(limit)
+        });
+        let rows = rows.await?;
+        rows.iter()
+            .map(|row| {
+                let found = Row {
+                    key: value(row, 1)?,
+                    value: value(row, 2)?,
+                };
+                Ok((partition(row, 0)?, found))
+            })
+            .collect()
+    }
+
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
         let asked: Vec<i32> = partitions.iter().map(|p| p.0.into()).collect();
         let rows = self.reads.pool.read("read positions", || {

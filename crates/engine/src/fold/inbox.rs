@@ -9,18 +9,29 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pending: parking_lot::Mutex<Pending>,
-    signal: crate::signal::Signal,
+    signal: luopan_store::Signal,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) partitions: BTreeSet<PartitionId>,
+    /// Of these, nothing that the worker remembers is worth anything.
+    pub(super) anew: BTreeSet<PartitionId>,
     pub(super) dirty: BTreeSet<RowName>,
 }
 
 impl Inbox {
     pub(crate) fn appended(&self, partition: PartitionId) {
         self.pending.lock().partitions.insert(partition);
+        self.signal.notify();
+    }
+
+    /// The partition is to be claimed and read anew.
+    pub(crate) fn anew(&self, partition: PartitionId) {
+        let mut pending = self.pending.lock();
+        pending.partitions.insert(partition);
+        pending.anew.insert(partition);
+        drop(pending);
         self.signal.notify();
     }
 

@@ -15,7 +15,7 @@ use crate::environment::fold::Environment;
 use crate::fleet::{follow_environment, look_at_marks};
 use crate::limits::REFRESH_ENTRIES_MAX;
 use crate::row::{CustomerRow, describe};
-use crate::{Inner, rows};
+use crate::{Inner, relay, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
@@ -78,6 +78,9 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
             return;
         };
         while !work.partitions.is_empty() || !work.dirty.is_empty() {
+            for p in std::mem::take(&mut work.anew) {
+                partitions.remove(&p);
+            }
             for name in std::mem::take(&mut work.dirty) {
                 if let Err(e) = look_again(&inner, &mut partitions, name).await {
                     inner
@@ -138,6 +141,7 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
             }
             let more = inner.inboxes[index].take_now();
             work.partitions.extend(more.partitions);
+            work.anew.extend(more.anew);
             work.dirty.extend(more.dirty);
         }
     }
@@ -162,6 +166,13 @@ async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition>
         cause,
     };
     let claim = claim(inner, id).await?;
+    // From here on no commit of whoever folded here before can land, not even one of this node of which it heard nothing. What
+    // those that landed left to do is found in State.
+    relay::recover(inner, &[id]).await?;
+    look_at_marks(inner, id).await?;
+    if id.0 < luopan_kernel::PARTITIONS {
+        inner.timers.look(id);
+    }
     let next = inner.state.positions(&[id]).await?[0];
     // What another node folded meanwhile.
     if id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
@@ -565,7 +576,7 @@ async fn commit_round(
         commit.budgets.append(&mut r.finished.budgets);
         commit
             .writes
-            .extend(mine.iter().map(crate::relay::OutboxRow::write));
+            .extend(mine.iter().map(relay::OutboxRow::write));
         r.finished.outbox.extend(mine);
     }
     // One row that no store takes halts its partition; the others of the round go on.

@@ -17,7 +17,16 @@ pub struct MemoryState {
     inner: RwLock<Inner>,
 }
 
-#[derive(Debug, Default)]
+impl MemoryState {
+    /// Another State that holds the same now and shares nothing with this one.
+    pub fn fork(&self) -> Self {
+        Self {
+            inner: RwLock::new(self.inner.read().clone()),
+        }
+    }
+}
+
+#[derive(Debug, Default, Clone)]
 struct Inner {
     rows: BTreeMap<(Table, PartitionId), BTreeMap<Bytes, Bytes>>,
     positions: BTreeMap<PartitionId, Position>,

@@ -3,15 +3,21 @@
 //!
 //! `loop_under_load --data DIR --said FILE --seed N --round N [--no-load] [--acknowledge-early]`
 
+use futures::FutureExt;
 use luopan_embedded::{Embedded, Options};
 use luopan_engine::{Engine, Limits};
+use luopan_testbed::check::{self, Looked};
 use luopan_testbed::env::VictimEnv;
 use luopan_testbed::lines::{Line, Said, say};
 use luopan_testbed::load::{self, Load};
-use luopan_testbed::{check, scene};
+use luopan_testbed::scene;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Decisions made again to compare.
+const EXPLAINED: usize = 3;
 
 struct Arguments {
     data: PathBuf,
@@ -69,8 +75,16 @@ async fn work(arguments: Arguments) -> Result<(), Vec<String>> {
     applied.map_err(|e| one(format!("the scene is not applied: {e}")))?;
     // What is due by now is due; nothing more comes due while the laws are looked at.
     let now = env.hold();
-    let words = check::check(&engine, &stores, &said, now).await?;
-    say(&[Line::Checked(words)]);
+    let look = Looked {
+        engines: std::slice::from_ref(&engine),
+        stores: &stores,
+        said: &said,
+        now,
+        pause: &|ms| tokio::time::sleep(Duration::from_millis(ms)).boxed(),
+        explained: EXPLAINED,
+    };
+    let checked = check::check(&look).await?;
+    say(&[Line::Checked(checked.words)]);
     env.release();
     if arguments.no_load {
         engine.stop().await;

@@ -5,9 +5,9 @@ use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
-/// See the module.
+/// A counter that tasks can wait on.
 #[derive(Debug, Default)]
-pub(crate) struct Signal {
+pub struct Signal {
     inner: Mutex<Inner>,
 }
 
@@ -20,12 +20,12 @@ struct Inner {
 
 impl Signal {
     /// The count now; hand it to [`Signal::wait`].
-    pub(crate) fn ticket(&self) -> u64 {
+    pub fn ticket(&self) -> u64 {
         self.inner.lock().count
     }
 
     /// Wakes everyone who waits.
-    pub(crate) fn notify(&self) {
+    pub fn notify(&self) {
         let wakers = {
             let mut inner = self.inner.lock();
             inner.count += 1;
@@ -35,18 +35,18 @@ impl Signal {
     }
 
     /// Wakes everyone for good.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.inner.lock().closed = true;
         self.notify();
     }
 
     /// True after [`Signal::close`].
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.inner.lock().closed
     }
 
     /// Waits until the count is past `ticket` or the signal is closed.
-    pub(crate) async fn wait(&self, ticket: u64) {
+    pub async fn wait(&self, ticket: u64) {
         poll_fn(|cx| {
             let mut inner = self.inner.lock();
             if inner.count > ticket || inner.closed {

@@ -12,7 +12,7 @@ use crate::{Inner, intake};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Link, Origin};
 use luopan_kernel::id::{
-    CustomerId, DEFAULT_TENANT, IdentifierId, LINKED_IDENTIFIERS_MAX, PartitionId,
+    CustomerId, DEFAULT_TENANT, IdentifierId, LINKED_IDENTIFIERS_MAX, PartitionId, SceneNo,
 };
 use luopan_kernel::plan::{Expr, SlotSource, Truth};
 use luopan_kernel::profile::Profile;
@@ -21,6 +21,7 @@ use luopan_kernel::slots::{CustomerSlots, SlotSet};
 use luopan_kernel::time::Moment;
 use luopan_store::{AuditRecord, Commit, Conflict, Durability, Expect, ForeignId, Table, Write};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 fn refusal(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
     Refusal {
@@ -147,7 +148,7 @@ impl Inner {
             .await?
     }
 
-    async fn link_ids(&self, a: IdentifierId, b: IdentifierId, by: &str) -> Result<()> {
+    async fn link_ids(self: &Arc<Self>, a: IdentifierId, b: IdentifierId, by: &str) -> Result<()> {
         let changed = self.relink(vec![a, b], |map| {
             let into = map.customer(a);
             if map.customer(b) == into {
@@ -181,7 +182,7 @@ impl Inner {
             .await?
     }
 
-    async fn unlink_id(&self, id: IdentifierId, name: &str, by: &str) -> Result<()> {
+    async fn unlink_id(self: &Arc<Self>, id: IdentifierId, name: &str, by: &str) -> Result<()> {
         let customer = self.identity.customer(id);
         let changed = self.relink(vec![id], |map| {
             if map.is_single(id) {
@@ -226,7 +227,7 @@ impl Inner {
     /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
     /// `around` are those whose customers matter: what other nodes linked of them is taken over first. `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
     async fn relink(
-        &self,
+        self: &Arc<Self>,
         around: Vec<IdentifierId>,
         choose: impl Fn(
             &crate::identity::IdentityMap,
@@ -235,6 +236,7 @@ impl Inner {
         let _one_at_a_time = self.linking.lock().await;
         for _ in 0..crate::api::DECIDE_ATTEMPTS_MAX {
             self.identity.catch_up(&*self.state, &around).await?;
+            self.learn_scenes().await?;
             let Some((into, moved)) = choose(&self.identity)? else {
                 return Ok(false);
             };
@@ -316,15 +318,24 @@ impl Inner {
             }
             commit.writes.extend(outbox.iter().map(OutboxRow::write));
             let mut dirty = Vec::new();
-            for scene in self.scenes.all() {
+            let scenes = self.scenes.numbers();
+            for scene in &scenes {
                 for id in &touched {
                     let token = Bytes::from(self.env.fresh_id().to_vec());
                     commit.writes.push(Write {
-                        key: rows::dirty(scene.no, *id),
+                        key: rows::dirty(*scene, *id),
                         value: Some(token),
                     });
-                    dirty.push((scene.no, *id));
+                    dirty.push((*scene, *id));
                 }
+            }
+            // No partition has come to a scene that is not known here: it would have looked at these customers before the link.
+            let next = SceneNo(scenes.last().map_or(0, |s| s.0).saturating_add(1));
+            for partition in epochs.keys() {
+                commit.expect.push(Expect {
+                    key: rows::scene_version(next, *partition),
+                    value: None,
+                });
             }
             match self.state.commit(vec![commit]).await?.pop() {
                 Some(Ok(_)) => {
@@ -340,8 +351,8 @@ impl Inner {
                     }
                     return Ok(true);
                 }
-                // Another node linked: its rows are read before it is tried again.
-                Some(Err(Conflict::Changed { .. })) => self.identity.refresh(&*self.state).await?,
+                // Another node linked or applied a scene: that is read before it is tried again.
+                Some(Err(Conflict::Changed { .. })) => {}
                 _ => break,
             }
         }

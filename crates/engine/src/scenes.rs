@@ -186,7 +186,12 @@ impl Scenes {
         out
     }
 
-    /// Newest versions, by number.
+    /// Numbers of all scenes that are recorded as far as is known here, announced or not, ascending.
+    pub(crate) fn numbers(&self) -> Vec<SceneNo> {
+        self.inner.read().versions.keys().copied().collect()
+    }
+
+    /// The newest version of every scene.
     pub(crate) fn all(&self) -> Vec<Arc<SceneRuntime>> {
         self.inner.read().newest.values().cloned().collect()
     }

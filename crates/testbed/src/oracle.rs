@@ -54,6 +54,8 @@ pub struct Told {
     pub decisions_in_log: BTreeSet<DecisionId>,
     /// Decisions whose money was given back.
     pub voided: BTreeSet<DecisionId>,
+    /// Decisions whose money was given back and taken again, since a receipt came later still.
+    pub retaken: BTreeSet<DecisionId>,
     /// Decisions whose delivery was confirmed in time.
     pub posted: BTreeSet<DecisionId>,
     /// Receipts that reached the log before their decision.
@@ -217,6 +219,7 @@ impl Told {
                 } else if delivered && w.lapsed.remove(&decision) {
                     // It was sent, though nobody said so in time.
                     self.voided.remove(&decision);
+                    self.retaken.insert(decision);
                     self.posted.insert(decision);
                 } else if !self.decisions_in_log.contains(&decision) {
                     self.receipts_that_overtook += 1;

@@ -180,7 +180,9 @@ impl Servers {
                 continue;
             }
             let durable = commit.durability == Durability::Durable;
-            let spends = !commit.budgets.is_empty();
+            // A fold gives back what was not sent, and takes it again when a receipt comes later still.
+            let spends = commit.advance.is_none() && commit.budgets.iter().any(|b| b.amount > 0);
+            let spent_on: Vec<String> = (commit.budgets.iter()).map(|b| b.budget.clone()).collect();
             // What took effect is done again on the synced side, where it cannot conflict.
             s.unsynced.push(commit);
             if durable && self.planted != Some(Planted::SyncsLie) {
@@ -192,14 +194,15 @@ impl Servers {
                 }
             }
             if spends {
-                self.within_limits(now(s.seen.budgets())?);
+                let spent = now(s.seen.spent(&spent_on))?;
+                self.within_limits(spent_on.into_iter().zip(spent));
             }
         }
         Ok(out)
     }
 
-    /// No ledger is over its limit, at any moment.
-    fn within_limits(&self, ledgers: Vec<(String, i64)>) {
+    /// No decision takes a ledger over its limit, at any moment.
+    fn within_limits(&self, ledgers: impl Iterator<Item = (String, i64)>) {
         for (name, spent) in ledgers {
             let budget = name.split('/').nth(1).unwrap_or_default();
             let limit = self.limits.get(budget).copied().unwrap_or_default();

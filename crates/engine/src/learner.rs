@@ -162,7 +162,7 @@ pub(crate) async fn sample_rows(
     for (s, value) in settled.iter().zip(found) {
         let mut mine = Vec::new();
         let record = value.and_then(|v| DecisionRecord::decode(&v).ok());
-        if let (Some(scene), Some(record)) = (inner.scenes.newest_of(s.scene), record) {
+        if let (Some(scene), Some(record)) = (inner.scenes.newest_known(s.scene), record) {
             for (i, model) in scene
                 .plan
                 .models

@@ -186,6 +186,14 @@ impl Scenes {
         out
     }
 
+    /// As [`Scenes::newest_of`], or the newest version that is recorded when none is announced as far as this node knows:
+    /// another node may have decided under it, and its partitions may have come to it.
+    pub(crate) fn newest_known(&self, no: SceneNo) -> Option<Arc<SceneRuntime>> {
+        let inner = self.inner.read();
+        let recorded = || inner.versions.get(&no)?.values().next_back();
+        inner.newest.get(&no).or_else(recorded).cloned()
+    }
+
     /// Numbers of all scenes that are recorded as far as is known here, announced or not, ascending.
     pub(crate) fn numbers(&self) -> Vec<SceneNo> {
         self.inner.read().versions.keys().copied().collect()

@@ -1,6 +1,7 @@
 //! The fold of one partition, free of IO: rows and entries in, rows and effects out. Live workers, rebuilding after a
 //! scene change, and `verify` all run this code, so they cannot differ.
 
+use crate::api::FUTURE_SKEW_US_MAX;
 use crate::limits::{LAPSED_MAX, LAPSED_US, PENDING_MAX, RECENT_MAX, RECENT_US};
 use crate::row::{self, CustomerRow, Debit, Hold, Pending, Recent};
 use crate::scenes::SceneRuntime;
@@ -359,7 +360,7 @@ fn on_decision(
         }
         // Outcomes that overtook the decision on their way to the log.
         let early: Vec<Recent> = (row.recent.iter())
-            .filter(|r| r.reward == *no && r.occurred_at >= event.occurred_at)
+            .filter(|r| r.reward == *no && follows(r, event.occurred_at))
             .cloned()
             .collect();
         for r in early {
@@ -617,6 +618,16 @@ fn remember(row: &mut CustomerRow, effects: &mut Effects, recent: Recent) {
     }
 }
 
+/// True unless the outcome happened before the decision. One that names the decision knows of it: the clock that it was
+/// received by may be behind the one that decided, by no more than clocks may differ.
+fn follows(outcome: &Recent, decided_at: Micros) -> bool {
+    let behind = match outcome.decision {
+        Some(_) => FUTURE_SKEW_US_MAX,
+        None => 0,
+    };
+    outcome.occurred_at >= decided_at.plus(-behind)
+}
+
 /// Gives an outcome to the pending decisions it belongs to (to `only`, when given).
 fn apply_outcome(
     scene: &SceneRuntime,
@@ -637,7 +648,7 @@ fn apply_outcome(
             && outcome.decision.is_none_or(|d| d == p.decision)
             && only.is_none_or(|d| d == p.decision)
             && p.origin.is_answered_by(outcome.origin)
-            && outcome.occurred_at >= p.at
+            && follows(outcome, p.at)
             && outcome.at < p.due;
         if !belongs {
             i += 1;

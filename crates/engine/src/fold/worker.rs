@@ -83,6 +83,8 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
             }
             for name in std::mem::take(&mut work.dirty) {
                 if let Err(e) = look_again(&inner, &mut partitions, name).await {
+                    // Its commit may have taken effect: what the worker remembers may be older than State.
+                    partitions.remove(&name.1.partition());
                     inner
                         .trouble(&e, "a customer could not be looked at again")
                         .await;

@@ -169,6 +169,8 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
     let before = std::mem::replace(&mut *inner.fleet.living.write(), living.clone());
     if before != living && inner.is_started() {
         tracing::info!(nodes = living.len(), "other nodes came or went");
+        // Who waits for a partition that is folded elsewhere from now on has to ask there.
+        inner.progress.moved.notify();
         let gone = before.iter().any(|id| !living.contains(id));
         let mut mine = BTreeSet::new();
         for p in all(inner).await? {

@@ -61,7 +61,7 @@ pub struct Counted {
 /// The way between one process and the servers.
 pub struct Link {
     /// Usual weather.
-    pub weather: Weather,
+    pub weather: Mutex<Weather>,
     /// Nothing goes through before this moment.
     pub cut_until: AtomicI64,
     /// The log's server is down until then.
@@ -90,7 +90,7 @@ struct Fate {
 
 impl Link {
     fn message(&self) -> (i64, bool) {
-        let w = &self.weather;
+        let w = *self.weather.lock();
         let mut dice = self.dice.lock();
         let mut us = w.near_us + dice.below(w.spread_us.max(1)) as i64;
         if dice.below(100_000) < w.late {

@@ -23,6 +23,15 @@ const ANSWER_WITHIN_US: i64 = 35_000_000;
 /// How long a supervisor waits before it starts a program again that did not come up.
 const START_AGAIN_US: i64 = 300_000;
 
+/// Good weather.
+const CALM: Weather = Weather {
+    near_us: 100,
+    spread_us: 0,
+    late: 0,
+    late_us: 0,
+    lost: 0,
+};
+
 /// What a node's clock shows beside the room's.
 #[derive(Debug)]
 pub struct Clock {
@@ -174,16 +183,12 @@ impl Cluster {
     fn place(&self, clock: Option<Arc<Clock>>) -> Place {
         let fresh = || Owner(self.owners.fetch_add(1, Ordering::SeqCst));
         let (owner, disk) = (fresh(), fresh());
-        let calm = self.calm.load(Ordering::SeqCst);
-        let weather = match calm {
-            true => Weather {
-                near_us: 100,
-                ..Weather::default()
-            },
+        let weather = match self.calm.load(Ordering::SeqCst) {
+            true => CALM,
             false => self.shape.weather,
         };
         let link = Link {
-            weather,
+            weather: Mutex::new(weather),
             cut_until: AtomicI64::new(0),
             log_down_until: self.log_down_until.clone(),
             state_down_until: self.state_down_until.clone(),
@@ -308,9 +313,12 @@ impl Cluster {
         }
     }
 
-    /// Only good weather for whoever is started from now on.
+    /// Only good weather from now on.
     pub fn calm(&self) {
         self.calm.store(true, Ordering::SeqCst);
+        for p in self.places.lock().iter() {
+            *p.link.weather.lock() = CALM;
+        }
     }
 
     /// Holds every clock at the latest moment that any of them shows.

@@ -27,6 +27,9 @@ const RUN_MAX_US: i64 = 24 * HOUR_US;
 /// How long everything has to come to rest.
 const REST_US: i64 = 6 * SECOND_US;
 
+/// How long it has when nobody is started anew: what was left undone is found by looking for it.
+const SWEPT_US: i64 = 30 * SECOND_US;
+
 /// What is run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seed {
@@ -286,16 +289,20 @@ async fn whole(
     let left = over.load(Ordering::SeqCst) - sim.now();
     sim.sleep(left.max(0) + between_us as i64).await;
     cluster.calm();
+    // A start takes up what was left undone. So must those that live on.
+    let again = cluster.fresh_dice().percent(50);
     for i in 0..n {
         cluster.with_place(i, |_, clock| clock.set_skew(0));
-        cluster.kill(i, false);
-        cluster.start(i);
+        if again {
+            cluster.kill(i, false);
+            cluster.start(i);
+        }
     }
     if !until(&cluster, || (0..n).all(|i| cluster.is_up(i))).await {
         cluster.broken("a node does not come up again".into());
         return nothing;
     }
-    sim.sleep(REST_US).await;
+    sim.sleep(if again { REST_US } else { SWEPT_US }).await;
     match look(&cluster).await {
         Ok(checked) => {
             order(&cluster, &clients, &checked.told);

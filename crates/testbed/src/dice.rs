@@ -8,9 +8,9 @@ pub struct Dice(u64);
 impl Dice {
     /// A stream for a seed and a number of what draws from it.
     pub fn new(seed: u64, stream: u64) -> Self {
-        let mut dice = Self(seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        dice.draw();
-        dice
+        // Each is mixed before they meet: streams of one seed must not be parts of one sequence.
+        let mixed = Self(stream).draw().rotate_left(32);
+        Self(Self(seed).draw() ^ mixed)
     }
 
     /// Sixty-four random bits.

@@ -243,7 +243,9 @@ impl Client {
             wait_us: WAIT_US,
             ..request(&asked, 0)
         };
+        let cluster = self.cluster.clone();
         let question = |engine: Arc<Engine>| {
+            let cluster = cluster.clone();
             let requests = match twice {
                 true => vec![request.clone(), request.clone()],
                 false => vec![request.clone()],
@@ -255,10 +257,19 @@ impl Client {
                     (Some(Ok(a)), Some(Ok(b)))
                         if a.record.request.decision != b.record.request.decision =>
                     {
-                        panic!("one key, two decisions in one call")
+                        let key = a.record.idempotency.map(|i| i.key_hash);
+                        cluster.broken(format!(
+                            "a key has one decision: {key:?} got {} and {} in one call",
+                            a.record.request.decision, b.record.request.decision
+                        ));
+                        Ok(b)
                     }
                     (Some(first), _) => first,
-                    (None, _) => panic!("no answer to a decision"),
+                    (None, _) => Err(Refusal {
+                        code: "internal",
+                        kind: RefusalKind::Invalid,
+                        message: "a request got no answer".into(),
+                    }),
                 }
             }
         };

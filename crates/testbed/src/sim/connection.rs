@@ -310,7 +310,7 @@ impl State for Connection {
     async fn spent(&self, budgets: &[String]) -> Result<Vec<i64>> {
         let budgets = budgets.to_vec();
         self.call(Server::State, "read budgets", false, move |s| {
-            s.state(async |state| state.spent(&budgets).await)
+            s.spent(&budgets)
         })
         .await
     }

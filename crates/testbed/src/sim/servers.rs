@@ -29,9 +29,9 @@ pub enum Planted {
     PositionsIgnored,
     /// State does not compare rows.
     RowsIgnored,
-    /// State compares no budget and has no limit.
+    /// State forgets what was spent, compares no budget and has no limit.
     BudgetsIgnored,
-    /// State loses some rows for the relay.
+    /// State keeps no rows for the relay.
     OutboxLost,
     /// Debits of rehearsals are taken from the live ledger.
     OriginsMixed,
@@ -164,6 +164,14 @@ impl Servers {
         s.seen = s.synced.fork();
     }
 
+    /// As [`State::spent`].
+    pub fn spent(&self, budgets: &[String]) -> Result<Vec<i64>> {
+        match self.planted {
+            Some(Planted::BudgetsIgnored) => Ok(vec![0; budgets.len()]),
+            _ => self.state(async |s| s.spent(budgets).await),
+        }
+    }
+
     /// As [`State::commit`].
     pub fn commit(
         &self,
@@ -233,7 +241,7 @@ impl Servers {
                     change.limit = i64::MAX / 2;
                 }
             }
-            Some(Planted::OutboxLost) if self.chance(10) => {
+            Some(Planted::OutboxLost) => {
                 (commit.writes).retain(|w| w.key.table != Table::Outbox || w.value.is_none());
             }
             Some(Planted::OriginsMixed) => {

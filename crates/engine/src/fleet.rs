@@ -16,6 +16,7 @@ use luopan_store::{Append, Node, RowKey, Table};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often a node tells that it lives.
 pub const BEAT_US: i64 = SECOND_US;
@@ -37,6 +38,10 @@ pub(crate) struct Fleet {
     node: Node,
     /// Ids of the nodes that live, ascending; this one is among them.
     living: RwLock<Vec<[u8; 16]>>,
+    /// True once it told that it lives.
+    told: AtomicBool,
+    /// Partitions that fell to it could not be taken over: all are, with the next beat.
+    begins_anew: AtomicBool,
     /// Partitions of others that somebody here waits for, and how many do.
     awaited: Mutex<BTreeMap<PartitionId, usize>>,
     /// Customers whose membership a node that owns another partition has to look at again, and who has not been told.
@@ -64,6 +69,8 @@ impl Fleet {
         Self {
             living: RwLock::new(vec![node.id]),
             node,
+            told: AtomicBool::new(false),
+            begins_anew: AtomicBool::new(false),
             awaited: Mutex::default(),
             untold: Mutex::default(),
             wake: luopan_store::Signal::default(),
@@ -164,10 +171,18 @@ impl Left {
 
 /// Tells once, and acts on what has changed.
 pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
-    let living = inner.nodes.beat(&inner.fleet.node, LIFE_US).await?;
-    let living: Vec<_> = living.into_iter().map(|n| n.id).collect();
+    let beat = inner.nodes.beat(&inner.fleet.node, LIFE_US).await?;
+    let living: Vec<_> = beat.living.into_iter().map(|n| n.id).collect();
+    let told_before = inner.fleet.told.swap(true, Ordering::SeqCst);
+    let lapsed =
+        inner.fleet.begins_anew.swap(false, Ordering::SeqCst) || beat.lapsed && told_before;
     let before = std::mem::replace(&mut *inner.fleet.living.write(), living.clone());
-    if before != living && inner.is_started() {
+    if (before != living || lapsed) && inner.is_started() {
+        if lapsed {
+            tracing::warn!(
+                "this node was silent for so long that others may have taken it for dead; it begins its partitions anew"
+            );
+        }
         tracing::info!(nodes = living.len(), "other nodes came or went");
         // Who waits for a partition that is folded elsewhere from now on has to ask there.
         inner.progress.moved.notify();
@@ -177,13 +192,14 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
             let owns = owner(&living, p) == Some(inner.fleet.id());
             let owned = owner(&before, p) == Some(inner.fleet.id());
             // What a node that is gone left behind may stand in any partition.
-            if owns && (gone || !owned) {
+            if owns && (gone || lapsed || !owned) {
                 mine.insert(p);
             }
         }
         if let Err(e) = take_over(inner, &mine).await {
             // As if it had not been seen: the next beat takes them over.
             *inner.fleet.living.write() = before;
+            inner.fleet.begins_anew.store(true, Ordering::SeqCst);
             return Err(e);
         }
     }
@@ -216,8 +232,8 @@ pub(crate) async fn take_over(
     inner: &Arc<Inner>,
     partitions: &BTreeSet<PartitionId>,
 ) -> luopan_store::Result<()> {
-    let (folded, streams): (Vec<_>, Vec<_>) = (partitions.iter().copied())
-        .partition(|p| p.0 <= luopan_kernel::ENVIRONMENT_PARTITION);
+    let (folded, streams): (Vec<_>, Vec<_>) =
+        (partitions.iter().copied()).partition(|p| p.0 <= luopan_kernel::ENVIRONMENT_PARTITION);
     relay::recover(inner, &streams).await?;
     // Whoever folds a partition anew takes over what was left there.
     for p in folded {

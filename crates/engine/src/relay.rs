@@ -120,7 +120,9 @@ pub(crate) async fn recover(inner: &Inner, partitions: &[PartitionId]) -> luopan
         else {
             return Ok(());
         };
-        inner.outbox.put(found.into_iter().map(outbox_row).collect());
+        inner
+            .outbox
+            .put(found.into_iter().map(outbox_row).collect());
         if whole {
             return Ok(());
         }

@@ -21,7 +21,7 @@ pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
 pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};
 pub use log::{Append, Appended, EventLog, LogMessage, Wake};
-pub use nodes::{Node, Nodes};
+pub use nodes::{Beat, Node, Nodes};
 pub use signal::Signal;
 pub use state::{
     Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,

@@ -23,12 +23,22 @@ pub struct Node {
     pub address: String,
 }
 
+/// What a node is told when it tells that it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// Every node that lives, this one among them, ascending by id.
+    pub living: Vec<Node>,
+    /// True when less than a quarter of the life that is asked for was left, or none: others may have taken it for dead, and
+    /// done its work, though they say so no more. A node's first beat is one.
+    pub lapsed: bool,
+}
+
 /// The nodes of one installation.
 #[async_trait]
 pub trait Nodes: Send + Sync + 'static {
-    /// Tells that `node` lives for `for_us` microseconds from now on, by the store's clock, and gives every node that lives,
-    /// ascending by id. One node more than [`NODES_MAX`] is refused.
-    async fn beat(&self, node: &Node, for_us: i64) -> Result<Vec<Node>>;
+    /// Tells that `node` lives for `for_us` microseconds from now on, by the store's clock, and gives every node that lives.
+    /// One node more than [`NODES_MAX`] is refused.
+    async fn beat(&self, node: &Node, for_us: i64) -> Result<Beat>;
 
     /// Forgets a node that ends its work. One that is not known is passed over.
     async fn leave(&self, id: [u8; 16]) -> Result<()>;
@@ -40,9 +50,12 @@ pub struct Alone;
 
 #[async_trait]
 impl Nodes for Alone {
-    async fn beat(&self, node: &Node, _for_us: i64) -> Result<Vec<Node>> {
+    async fn beat(&self, node: &Node, _for_us: i64) -> Result<Beat> {
         crate::limits::node(node)?;
-        Ok(vec![node.clone()])
+        Ok(Beat {
+            living: vec![node.clone()],
+            lapsed: false,
+        })
     }
 
     async fn leave(&self, _id: [u8; 16]) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::connection::{Fault, Pool};
 use super::corrupt;
 use async_trait::async_trait;
-use luopan_store::nodes::{NODES_MAX, Node, Nodes};
+use luopan_store::nodes::{Beat, NODES_MAX, Node, Nodes};
 use luopan_store::{Error, Result, limits};
 use sqlx::Row;
 
@@ -21,17 +21,21 @@ impl PostgresNodes {
 }
 
 /// Tells, forgets who is gone, and gives who lives besides. A data-modifying `WITH` and the query beside it see the tables as they
-/// were before the statement, so the node itself is added by the caller.
+/// were before the statement, so the node itself is added by the caller. There is always a row: it says whether the node itself was
+/// alive.
 const BEAT: &str = "WITH gone AS (DELETE FROM luopan_node WHERE alive_until < clock_timestamp() AND id <> $1), \
      others AS (SELECT id, name, address FROM luopan_node WHERE alive_until >= clock_timestamp() AND id <> $1), \
      told AS (INSERT INTO luopan_node (id, name, address, alive_until) \
        SELECT $1, $2, $3, clock_timestamp() + $4 * interval '1 microsecond' WHERE (SELECT count(*) FROM others) < $5 \
        ON CONFLICT (id) DO UPDATE SET name = excluded.name, address = excluded.address, alive_until = excluded.alive_until) \
-     SELECT id, name, address FROM others ORDER BY id";
+     SELECT own.lives, others.id, others.name, others.address FROM \
+       (SELECT EXISTS (SELECT 1 FROM luopan_node WHERE id = $1 \
+          AND alive_until >= clock_timestamp() + $4 / 4 * interval '1 microsecond') AS lives) AS own \
+       LEFT JOIN others ON true ORDER BY others.id";
 
 #[async_trait]
 impl Nodes for PostgresNodes {
-    async fn beat(&self, node: &Node, for_us: i64) -> Result<Vec<Node>> {
+    async fn beat(&self, node: &Node, for_us: i64) -> Result<Beat> {
         limits::node(node)?;
         if node.name.contains('\0') || node.address.contains('\0') {
             return Err(Error::Invalid(
@@ -48,18 +52,16 @@ impl Nodes for PostgresNodes {
             .bind(NODES_MAX as i64);
         let rows = lease.rows(query).await.map_err(failed)?;
         lease.done();
-        if rows.len() >= NODES_MAX {
-            return Err(Error::Limit {
-                what: "nodes of one installation",
-                limit: NODES_MAX as u64,
-                found: rows.len() as u64 + 1,
-            });
-        }
-        let mut out = vec![node.clone()];
+        let mut living = vec![node.clone()];
+        let mut lapsed = true;
         for row in &rows {
-            let bytes: &[u8] = row.try_get("id").map_err(|e| corrupt(STORE, "id", e))?;
-            out.push(Node {
-                id: <[u8; 16]>::try_from(bytes)
+            lapsed = !row
+                .try_get::<bool, _>("lives")
+                .map_err(|e| corrupt(STORE, "lives", e))?;
+            let id: Option<&[u8]> = row.try_get("id").map_err(|e| corrupt(STORE, "id", e))?;
+            let Some(id) = id else { continue };
+            living.push(Node {
+                id: <[u8; 16]>::try_from(id)
                     .map_err(|_| corrupt(STORE, "id", "16 bytes are wanted"))?,
                 name: row.try_get("name").map_err(|e| corrupt(STORE, "name", e))?,
                 address: row
@@ -67,8 +69,15 @@ impl Nodes for PostgresNodes {
                     .map_err(|e| corrupt(STORE, "address", e))?,
             });
         }
-        out.sort_unstable();
-        Ok(out)
+        if living.len() > NODES_MAX {
+            return Err(Error::Limit {
+                what: "nodes of one installation",
+                limit: NODES_MAX as u64,
+                found: living.len() as u64,
+            });
+        }
+        living.sort_unstable();
+        Ok(Beat { living, lapsed })
     }
 
     async fn leave(&self, id: [u8; 16]) -> Result<()> {

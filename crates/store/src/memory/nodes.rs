@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::nodes::{NODES_MAX, Node, Nodes};
+use crate::nodes::{Beat, NODES_MAX, Node, Nodes};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl std::fmt::Debug for MemoryNodes {
 
 #[async_trait]
 impl Nodes for MemoryNodes {
-    async fn beat(&self, node: &Node, for_us: i64) -> Result<Vec<Node>> {
+    async fn beat(&self, node: &Node, for_us: i64) -> Result<Beat> {
         limits::node(node)?;
         let now = (self.clock)();
         let until = now.saturating_add(for_us);
@@ -57,8 +57,11 @@ impl Nodes for MemoryNodes {
                 found: living.len() as u64 + 1,
             });
         }
-        living.insert(node.id, (node.clone(), until));
-        Ok(living.values().map(|(node, _)| node.clone()).collect())
+        let before = living.insert(node.id, (node.clone(), until));
+        Ok(Beat {
+            living: living.values().map(|(node, _)| node.clone()).collect(),
+            lapsed: before.is_none_or(|(_, until)| until < now.saturating_add(for_us / 4)),
+        })
     }
 
     async fn leave(&self, id: [u8; 16]) -> Result<()> {

@@ -21,23 +21,33 @@ pub async fn beats(s: &dyn Subject) {
     let stores = s.open().await;
     let nodes = stores.nodes;
     if !s.is_shared() {
-        assert_eq!(nodes.beat(&node(1), LONG_US).await.unwrap(), [node(1)]);
+        let alone = nodes.beat(&node(1), LONG_US).await.unwrap();
+        assert_eq!(alone.living, [node(1)]);
         return;
     }
     nodes.beat(&node(2), LONG_US).await.unwrap();
     let both = nodes.beat(&node(1), LONG_US).await.unwrap();
-    assert_eq!(both, [node(1), node(2)]);
+    assert_eq!(both.living, [node(1), node(2)]);
+    assert!(both.lapsed, "its first beat");
     let moved = Node {
         address: "elsewhere".into(),
         ..node(2)
     };
     let both = nodes.beat(&moved, LONG_US).await.unwrap();
-    assert_eq!(both, [node(1), moved.clone()]);
+    assert_eq!(both.living, [node(1), moved.clone()]);
+    assert!(!both.lapsed);
     nodes.leave(node(1).id).await.unwrap();
     nodes.leave(node(9).id).await.unwrap();
     nodes.beat(&node(3), 1_000).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(nodes.beat(&moved, LONG_US).await.unwrap(), [moved]);
+    assert_eq!(nodes.beat(&moved, LONG_US).await.unwrap().living, [moved]);
+    // Who was gone, or nearly, is told so, whether or not anybody looked meanwhile.
+    let back = nodes.beat(&node(3), LONG_US / 8).await.unwrap();
+    assert!(back.lapsed);
+    let late = nodes.beat(&node(3), LONG_US).await.unwrap();
+    assert!(late.lapsed, "an eighth of a life was left");
+    let there = nodes.beat(&node(3), LONG_US).await.unwrap();
+    assert!(!there.lapsed && there.living.len() == 2);
 }
 
 /// A name that is too long and one node too many are refused.
@@ -58,7 +68,7 @@ pub async fn limits(s: &dyn Subject) {
     let refused = nodes.beat(&node(200), LONG_US).await;
     assert!(matches!(refused, Err(Error::Limit { .. })), "{refused:?}");
     assert_eq!(
-        nodes.beat(&node(0), LONG_US).await.unwrap().len(),
+        nodes.beat(&node(0), LONG_US).await.unwrap().living.len(),
         NODES_MAX
     );
 }

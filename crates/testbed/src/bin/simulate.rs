@@ -12,7 +12,11 @@ fn main() -> ExitCode {
     let (mut from, mut seeds, mut planted) = (1, 1_000, None);
     while let Some(name) = given.next() {
         let value = given.next().unwrap_or_default();
-        let number = || value.parse::<u64>().map_err(|e| format!("{name} {value}: {e}"));
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|e| format!("{name} {value}: {e}"))
+        };
         let set = match name.as_str() {
             "--from" => number().map(|n| from = n),
             "--seeds" => number().map(|n| seeds = n),
@@ -49,7 +53,14 @@ fn main() -> ExitCode {
                         *all.1.entry(*fault).or_insert(0u64) += n;
                     }
                     all.2 += u64::from(!r.broken.is_empty());
-                    let add = [r.entries, r.events, r.decisions, r.late, r.lost, r.commits_lost];
+                    let add = [
+                        r.entries,
+                        r.events,
+                        r.decisions,
+                        r.late,
+                        r.lost,
+                        r.commits_lost,
+                    ];
                     all.3.iter_mut().zip(add).for_each(|(a, b)| *a += b);
                     for what in &r.broken {
                         println!("seed {seed}: {what}");

@@ -173,9 +173,10 @@ impl Client {
 
     async fn ingest(&mut self, batch: Vec<Sent>) {
         let bad = self.dice.percent(5);
-        self.say((batch.iter()).map(|e| {
-            Line::EventSent(e.id.clone(), e.customer.clone(), e.kind.to_owned())
-        }));
+        self.say(
+            (batch.iter())
+                .map(|e| Line::EventSent(e.id.clone(), e.customer.clone(), e.kind.to_owned())),
+        );
         let question = |engine: Arc<Engine>| {
             let batch = batch.clone();
             async move { ingest(&engine, &batch, bad).await }
@@ -215,7 +216,10 @@ impl Client {
     }
 
     async fn decide(&mut self, n: u64) {
-        let again = self.dice.percent(15).then(|| self.dice.one(&self.keys).cloned());
+        let again = self
+            .dice
+            .percent(15)
+            .then(|| self.dice.one(&self.keys).cloned());
         let asked = match again.flatten() {
             Some(asked) => asked,
             None => {

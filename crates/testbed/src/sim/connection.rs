@@ -12,9 +12,9 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use luopan_store::{
-    ApiKey, Append, Appended, AppliedScene, AuditRecord, Commit, Committed, Conflict, Control,
-    Error, EventLog, ForeignId, Keys, LogMessage, NewScene, Node, Nodes, Resolved, Result, Row,
-    RowKey, State, Stores, Table, Wake,
+    ApiKey, Append, Appended, AppliedScene, AuditRecord, Beat, Commit, Committed, Conflict,
+    Control, Error, EventLog, ForeignId, Keys, LogMessage, NewScene, Node, Nodes, Resolved, Result,
+    Row, RowKey, State, Stores, Table, Wake,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -442,7 +442,7 @@ impl Keys for Connection {
 
 #[async_trait]
 impl Nodes for Connection {
-    async fn beat(&self, node: &Node, for_us: i64) -> Result<Vec<Node>> {
+    async fn beat(&self, node: &Node, for_us: i64) -> Result<Beat> {
         let node = node.clone();
         ask!(self, true, "tell that it lives", nodes, |n| n
             .beat(&node, for_us))

@@ -113,6 +113,8 @@ struct Place {
     disk: Owner,
     link: Arc<Link>,
     clock: Arc<Clock>,
+    /// The program was started: one place has one process.
+    is_started: bool,
     engine: Option<Arc<Engine>>,
 }
 
@@ -210,6 +212,7 @@ impl Cluster {
             disk,
             link: Arc::new(link),
             clock,
+            is_started: false,
             engine: None,
         }
     }
@@ -217,8 +220,11 @@ impl Cluster {
     /// Starts the program in a place; its supervisor tries until it comes up or is killed.
     pub fn start(self: &Arc<Self>, i: usize) {
         let (owner, link, clock) = {
-            let places = self.places.lock();
-            let Some(p) = places.get(i) else { return };
+            let mut places = self.places.lock();
+            let Some(p) = places.get_mut(i) else { return };
+            if std::mem::replace(&mut p.is_started, true) {
+                return;
+            }
             (p.owner, p.link.clone(), p.clock.clone())
         };
         let env = Arc::new(NodeEnv {
@@ -289,7 +295,10 @@ impl Cluster {
 
     /// True when the program in a place is up.
     pub fn is_up(&self, i: usize) -> bool {
-        self.places.lock().get(i).is_some_and(|p| p.engine.is_some())
+        self.places
+            .lock()
+            .get(i)
+            .is_some_and(|p| p.engine.is_some())
     }
 
     /// Every engine that is up.

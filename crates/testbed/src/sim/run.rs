@@ -154,7 +154,11 @@ fn shape(seed: u64, dice: &mut Dice) -> Shape {
     Shape {
         seed,
         embedded,
-        nodes: if embedded { 1 } else { 1 + dice.below(4) as usize },
+        nodes: if embedded {
+            1
+        } else {
+            1 + dice.below(4) as usize
+        },
         weather,
         limits,
     }
@@ -169,7 +173,9 @@ pub fn run(what: Seed) -> Report {
     let plans = match [false, true].map(plan) {
         [Ok(a), Ok(b)] => vec![a, b],
         [a, b] => {
-            report.broken.extend([a.err(), b.err()].into_iter().flatten());
+            report
+                .broken
+                .extend([a.err(), b.err()].into_iter().flatten());
             return report;
         }
     };
@@ -263,7 +269,10 @@ async fn whole(
             return nothing;
         }
     }
-    let (end, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+    let (end, over) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicI64::new(0)),
+    );
     let nemesis = Nemesis {
         cluster: cluster.clone(),
         faults,
@@ -360,7 +369,10 @@ async fn look(cluster: &Arc<Cluster>) -> Result<Checked, Vec<String>> {
                 view.push(customer.map(|c| (c.identifiers, c.tags, c.segments)).ok());
             }
         }
-        let segments = engine.segments(SCENE).await.map_err(|e| vec![e.to_string()])?;
+        let segments = engine
+            .segments(SCENE)
+            .await
+            .map_err(|e| vec![e.to_string()])?;
         views.push((view, segments));
     }
     match views.windows(2).all(|w| w[0] == w[1]) {

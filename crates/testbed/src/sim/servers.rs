@@ -7,8 +7,8 @@ use futures::FutureExt;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::memory::{MemoryControl, MemoryKeys, MemoryLog, MemoryNodes, MemoryState};
 use luopan_store::{
-    Append, Appended, Commit, Committed, Conflict, Durability, EventLog, ForeignId, Keys, LogMessage, Resolved,
-    Result, State, Table,
+    Append, Appended, Commit, Committed, Conflict, Durability, EventLog, ForeignId, Keys,
+    LogMessage, Resolved, Result, State, Table,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -19,9 +19,7 @@ pub fn swap(a: &mut Append) {
         let Entry::Event(second) = &entries[i] else {
             continue;
         };
-        let same = |e: &Entry<'_>| {
-            matches!(e, Entry::Event(first) if first.identifier == second.identifier && first.id != second.id)
-        };
+        let same = |e: &Entry<'_>| matches!(e, Entry::Event(first) if first.identifier == second.identifier && first.id != second.id);
         if let Some(first) = entries[..i].iter().position(same) {
             pair = Some((first, i));
             break;

@@ -156,6 +156,7 @@ impl Left {
         let mut own = all(inner).await?;
         own.retain(|p| inner.fleet.owns(*p));
         relay::sweep(inner, &own, &mut self.outbox).await?;
+        reclaim(inner).await?;
         let marks = (inner.state)
             .scan_partitions(Table::Dirty, &own, SWEPT_MARKS)
             .await?;
@@ -206,6 +207,25 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
     if living.len() > 1 {
         inner.learn_scenes().await?;
         learn_links(inner).await?;
+        reclaim(inner).await?;
+    }
+    Ok(())
+}
+
+/// Has those partitions begun anew that fall to this node and were claimed by another since: one that saw other nodes than this
+/// one did, for a moment. It may have set timers there that nobody here knows of.
+async fn reclaim(inner: &Inner) -> luopan_store::Result<()> {
+    let own: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+        .map(PartitionId)
+        .filter(|p| inner.fleet.owns(*p))
+        .collect();
+    let claims = (inner.state)
+        .scan_partitions(Table::Claim, &own, own.len())
+        .await?;
+    for (partition, claim) in claims {
+        if !rows::is_claim_of(&claim.value, inner.fleet.id()) {
+            inner.inbox_of(partition).anew(partition);
+        }
     }
     Ok(())
 }

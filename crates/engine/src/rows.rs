@@ -116,6 +116,11 @@ pub(crate) fn encode_claim(node: [u8; 16], mark: [u8; 16]) -> Bytes {
     w.into_bytes().into()
 }
 
+/// True when a claim is this node's.
+pub(crate) fn is_claim_of(value: &[u8], node: [u8; 16]) -> bool {
+    value.first() == Some(&1) && value.get(1..17) == Some(&node[..])
+}
+
 /// Identifiers of a customer who has several.
 pub(crate) fn customer(id: CustomerId) -> RowKey {
     row(Table::Customer, id.partition(), &[&id.0])

@@ -255,7 +255,9 @@ impl State for PostgresState {
                     key: value(row, 1)?,
                     value: value(row, 2)?,
                 };
-                Ok((partition(row, 0)?, found))
+                let at: i32 = field(row, 0)?;
+                let at = u16::try_from(at).map_err(|e| corrupt(STORE, "partition", e))?;
+                Ok((PartitionId(at), found))
             })
             .collect()
     }

@@ -126,7 +126,7 @@ impl Client {
             let node = self.dice.below(self.cluster.shape.nodes as u64) as usize;
             let answer = self
                 .cluster
-                .ask(node, &mut self.dice, |e| question(e))
+                .ask(node, &mut self.dice, &question)
                 .await;
             match answer {
                 Some(Ok(answer)) => return Some(Ok(answer)),

@@ -177,7 +177,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const BEGIN_REPLAYABLE: &str =
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = off";
 /// The subquery is sorted before the function is called on its rows: a sorted subquery is never flattened.
-const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
 /// A record in the write-ahead log, so that `COMMIT` has something to flush.
 const MARK: &str = "SELECT 1 FROM pg_logical_emit_message(true, 'luopan', '')";
 

@@ -141,7 +141,7 @@ async fn the_key_store_lives_in_a_database_of_its_own_and_is_missed_when_it_is_l
         assert!(made.unwrap()[0].created);
     }
     // Nothing of it stands beside State.
-    assert_eq!(tables(&url).await, 3);
+    assert_eq!(tables(&url).await, 4);
     let mut connection = PgConnection::connect(server.url()).await.unwrap();
     let beside: Option<String> = sqlx::query_scalar("SELECT to_regclass('key_row')::text")
         .fetch_one(&mut connection)

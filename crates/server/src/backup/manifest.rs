@@ -113,9 +113,8 @@ impl Manifest {
             sha256: seal(self),
             manifest: self.clone(),
         };
-        let mut bytes = serde_json::to_vec_pretty(&sealed).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        // It ends with its last bracket, so that no cut of it reads as whole.
+        serde_json::to_vec_pretty(&sealed).unwrap_or_default()
     }
 
     /// Reads the manifest of a backup.

@@ -315,6 +315,9 @@ mod tests {
     fn the_bytes_are_those_of_format_1() {
         let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(frame(&each())));
         assert_eq!(head(Part::Keys), b"LUOPAN BACKUP keys 1\n");
-        assert_eq!(hash, "");
+        assert_eq!(
+            hash,
+            "bfe23dea580c180b882419fae212381ae73207becf4e806dc7c99a55e1bfa6fc"
+        );
     }
 }

@@ -43,7 +43,7 @@ models:
     features: [intercept, {bins: visits_7d, edges: [1, 3]}]
 budgets:
   points: {limit: 150, period: total, rows: 4}
-  daily: {limit: 1000000, period: day, rows: 16}
+  daily: {limit: 1000000, period: daily, rows: 16}
 policies:
   learned:
     catalogue: offers
@@ -98,7 +98,7 @@ impl Acked {
 
 /// Applies two scenes.
 pub(crate) async fn apply(opened: &Opened) {
-    let shop = luopan_scene::load_folder(crate::server::shop()).expect("a pack");
+    let shop = luopan_scene::load_folder(&crate::server::shop()).expect("a pack");
     for files in [shop.files, vec![("scene.yaml".into(), STORE.into())]] {
         put(&opened.engine, files).await;
     }
@@ -157,8 +157,7 @@ impl Load {
         for task in self.tasks {
             task.await.expect("a task of the load");
         }
-        let acked = self.acked.lock().clone();
-        acked
+        self.acked.lock().clone()
     }
 }
 
@@ -225,7 +224,11 @@ async fn step(engine: &Engine, acked: &Mutex<Acked>, who: &str, n: u32) {
         }
         Err(refusal) => panic!("{refusal:?}"),
     }
-    let policy = if n % 2 == 0 { "capped" } else { "learned" };
+    let policy = if n.is_multiple_of(2) {
+        "capped"
+    } else {
+        "learned"
+    };
     let (customer, key) = (&customers[1], format!("k-{who}-{n}"));
     let answer = engine.decide(request(policy, customer, &key)).await;
     let answer = answer.expect("a decision");
@@ -234,7 +237,7 @@ async fn step(engine: &Engine, acked: &Mutex<Acked>, who: &str, n: u32) {
         .lock()
         .decisions
         .insert(key, (customer.clone(), policy.to_owned(), id.clone()));
-    if n % 2 == 1 && n % 3 != 0 {
+    if n % 2 == 1 && !n.is_multiple_of(3) {
         let properties = vec![
             ("amount".into(), Raw::Number(12.0)),
             ("decision_id".into(), Raw::Text(id.into())),

@@ -306,6 +306,18 @@ impl Control for EmbeddedControl {
         Ok(found.map(Bytes::from))
     }
 
+    async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
+        let found: Vec<Vec<u8>> = sqlx::query_scalar("SELECT sha256 FROM artifact ORDER BY sha256")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| fault("list artifacts", e))?;
+        (found.into_iter())
+            .map(|hash| {
+                <[u8; 32]>::try_from(hash).map_err(|_| corrupt("hash", "32 bytes are wanted"))
+            })
+            .collect()
+    }
+
     async fn stream(&self, name: &str) -> Result<PartitionId> {
         let failed = |e| fault("number a stream", e);
         let mut tx = self.pool.begin().await.map_err(failed)?;

@@ -1,6 +1,7 @@
 //! The key store on a fjall database of its own, so that it can be backed up and erased apart from everything else.
 //!
-//! Rows: `1, tenant, foreign id` to internal id, and `2, tenant, internal id` to foreign id; tenant is four bytes, big-endian.
+//! Rows: `1, tenant, foreign id` to internal id, `2, tenant, internal id` to foreign id, and `3, tenant, internal id` for one that was
+//! erased; tenant is four bytes, big-endian.
 
 use crate::committer::{Committer, Handler};
 use crate::folder::{Folder, bear_mark, from_fjall, unavailable};
@@ -11,13 +12,14 @@ use async_trait::async_trait;
 use fjall::{Database, Keyspace, PersistMode, Readable};
 use luopan_kernel::id::{IdentifierId, TenantId};
 use luopan_store::{Error, ForeignId, Keys, Resolved, Result, limits};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 const STORE: &str = "key store";
 const BY_FOREIGN: u8 = 1;
 const BY_INTERNAL: u8 = 2;
+const ERASED: u8 = 3;
 /// Most foreign ids looked up on the caller's thread.
 const DIRECT_ROWS_MAX: usize = 8;
 
@@ -86,6 +88,35 @@ fn by_foreign(f: &ForeignId) -> Vec<u8> {
 
 fn by_internal(tenant: TenantId, id: IdentifierId) -> Vec<u8> {
     [&[BY_INTERNAL][..], &tenant.0.to_be_bytes(), &id.0].concat()
+}
+
+fn erased(tenant: TenantId, id: IdentifierId) -> Vec<u8> {
+    [&[ERASED][..], &tenant.0.to_be_bytes(), &id.0].concat()
+}
+
+/// Tenant and internal id of a row that is kept by them.
+fn named(key: &[u8]) -> Result<(TenantId, IdentifierId)> {
+    let found = key.get(1..).and_then(|k| k.split_first_chunk::<4>());
+    let (tenant, id) = found.ok_or_else(|| corrupt("a key of 21 bytes is wanted"))?;
+    Ok((TenantId(u32::from_be_bytes(*tenant)), identifier(id)?))
+}
+
+/// Rows of a kind from a key on.
+fn listed<T>(
+    rows: &Keyspace,
+    from: Vec<u8>,
+    limit: usize,
+    decode: impl Fn(TenantId, IdentifierId, &[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
+    let end = vec![from[0] + 1];
+    rows.range(from..end)
+        .take(limit)
+        .map(|guard| {
+            let (key, value) = guard.into_inner().map_err(failed)?;
+            let (tenant, id) = named(&key)?;
+            decode(tenant, id, &value)
+        })
+        .collect()
 }
 
 fn identifier(value: &[u8]) -> Result<IdentifierId> {
@@ -192,6 +223,40 @@ impl Keys for EmbeddedKeys {
             })
             .await
     }
+
+    async fn list(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(ForeignId, IdentifierId)>> {
+        let rows = self.rows.clone();
+        blocking(move || {
+            listed(
+                &rows,
+                by_internal(from.0, from.1),
+                limit,
+                |tenant, id, value| {
+                    let text = text(value)?;
+                    Ok((ForeignId { tenant, text }, id))
+                },
+            )
+        })
+        .await
+    }
+
+    async fn erased(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, IdentifierId)>> {
+        let rows = self.rows.clone();
+        blocking(move || {
+            listed(&rows, erased(from.0, from.1), limit, |tenant, id, _| {
+                Ok((tenant, id))
+            })
+        })
+        .await
+    }
 }
 
 /// What the committer's thread owns.
@@ -207,6 +272,7 @@ struct Writer {
 struct Group {
     internal: HashMap<ForeignId, Option<IdentifierId>>,
     foreign: BTreeMap<(TenantId, IdentifierId), Option<String>>,
+    erased: BTreeSet<(TenantId, IdentifierId)>,
 }
 
 impl Writer {
@@ -240,6 +306,7 @@ impl Writer {
 
     fn erase(&self, tenant: TenantId, ids: &[IdentifierId], group: &mut Group) -> Result<()> {
         for id in ids {
+            group.erased.insert((tenant, *id));
             let known = match group.foreign.get(&(tenant, *id)) {
                 Some(known) => known.clone(),
                 None => {
@@ -259,7 +326,7 @@ impl Writer {
         if let Some(why) = self.broken.get() {
             return Err(why.clone());
         }
-        if group.foreign.is_empty() {
+        if group.foreign.is_empty() && group.erased.is_empty() {
             return Ok(());
         }
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
@@ -274,6 +341,9 @@ impl Writer {
                 Some(text) => batch.insert(&self.rows, by_internal(tenant, id), text),
                 None => batch.remove(&self.rows, by_internal(tenant, id)),
             }
+        }
+        for (tenant, id) in group.erased {
+            batch.insert(&self.rows, erased(tenant, id), []);
         }
         self.sync += 1;
         batch.insert(&self.rows, SYNC_KEY, self.sync.to_be_bytes());

@@ -58,6 +58,29 @@ pub struct Embedded {
     pub control: Arc<dyn Control>,
     /// The key store.
     pub keys: Arc<dyn Keys>,
+    mark: Arc<str>,
+}
+
+/// Opens the key store of a folder alone: it may stand when nothing else of the folder can be read.
+///
+/// # Errors
+/// As [`Embedded::open`]; [`luopan_store::Error::Corrupt`] for a folder without one.
+pub async fn keys(folder: impl AsRef<Path>, options: Options) -> Result<Arc<dyn Keys>> {
+    let path = folder.as_ref().to_owned();
+    let opened = tokio::task::spawn_blocking(move || {
+        if !path.join("keys").exists() {
+            return Err(luopan_store::Error::Corrupt {
+                store: "data folder",
+                at: path.display().to_string(),
+                cause: "there is no key store in it".to_owned(),
+            });
+        }
+        keys::EmbeddedKeys::open(&folder::Folder::open(&path)?, &options)
+    });
+    match opened.await {
+        Ok(opened) => Ok(Arc::new(opened?)),
+        Err(panic) => Err(folder::unavailable("key store", "open", panic)),
+    }
 }
 
 impl Embedded {
@@ -86,7 +109,14 @@ impl Embedded {
             state: Arc::new(state::EmbeddedState::new(main)),
             control: Arc::new(control),
             keys: Arc::new(keys),
+            mark: folder.mark().into(),
         })
+    }
+
+    /// The mark that every store of the folder bears: no other folder has it.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// The four stores together.

@@ -180,3 +180,32 @@ pub(crate) fn heads(log: &Keyspace) -> Result<BTreeMap<PartitionId, Position>> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, folder::Folder};
+
+    #[test]
+    fn a_newer_value_is_refused_with_both_numbers() {
+        let at = tempfile::tempdir().unwrap();
+        let options = Options {
+            cache_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let open = || Main::open(&Folder::open(at.path()).unwrap(), &options);
+        let main = open().unwrap();
+        let mut newer = value(1, b"later");
+        newer[0] = VALUE_FORMAT + 1;
+        main.log.insert(key(PartitionId(3), 0), newer).unwrap();
+        drop(main);
+        assert!(matches!(
+            open().err(),
+            Some(Error::Newer {
+                store: STORE,
+                found: 2,
+                known: 1
+            })
+        ));
+    }
+}

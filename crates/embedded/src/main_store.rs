@@ -38,7 +38,14 @@ pub(crate) enum Job {
         commits: Vec<Commit>,
         answer: oneshot::Sender<Result<Vec<Outcome>>>,
     },
+    /// Look at everything between two groups.
+    Moment {
+        answer: oneshot::Sender<Result<Look>>,
+    },
 }
+
+/// What stood there between two groups: rows, heads of the log, positions and budgets.
+pub(crate) type Look = (fjall::Snapshot, Vec<(PartitionId, Position)>, Seen);
 
 type Outcome = std::result::Result<Committed, Conflict>;
 
@@ -232,6 +239,7 @@ struct Group {
 enum Held {
     Append(oneshot::Sender<Result<Vec<Appended>>>, Vec<Appended>),
     Commit(oneshot::Sender<Result<Vec<Outcome>>>, Result<Vec<Outcome>>),
+    Moment(oneshot::Sender<Result<Look>>),
 }
 
 impl Handler for Writer {
@@ -245,6 +253,7 @@ impl Handler for Writer {
                 .flat_map(|c| &c.writes)
                 .map(|w| w.key.key.len() + w.value.as_ref().map_or(0, bytes::Bytes::len) + 32)
                 .sum(),
+            Job::Moment { .. } => 0,
         }
     }
 
@@ -264,6 +273,7 @@ impl Handler for Writer {
                     });
                     Held::Commit(answer, out)
                 }
+                Job::Moment { answer } => Held::Moment(answer),
             });
         }
         let written = self.write(group);
@@ -272,6 +282,10 @@ impl Handler for Writer {
             match (held, &written) {
                 (Held::Append(answer, out), Ok(())) => drop(answer.send(Ok(out))),
                 (Held::Commit(answer, out), Ok(())) => drop(answer.send(out)),
+                (Held::Moment(answer), Ok(())) => drop(answer.send(Ok(self.look()))),
+                (Held::Moment(answer), Err(why)) => {
+                    drop(answer.send(Err(unavailable(STORE, "look at everything", why))));
+                }
                 (Held::Append(answer, _), Err(why)) => {
                     drop(answer.send(Err(unavailable(STORE, "append", why))));
                 }
@@ -284,6 +298,13 @@ impl Handler for Writer {
 }
 
 impl Writer {
+    /// Everything as it stands when the group is written: nothing else writes.
+    fn look(&self) -> Look {
+        let heads = self.heads.iter().filter(|(_, head)| head.0 > 0);
+        let heads = heads.map(|(p, head)| (*p, *head)).collect();
+        (self.db.snapshot(), heads, self.seen.clone())
+    }
+
     fn append(&mut self, batch: Vec<Append>, group: &mut Group) -> Vec<Appended> {
         group.durable = true;
         group.is_changed = true;

@@ -4,13 +4,14 @@
 //! runtime's blocking threads.
 
 use crate::folder::from_fjall;
-use crate::main_store::{Job, Main};
+use crate::main_store::{Job, Main, Seen};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::Readable;
 use luopan_kernel::id::{PartitionId, Position};
+use luopan_store::copy::{Moment, Spent, Whole};
 use luopan_store::{
-    Commit, Committed, Conflict, Result, Row, RowKey, State, Table, budget, limits,
+    Commit, Committed, Conflict, Error, EventLog, Result, Row, RowKey, State, Table, budget, limits,
 };
 use std::ops::Bound;
 use std::sync::Arc;
@@ -181,5 +182,99 @@ impl State for EmbeddedState {
             .committer
             .ask(|answer| Job::Commit { commits, answer })
             .await
+    }
+
+    async fn moment(&self, _log: &dyn EventLog) -> Result<Box<dyn Moment>> {
+        let taken = self.main.committer.ask(|answer| Job::Moment { answer });
+        let (snapshot, heads, seen) = taken.await?;
+        Ok(Box::new(Taken {
+            main: Arc::clone(&self.main),
+            snapshot,
+            heads,
+            seen,
+        }))
+    }
+}
+
+/// State between two groups of the committer.
+struct Taken {
+    main: Arc<Main>,
+    snapshot: fjall::Snapshot,
+    heads: Vec<(PartitionId, Position)>,
+    seen: Seen,
+}
+
+/// Rows of a table from a key of its keyspace on.
+fn pages(
+    main: &Main,
+    snapshot: &fjall::Snapshot,
+    table: Table,
+    from: &[u8],
+    bytes_max: usize,
+) -> Result<Vec<Whole>> {
+    let end = after(table, PartitionId(u16::MAX));
+    let skipped = prefix(table, PartitionId(0)).len() - 2;
+    let range = (Bound::Included(from), borrowed(&end));
+    let mut bytes = 0;
+    let mut out = Vec::new();
+    for guard in snapshot.range::<&[u8], _>(main.table(table), range) {
+        let (key, value) = guard
+            .into_inner()
+            .map_err(|e| from_fjall(STORE, "read rows", e))?;
+        bytes += key.len() + value.len();
+        if !out.is_empty() && bytes > bytes_max {
+            break;
+        }
+        let named = key.get(skipped..).and_then(|k| k.split_first_chunk::<2>());
+        let (partition, key) = named.ok_or_else(|| Error::Corrupt {
+            store: STORE,
+            at: format!("a row of {table:?}"),
+            cause: "its key names no partition".to_owned(),
+        })?;
+        out.push(Whole {
+            key: RowKey {
+                table,
+                partition: PartitionId(u16::from_be_bytes(*partition)),
+                key: Bytes::copy_from_slice(key),
+            },
+            value: Bytes::copy_from_slice(&value),
+        });
+    }
+    Ok(out)
+}
+
+#[async_trait]
+impl Moment for Taken {
+    fn heads(&self) -> &[(PartitionId, Position)] {
+        &self.heads
+    }
+
+    async fn positions(&self) -> Result<Vec<(PartitionId, Position)>> {
+        let all = self.seen.positions.iter();
+        Ok(all.map(|(p, at)| (*p, *at)).collect())
+    }
+
+    async fn budgets(&self) -> Result<Vec<Spent>> {
+        let all = self.seen.budgets.iter();
+        Ok(all
+            .flat_map(|(budget, rows)| {
+                rows.iter().map(|(row, spent)| Spent {
+                    budget: budget.clone(),
+                    row: *row,
+                    spent: *spent,
+                })
+            })
+            .collect())
+    }
+
+    async fn rows(
+        &self,
+        table: Table,
+        from: &(PartitionId, Bytes),
+        bytes_max: usize,
+    ) -> Result<Vec<Whole>> {
+        let (main, snapshot) = (Arc::clone(&self.main), self.snapshot.clone());
+        let from = prefixed(table, from.0, &from.1);
+        blocking(move || pages(&main, &snapshot, table, &from, bytes_max)).await
     }
 }

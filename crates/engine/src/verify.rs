@@ -16,10 +16,13 @@ use crate::row::{CustomerRow, NEVER};
 use crate::rows::{self, IdentityRow};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Origin, decode_message};
-use luopan_kernel::id::{CustomerId, DEFAULT_TENANT, IdentifierId, PartitionId, Position, SceneNo};
+use luopan_kernel::id::{
+    CustomerId, DEFAULT_TENANT, IdentifierId, PartitionId, Position, SceneNo, TenantId,
+};
 use luopan_kernel::profile::Profile;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
+use luopan_store::keys::following;
 use luopan_store::{Table, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,6 +48,7 @@ struct Gathered {
     late: BTreeMap<String, i64>,
     counts: BTreeMap<PartitionId, Counts>,
     running: BTreeMap<PartitionId, Running>,
+    erased: Option<BTreeSet<(TenantId, IdentifierId)>>,
     replaying: Duration,
 }
 
@@ -175,7 +179,17 @@ async fn names(
 ) -> luopan_store::Result<()> {
     for some in ids.chunks(SCAN_ROWS) {
         let found = inner.keys.reveal(DEFAULT_TENANT, some).await?;
-        for (id, _) in some.iter().zip(found).filter(|(_, name)| name.is_none()) {
+        let unknown: Vec<IdentifierId> = (some.iter().zip(found))
+            .filter_map(|(id, name)| name.is_none().then_some(*id))
+            .collect();
+        if unknown.is_empty() {
+            continue;
+        }
+        let erased = erased(inner, all).await?;
+        let lost: Vec<_> = (unknown.into_iter())
+            .filter(|id| !erased.contains(&(DEFAULT_TENANT, *id)))
+            .collect();
+        for id in lost {
             all.differs(|| {
                 format!(
                     "partition {}: identifier {id} is not in the key store",
@@ -185,6 +199,24 @@ async fn names(
         }
     }
     Ok(())
+}
+
+/// Ids that were erased; read when the first id is met that the key store does not know.
+async fn erased<'a>(
+    inner: &Inner,
+    all: &'a mut Gathered,
+) -> luopan_store::Result<&'a BTreeSet<(TenantId, IdentifierId)>> {
+    if all.erased.is_none() {
+        let mut found = BTreeSet::new();
+        let mut from = Some((TenantId(0), IdentifierId([0; 16])));
+        while let Some(at) = from {
+            let some = inner.keys.erased(at, SCAN_ROWS).await?;
+            from = some.last().and_then(|last| following(*last));
+            found.extend(some);
+        }
+        all.erased = Some(found);
+    }
+    Ok(all.erased.get_or_insert_default())
 }
 
 /// Catalogue items, their past and their NAVs, from the environment partition, and the snapshots laid out from them.

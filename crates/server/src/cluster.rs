@@ -87,20 +87,31 @@ pub fn read(path: &Path) -> Result<Config> {
     })
 }
 
-/// Opens the stores and recovers the engine as one node of them.
+fn unusable(e: luopan_store::Error) -> Box<Problem> {
+    Problem::new("cluster_unusable", e.to_string())
+}
+
+/// Opens the stores that are on PostgreSQL.
 ///
 /// # Errors
-/// `cluster_unusable` for servers that do not answer, are too old or belong to somebody else; what the engine refuses.
-pub async fn open(cluster: Cluster) -> Result<Opened> {
-    let unusable = |e: luopan_store::Error| Problem::new("cluster_unusable", e.to_string());
-    let mut options = PostgresOptions::new(cluster.postgres);
-    options.keys_url = cluster.keys;
-    options.installation = cluster.installation;
-    let postgres = Postgres::connect(options).await.map_err(unusable)?;
+/// `cluster_unusable` for servers that do not answer, are too old or belong to somebody else.
+pub async fn postgres(cluster: &Cluster) -> Result<Postgres> {
+    let mut options = PostgresOptions::new(cluster.postgres.clone());
+    options.keys_url = cluster.keys.clone();
+    options.installation = cluster.installation.clone();
+    Postgres::connect(options).await.map_err(unusable)
+}
+
+/// Opens the stores alone.
+///
+/// # Errors
+/// As [`postgres()`].
+pub async fn stores(cluster: &Cluster) -> Result<(Stores, Postgres)> {
+    let postgres = postgres(cluster).await?;
     let log = JetStreamLog::open(Options {
-        servers: cluster.nats,
-        credentials: cluster.nats_credentials,
-        stream: cluster.stream,
+        servers: cluster.nats.clone(),
+        credentials: cluster.nats_credentials.clone(),
+        stream: cluster.stream.clone(),
         replicas: cluster.replicas,
         installation: Some(Installation {
             id: postgres.installation().to_owned(),
@@ -117,6 +128,14 @@ pub async fn open(cluster: Cluster) -> Result<Opened> {
         keys: postgres.keys.clone(),
         nodes: postgres.nodes.clone(),
     };
+    Ok((stores, postgres))
+}
+
+/// Recovers the engine over open stores, as one node of them.
+///
+/// # Errors
+/// What the engine refuses.
+pub async fn engine(cluster: Cluster, stores: Stores, postgres: &Postgres) -> Result<Opened> {
     let env = Arc::new(RealEnv::default());
     let name = cluster.name.unwrap_or_else(machine);
     let engine = Engine::open_node(
@@ -131,7 +150,17 @@ pub async fn open(cluster: Cluster) -> Result<Opened> {
         engine,
         stores,
         env,
+        installation: postgres.installation().to_owned(),
     })
+}
+
+/// Opens the stores and recovers the engine as one node of them.
+///
+/// # Errors
+/// As [`postgres()`]; what the engine refuses.
+pub async fn open(cluster: Cluster) -> Result<Opened> {
+    let (stores, postgres) = stores(&cluster).await?;
+    engine(cluster, stores, &postgres).await
 }
 
 /// The name of this machine, as the system tells it.

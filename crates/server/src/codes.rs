@@ -24,11 +24,14 @@ const fn code(word: &'static str, status: u16, title: &'static str) -> Code {
 /// All codes, ascending by word.
 pub const ALL: &[Code] = &[
     code("api_key_wanted", 401, "an API key is wanted"),
+    code("backup_running", 409, "a backup is being taken"),
+    code("backups_off", 403, "this server takes no backups"),
     code(
         "bad_artifact",
         422,
         "the trained artifacts are not those that the scene names",
     ),
+    code("bad_backup", 422, "the backup cannot be used"),
     code("bad_config", 422, "the configuration cannot be used"),
     code("bad_id", 422, "the text is not an id"),
     code(
@@ -118,6 +121,7 @@ pub const ALL: &[Code] = &[
     code("scene_faults", 422, "the scene pack has faults"),
     code("scene_wanted", 422, "the request names no scene"),
     code("store_unavailable", 503, "a store failed"),
+    code("target_not_empty", 409, "the target is not empty"),
     code("terminal_unusable", 400, "the terminal cannot be used"),
     code("text_too_long", 422, "the text is too long"),
     code("too_little_to_learn_from", 422, "too few examples"),

@@ -3,7 +3,7 @@
 use crate::env::RealEnv;
 use crate::problem::{Problem, Result};
 use luopan_embedded::Embedded;
-use luopan_engine::api::{RefusalKind, WAIT_US_MAX};
+use luopan_engine::api::{RefusalKind, VerifyReport, WAIT_US_MAX};
 use luopan_engine::{Engine, Limits};
 use luopan_store::Stores;
 use std::path::Path;
@@ -37,13 +37,15 @@ pub struct Opened {
     pub stores: Stores,
     /// The environment it runs in.
     pub env: Arc<RealEnv>,
+    /// Which installation it is.
+    pub installation: String,
 }
 
-/// Opens a data folder and recovers the engine.
+/// Opens the stores of a data folder alone, and says which installation it is.
 ///
 /// # Errors
-/// `data_in_use` when another process holds it, `data_unusable` when it is missing or cannot be read.
-pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
+/// `data_in_use` when another process holds it, `data_unusable` when it is missing, was moved elsewhere or cannot be read.
+pub async fn stores(data: &Path, opening: Opening) -> Result<(Stores, String)> {
     if opening == Opening::Existing && !data.exists() {
         return Err(Problem::new(
             "data_unusable",
@@ -53,15 +55,50 @@ pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
             ),
         ));
     }
+    if let Ok(words) = std::fs::read_to_string(data.join(crate::backup::MOVED)) {
+        return Err(Problem::new(
+            "data_unusable",
+            format!(
+                "{}: {} Two that go on from one past would both send and spend; name the cluster with --config, or, if it was \
+                 given up, remove the file {} from the folder",
+                data.display(),
+                words.trim(),
+                crate::backup::MOVED
+            ),
+        ));
+    }
     let embedded = Embedded::open(data, luopan_embedded::Options::default()).await?;
-    let stores = embedded.stores();
+    Ok((embedded.stores(), embedded.mark().to_owned()))
+}
+
+/// Opens a data folder and recovers the engine.
+///
+/// # Errors
+/// As [`stores`]; what the engine refuses.
+pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
+    let (stores, installation) = stores(data, opening).await?;
     let env = Arc::new(RealEnv::default());
     let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     Ok(Opened {
         engine,
         stores,
         env,
+        installation,
     })
+}
+
+/// Waits until nothing else holds stores that are about to be dropped: while something does, their folder is in use.
+pub(crate) async fn let_go(stores: &Stores) {
+    let started = Instant::now();
+    let held = || {
+        Arc::strong_count(&stores.log) > 1
+            || Arc::strong_count(&stores.state) > 1
+            || Arc::strong_count(&stores.control) > 1
+            || Arc::strong_count(&stores.keys) > 1
+    };
+    while held() && started.elapsed() < CLOSE_TIME_MAX {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 impl Opened {
@@ -102,25 +139,37 @@ impl Opened {
         }
     }
 
+    /// Folds what is left, ends the engine, and compares everything with the log.
+    ///
+    /// # Errors
+    /// As [`Opened::settle`]; those of the stores.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        self.settle().await?;
+        // Stopped, so that no timer fires between what is replayed and what it is compared with.
+        self.engine.stop().await;
+        Ok(self.engine.verify().await?)
+    }
+
+    /// What a backup is taken of.
+    #[must_use]
+    pub fn source(&self) -> crate::backup::Source {
+        crate::backup::Source {
+            stores: self.stores.clone(),
+            installation: self.installation.clone(),
+        }
+    }
+
     /// Drains and ends the engine and lets go of the folder.
     pub async fn close(self) {
         let Self {
             engine,
             stores,
             env,
+            installation: _,
         } = self;
         engine.stop().await;
         drop((engine, env));
-        // A task that just ended may hold the stores for another moment; while it does, the folder is still in use.
-        let started = Instant::now();
-        let held = || {
-            Arc::strong_count(&stores.log) > 1
-                || Arc::strong_count(&stores.state) > 1
-                || Arc::strong_count(&stores.control) > 1
-                || Arc::strong_count(&stores.keys) > 1
-        };
-        while held() && started.elapsed() < CLOSE_TIME_MAX {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        // A task that just ended may hold the stores for another moment.
+        let_go(&stores).await;
     }
 }

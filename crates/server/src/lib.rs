@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod asked;
+pub mod backup;
 pub mod campaign;
 pub mod checked;
 pub mod cli;

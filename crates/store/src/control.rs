@@ -94,6 +94,9 @@ pub trait Control: Send + Sync + 'static {
     /// The artifact of this SHA-256; none that was never kept.
     async fn artifact(&self, sha256: [u8; 32]) -> Result<Option<Bytes>>;
 
+    /// SHA-256 of every artifact that is kept, ascending.
+    async fn artifacts(&self) -> Result<Vec<[u8; 32]>>;
+
     /// The log partition of the named stream (a learner log), given durably at first use: numbers above the environment
     /// partition, ascending without a gap, never reused.
     async fn stream(&self, name: &str) -> Result<PartitionId>;

@@ -23,6 +23,15 @@ pub struct Resolved {
     pub created: bool,
 }
 
+/// The pair that follows in the order of [`Keys::list`]; none behind the last.
+#[must_use]
+pub fn following((tenant, id): (TenantId, IdentifierId)) -> Option<(TenantId, IdentifierId)> {
+    match u128::from_be_bytes(id.0).checked_add(1) {
+        Some(next) => Some((tenant, IdentifierId(next.to_be_bytes()))),
+        None => Some((TenantId(tenant.0.checked_add(1)?), IdentifierId([0; 16]))),
+    }
+}
+
 /// Foreign ids and what is sealed for them.
 #[async_trait]
 pub trait Keys: Send + Sync + 'static {
@@ -49,6 +58,22 @@ pub trait Keys: Send + Sync + 'static {
     /// Foreign ids behind internal ones, `None` for those never seen or erased.
     async fn reveal(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<Vec<Option<String>>>;
 
-    /// Forgets both directions, durably. Ids never seen are passed over. A foreign id that comes again gets a new internal id.
+    /// Forgets both directions, durably, and remembers that each of these ids was erased, so that a store put back from an older
+    /// backup can be told. A foreign id that comes again gets a new internal id.
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()>;
+
+    /// Ids as they stand, ascending by tenant and internal id, from `from` on, at most `limit`. What is made or erased meanwhile may
+    /// be among them or not.
+    async fn list(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(ForeignId, IdentifierId)>>;
+
+    /// Ids that [`Keys::erase`] was ever called with, ascending, from `from` on, at most `limit`.
+    async fn erased(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, IdentifierId)>>;
 }

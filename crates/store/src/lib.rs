@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod control;
+pub mod copy;
 pub mod error;
 pub mod heads;
 pub mod keys;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod suite;
 
 pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
+pub use copy::Moment;
 pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};
 pub use log::{Append, Appended, EventLog, LogMessage, Wake};

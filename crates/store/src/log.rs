@@ -77,6 +77,14 @@ pub trait EventLog: Send + Sync + 'static {
     /// Durable heads (number of entries) of the given partitions, in their order.
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>>;
 
+    /// Heads of all partitions that hold anything, ascending, no older than the call: whatever any node acknowledged before it is
+    /// below them, and can be read here.
+    async fn latest(&self) -> Result<Vec<(PartitionId, Position)>> {
+        let partitions = self.partitions().await?;
+        let heads = self.heads(&partitions).await?;
+        Ok(partitions.into_iter().zip(heads).collect())
+    }
+
     /// Whether appends and commits can succeed at all, as far as is known without trying.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! State: rows that change together. One [`Commit`] is one transaction; it either takes effect whole or answers with the
 //! [`Conflict`] that stood against it.
 
+use crate::copy::Moment;
 use crate::error::Result;
+use crate::log::EventLog;
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
@@ -297,4 +299,9 @@ pub trait State: Send + Sync + 'static {
         &self,
         commits: Vec<Commit>,
     ) -> Result<Vec<std::result::Result<Committed, Conflict>>>;
+
+    /// State at one moment at which no commit is half done, and the heads that `log` had then: what was appended because of a commit
+    /// that the moment does not have lies above them, and what a commit of the moment took from the log, or was done for having
+    /// appended, lies below. What was acknowledged before the call is below them too. Commits wait meanwhile, for milliseconds.
+    async fn moment(&self, log: &dyn EventLog) -> Result<Box<dyn Moment>>;
 }

@@ -10,6 +10,7 @@ use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
 use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
 use futures::StreamExt;
+use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{Appended, Error, Result};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -87,6 +88,30 @@ pub(crate) async fn caught_up(shared: &Shared, last: u64) -> Result<()> {
             ));
         }
         // A halt counts nothing, so it is looked for now and then.
+        let _ = timeout(LOOK_EVERY, counted).await;
+    }
+}
+
+/// As [`luopan_store::EventLog::latest`]: what the stream's leader has by now is counted and shown.
+pub(crate) async fn latest(shared: &Shared) -> Result<Vec<(PartitionId, Position)>> {
+    let info = super::server::stream(&shared.context, &shared.name).await?;
+    let last = info.map_or(0, |info| info.state.last_sequence);
+    caught_up(shared, last).await?;
+    let heads: Vec<_> = (shared.places.checkpoint().heads.into_iter())
+        .map(|(partition, head)| (partition, Position(head)))
+        .collect();
+    let partitions: Vec<_> = heads.iter().map(|(p, _)| *p).collect();
+    // What is counted is shown a moment later.
+    loop {
+        let counted = shared.counted.notified();
+        let shown = shared.heads.heads(&partitions);
+        if heads
+            .iter()
+            .zip(shown)
+            .all(|((_, head), shown)| shown >= *head)
+        {
+            return Ok(heads);
+        }
         let _ = timeout(LOOK_EVERY, counted).await;
     }
 }

@@ -202,6 +202,10 @@ impl EventLog for JetStreamLog {
         Ok(self.shared.heads.heads(partitions))
     }
 
+    async fn latest(&self) -> Result<Vec<(PartitionId, Position)>> {
+        follow::latest(&self.shared).await
+    }
+
     async fn writable(&self) -> Result<()> {
         self.shared.health.halted()?;
         if self.shared.client.connection_state() != State::Connected {

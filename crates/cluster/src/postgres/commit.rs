@@ -167,7 +167,8 @@ impl Writer {
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// The subquery is sorted before the function is called on its rows: a sorted subquery is never flattened.
-const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
+
 /// What a transaction locks and reads, known before it begins.
 struct Plan<'a> {
     locks: BTreeSet<i32>,

@@ -146,7 +146,8 @@ impl Pool {
         })
     }
 
-    async fn connect(&self) -> std::result::Result<PgConnection, Fault> {
+    /// A new connection, which does not come back here.
+    pub(crate) async fn connect(&self) -> std::result::Result<PgConnection, Fault> {
         add(&self.counters.connections, 1);
         let made = connect(&self.session, self.connect_timeout).await;
         *self.trouble.lock() = made.as_ref().err().map(|f| f.cause.clone());

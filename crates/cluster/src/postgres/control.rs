@@ -310,6 +310,19 @@ impl Control for PostgresControl {
         Ok(content.transpose()?.map(Bytes::from))
     }
 
+    async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
+        let rows = self.pool.read("list artifacts", || {
+            sqlx::query("SELECT sha256 FROM artifact ORDER BY sha256")
+        });
+        (rows.await?.iter())
+            .map(|row| {
+                let hash: Vec<u8> = field(row, "sha256")?;
+                <[u8; 32]>::try_from(hash)
+                    .map_err(|_| corrupt(STORE, "an artifact", "a hash of 32 bytes is wanted"))
+            })
+            .collect()
+    }
+
     async fn stream(&self, name: &str) -> Result<PartitionId> {
         text("the name of a stream", name)?;
         let known = || sqlx::query("SELECT partition::int8 FROM stream WHERE name = $1").bind(name);

@@ -61,6 +61,17 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened> {
         .await
         .map_err(|e| main.fault("mark", e))?;
 
+    if let Some(what) = filled(&mut main).await? {
+        return Err(corrupt(
+            MAIN,
+            &main.session.address,
+            format!(
+                "{what} was begun and did not end, so what stands here is a part of it; empty the target and begin anew: drop and \
+                 make the databases (dropdb, createdb) and delete the stream of the log (nats stream rm), then give the same command"
+            ),
+        ));
+    }
+
     let working = |l: Looked| l.session.working(options.statement_timeout, l.syncs);
     Ok(Opened {
         installation,
@@ -297,6 +308,32 @@ async fn mark_main(looked: &mut Looked, wanted: Option<&str>) -> Result<String> 
         Some(wanted) if wanted != id => Err(other(MAIN, &address, &id, wanted)),
         _ => Ok(id),
     }
+}
+
+/// What is being put into the database as a whole.
+async fn filled(looked: &mut Looked) -> Result<Option<String>> {
+    sqlx::query_scalar("SELECT filling FROM luopan_installation")
+        .fetch_one(&mut looked.connection)
+        .await
+        .map_err(|e| looked.fault("read its mark", e))
+}
+
+/// Notes what is being put into the database as a whole, or that nothing is.
+pub(crate) async fn filling(
+    session: &Session,
+    timeout: std::time::Duration,
+    what: Option<&str>,
+) -> Result<()> {
+    let failed = |e: sqlx::Error| unavailable(MAIN, "mark", format!("{}: {e}", session.address));
+    let mut connection = connect(session, timeout)
+        .await
+        .map_err(|fault| fault.error(MAIN, "connect"))?;
+    sqlx::query("UPDATE luopan_installation SET filling = $1")
+        .bind(what)
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    sqlx::Connection::close(connection).await.map_err(failed)
 }
 
 /// Marks the key store as this installation's.

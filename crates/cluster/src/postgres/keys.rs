@@ -105,6 +105,13 @@ fn identifier(row: &PgRow, column: usize) -> Result<IdentifierId> {
         .map_err(|_| corrupt(STORE, "a row", "an internal id of 16 bytes is wanted"))
 }
 
+fn tenant(row: &PgRow) -> Result<TenantId> {
+    let found: i64 = field(row, 0)?;
+    u32::try_from(found)
+        .map(TenantId)
+        .map_err(|e| corrupt(STORE, "a tenant", e))
+}
+
 const KNOWN: &str = "SELECT a.o, k.internal FROM unnest($1::int4[], $2::int8[], $3::bytea[]) AS a (o, tenant, foreign_id) \
      JOIN key_row AS k ON k.tenant = a.tenant AND k.foreign_id = a.foreign_id";
 /// Rows come in order, so that two that make the same ids wait for each other and not in a circle.
@@ -349,12 +356,58 @@ impl Keys for PostgresKeys {
         asked.dedup();
         let rows = self.rows.pool.read("erase ids", || {
             sqlx::query(
-                "DELETE FROM key_row AS k USING (SELECT internal FROM unnest($1::bytea[]) AS u (internal) ORDER BY internal) AS a \
+                "WITH noted AS (INSERT INTO key_erased (tenant, internal) \
+                   SELECT $2, u.internal FROM unnest($1::bytea[]) AS u (internal) ORDER BY u.internal ON CONFLICT DO NOTHING) \
+                 DELETE FROM key_row AS k USING (SELECT internal FROM unnest($1::bytea[]) AS u (internal) ORDER BY internal) AS a \
                  WHERE k.tenant = $2 AND k.internal = a.internal",
             )
             .bind(&asked)
             .bind(i64::from(tenant.0))
         });
         rows.await.map(drop)
+    }
+
+    async fn list(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(ForeignId, IdentifierId)>> {
+        let rows = self.rows.pool.read("list ids", || {
+            sqlx::query(
+                "SELECT tenant, internal, foreign_id FROM key_row WHERE (tenant, internal) >= ($1, $2) \
+                 ORDER BY tenant, internal LIMIT $3",
+            )
+            .bind(i64::from(from.0.0))
+            .bind(from.1.0)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        });
+        (rows.await?.iter())
+            .map(|row| {
+                let text: Vec<u8> = field(row, 2)?;
+                let text =
+                    String::from_utf8(text).map_err(|e| corrupt(STORE, "a foreign id", e))?;
+                let tenant = tenant(row)?;
+                Ok((ForeignId { tenant, text }, identifier(row, 1)?))
+            })
+            .collect()
+    }
+
+    async fn erased(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, IdentifierId)>> {
+        let rows = self.rows.pool.read("list erased ids", || {
+            sqlx::query(
+                "SELECT tenant, internal FROM key_erased WHERE (tenant, internal) >= ($1, $2) \
+                 ORDER BY tenant, internal LIMIT $3",
+            )
+            .bind(i64::from(from.0.0))
+            .bind(from.1.0)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        });
+        (rows.await?.iter())
+            .map(|row| Ok((tenant(row)?, identifier(row, 1)?)))
+            .collect()
     }
 }

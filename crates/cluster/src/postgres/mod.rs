@@ -46,6 +46,7 @@ mod gather;
 mod installation;
 mod keys;
 mod locks;
+mod moment;
 mod nodes;
 mod options;
 mod state;
@@ -68,6 +69,7 @@ pub mod limits {
     pub use super::connection::READ_ATTEMPTS_MAX;
     pub use super::gather::{GROUP_BYTES_MAX, GROUP_JOBS_MAX, QUEUE_JOBS_MAX};
     pub use super::locks::{BUDGET_LOCKS, PARTITION_LOCKS};
+    pub use super::moment::MOMENT_TIME_MAX;
     pub use super::state::GATHERED_KEYS_MAX;
 }
 
@@ -83,6 +85,8 @@ pub struct Postgres {
     /// Who is at work.
     pub nodes: Arc<dyn Nodes>,
     installation: Arc<str>,
+    main: options::Session,
+    connect_timeout: std::time::Duration,
     counters: Arc<count::Counters>,
 }
 
@@ -130,6 +134,8 @@ impl Postgres {
             keys: Arc::new(keys),
             nodes: Arc::new(nodes),
             installation: opened.installation.into(),
+            main: opened.main,
+            connect_timeout: options.connect_timeout,
             counters,
         })
     }
@@ -137,6 +143,15 @@ impl Postgres {
     /// The id of the installation, for the event log to bear it too.
     pub fn installation(&self) -> &str {
         &self.installation
+    }
+
+    /// Notes durably what is being put into these stores as a whole, or that it is there (`None`). While it is not, opening them
+    /// is refused, and so is putting in something else.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] for a server that does not answer.
+    pub async fn filling(&self, what: Option<&str>) -> Result<()> {
+        installation::filling(&self.main, self.connect_timeout, what).await
     }
 
     /// What was asked of the servers so far by this opening, all three stores together.

@@ -12,7 +12,9 @@ use super::{corrupt, unavailable};
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
-use luopan_store::{Commit, Durability, Error, Result, Row, RowKey, State, Table, limits};
+use luopan_store::{
+    Commit, Durability, Error, EventLog, Moment, Result, Row, RowKey, State, Table, limits,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
@@ -30,6 +32,7 @@ pub(crate) struct PostgresState {
     gets: Gather<Get>,
     durable: Gather<commit::Job>,
     folds: Gather<commit::Job>,
+    locks: Locks,
 }
 
 impl PostgresState {
@@ -60,6 +63,7 @@ impl PostgresState {
             durable: Gather::start(STORE, writer(durable), options.durable_connections),
             folds: Gather::start(STORE, writer(folds), options.fold_connections),
             reads,
+            locks,
         }
     }
 }
@@ -336,5 +340,10 @@ impl State for PostgresState {
         };
         lane.ask("commit", |answer| commit::Job { commits, answer })
             .await
+    }
+
+    async fn moment(&self, log: &dyn EventLog) -> Result<Box<dyn Moment>> {
+        let taken = super::moment::take(&self.reads.pool, self.locks, log).await?;
+        Ok(Box::new(taken))
     }
 }

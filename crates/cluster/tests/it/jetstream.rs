@@ -505,6 +505,34 @@ mod refused {
     }
 
     #[tokio::test]
+    async fn a_stream_of_a_newer_format_is_refused_with_both_numbers() {
+        let Some(server) = Server::alone() else {
+            return;
+        };
+        let ours = options(&server.url(), &fresh_stream());
+        drop(JetStreamLog::open(ours.clone()).await.unwrap());
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let context = async_nats::jetstream::new(client);
+        let found = context.get_stream(&ours.stream).await.unwrap();
+        let mut config = found.cached_info().config.clone();
+        let format = config.metadata.insert("luopan_format".into(), "2".into());
+        assert_eq!(format.as_deref(), Some("1"));
+        context.update_stream(config).await.unwrap();
+        let refused = JetStreamLog::open(ours).await;
+        assert!(
+            matches!(
+                refused,
+                Err(Error::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_stream_with_other_settings_or_of_something_else() {
         let Some(server) = Server::alone() else {
             return;

@@ -6,7 +6,7 @@ mod counts;
 mod crash;
 mod nodes;
 mod opening;
-mod server;
+pub(crate) mod server;
 mod speed;
 
 use async_trait::async_trait;
@@ -66,6 +66,7 @@ mod suite {
         keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
         nodes: beats, limits;
         control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
+        copy: everything_comes_over, a_moment_is_one_moment;
         reopen: state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
     }
 }

@@ -246,6 +246,12 @@ impl State for Held {
     async fn budgets(&self) -> luopan_store::Result<Vec<(String, i64)>> {
         self.inner.budgets().await
     }
+    async fn moment(
+        &self,
+        log: &dyn luopan_store::EventLog,
+    ) -> luopan_store::Result<Box<dyn luopan_store::Moment>> {
+        self.inner.moment(log).await
+    }
     async fn commit(
         &self,
         commits: Vec<Commit>,

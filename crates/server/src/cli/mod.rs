@@ -1,6 +1,7 @@
 //! The command line: arguments in, words or JSON out, one file a command. Answers go to standard output, everything else to
 //! standard error; a refusal is one clear sentence, or a problem document with `--format json`.
 
+mod backup;
 mod campaign;
 mod decide;
 mod demo;
@@ -128,6 +129,12 @@ enum Command {
     Export(export::Export),
     /// Replay the log from nothing and compare with what is stored
     Verify,
+    /// Back everything up into a folder, while nodes of a cluster run
+    Backup(backup::Backup),
+    /// Put a backup back into an empty data folder or an empty cluster
+    Restore(backup::Restore),
+    /// Move a stopped data folder into an empty cluster
+    Migrate(backup::Migrate),
     /// Print the description of the HTTP API
     Openapi,
     /// Make, list and remove API keys
@@ -164,6 +171,9 @@ impl Command {
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
+            Self::Backup(_) => "a server that runs on it takes backups at `POST /v1/backups`, when it was started with `--backups DIR`".to_owned(),
+            Self::Restore(_) => "a backup is put back into a new folder: name one with --data".to_owned(),
+            Self::Migrate(_) => needs_stopped("cannot be moved while it writes"),
             Self::Proof(_) => needs_stopped("writes no proofs"),
             Self::Export(_) => needs_stopped("exports nothing"),
             Self::Key(_) => needs_stopped("neither makes, lists nor removes keys"),
@@ -192,6 +202,9 @@ impl Command {
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
+            Self::Backup(c) => backup::backup(common, c).await,
+            Self::Restore(c) => backup::restore(common, c).await,
+            Self::Migrate(c) => backup::migrate(common, c).await,
             Self::Proof(c) => proof::run(common, c).await,
             Self::Export(c) => export::run(common, c).await,
             Self::Openapi => Ok(openapi::run()),

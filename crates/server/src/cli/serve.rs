@@ -3,13 +3,14 @@
 use super::output::{Said, line};
 use super::{Common, Format};
 use crate::data::Opening;
-use crate::http::{App, listen, router};
+use crate::http::{App, Backups, listen, router};
 use crate::limits::{HEAD_TIME_MAX, STOP_TIME_MAX};
 use crate::problem::{Problem, Result};
 use crate::{env, keys};
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -30,6 +31,9 @@ pub(super) struct Serve {
     /// Ask for an API key at /metrics too
     #[arg(long)]
     metrics_key: bool,
+    /// Folder for backups that are asked for at POST /v1/backups; none are taken without it
+    #[arg(long, env = "LUOPAN_BACKUPS", value_name = "DIR")]
+    backups: Option<PathBuf>,
 }
 
 pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
@@ -72,6 +76,10 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         serve.metrics_key,
     )
     .await?;
+    if let Some(folder) = serve.backups {
+        let source = opened.source();
+        app.allow_backups(Backups { folder, source });
+    }
     let reading = common.config.is_some().then(|| {
         let app = app.clone();
         tokio::spawn(async move {

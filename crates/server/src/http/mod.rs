@@ -2,6 +2,7 @@
 //! what a status code is, and nothing here decides anything about customers.
 
 mod auth;
+mod backups;
 mod body;
 mod customers;
 mod decisions;
@@ -13,6 +14,8 @@ mod quarantine;
 mod query;
 mod scenes;
 mod segments;
+
+pub use backups::Backups;
 
 use crate::keys::Keys;
 use crate::limits::{BODIES_BYTES_MAX, REQUESTS_MAX};
@@ -28,8 +31,8 @@ use luopan_engine::Engine;
 use luopan_store::Stores;
 use parking_lot::RwLock;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
@@ -47,6 +50,8 @@ pub struct App {
     metrics_keyed: bool,
     bodies: Arc<Semaphore>,
     in_flight: AtomicUsize,
+    backups: OnceLock<Backups>,
+    backing_up: Arc<Semaphore>,
 }
 
 impl App {
@@ -69,7 +74,14 @@ impl App {
             metrics_keyed,
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / body::SHARE_BYTES)),
             in_flight: AtomicUsize::new(0),
+            backups: OnceLock::new(),
+            backing_up: Arc::new(Semaphore::new(1)),
         }))
+    }
+
+    /// Lets callers take backups. What was said first stays.
+    pub fn allow_backups(&self, backups: Backups) {
+        let _ = self.backups.set(backups);
     }
 
     /// Reads the API keys again: of several nodes another one may have made or removed some.
@@ -157,7 +169,8 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(scenes::list))
         .routes(routes!(products::list))
         .routes(routes!(products::get))
-        .routes(routes!(products::send));
+        .routes(routes!(products::send))
+        .routes(routes!(backups::take));
     (open, keyed)
 }
 

@@ -1,6 +1,7 @@
 //! The server held to its word: the real engine over a temporary folder, asked over HTTP and from the command line.
 
 mod access;
+mod backups;
 mod bad_input;
 mod campaign;
 mod command_line;

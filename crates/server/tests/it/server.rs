@@ -19,6 +19,7 @@ pub(crate) fn shop() -> PathBuf {
 /// A running server.
 pub(crate) struct Server {
     router: Router,
+    app: std::sync::Arc<App>,
     pub(crate) key: String,
     pub(crate) opened: Opened,
     pub(crate) folder: TempDir,
@@ -80,11 +81,21 @@ impl Server {
             .await
             .expect("an app");
         Self {
-            router: router(app),
+            router: router(app.clone()),
+            app,
             key,
             opened,
             folder,
         }
+    }
+
+    /// The same server, which takes backups below a folder.
+    pub(crate) fn with_backups(self, folder: &Path) -> Self {
+        self.app.allow_backups(luopan_server::http::Backups {
+            folder: folder.to_owned(),
+            source: self.opened.source(),
+        });
+        self
     }
 
     /// Applies a pack.

@@ -127,6 +127,10 @@ impl Control for MemoryControl {
         Ok(self.inner.lock().artifacts.get(&sha256).cloned())
     }
 
+    async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
+        Ok(self.inner.lock().artifacts.keys().copied().collect())
+    }
+
     async fn stream(&self, name: &str) -> Result<PartitionId> {
         let mut inner = self.inner.lock();
         if let Some(index) = inner.streams.iter().position(|s| s == name) {

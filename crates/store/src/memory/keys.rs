@@ -6,7 +6,7 @@ use crate::limits;
 use async_trait::async_trait;
 use luopan_kernel::id::{IdentifierId, TenantId};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A [`Keys`] in memory.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub struct MemoryKeys {
 struct Inner {
     internal: BTreeMap<ForeignId, IdentifierId>,
     foreign: BTreeMap<(TenantId, IdentifierId), String>,
+    erased: BTreeSet<(TenantId, IdentifierId)>,
 }
 
 #[async_trait]
@@ -70,10 +71,38 @@ impl Keys for MemoryKeys {
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()> {
         let mut inner = self.inner.write();
         for id in ids {
+            inner.erased.insert((tenant, *id));
             if let Some(text) = inner.foreign.remove(&(tenant, *id)) {
                 inner.internal.remove(&ForeignId { tenant, text });
             }
         }
         Ok(())
+    }
+
+    async fn list(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(ForeignId, IdentifierId)>> {
+        let inner = self.inner.read();
+        let rows = inner.foreign.range(from..).take(limit);
+        Ok(rows
+            .map(|((tenant, id), text)| {
+                let foreign = ForeignId {
+                    tenant: *tenant,
+                    text: text.clone(),
+                };
+                (foreign, *id)
+            })
+            .collect())
+    }
+
+    async fn erased(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, IdentifierId)>> {
+        let inner = self.inner.read();
+        Ok(inner.erased.range(from..).take(limit).copied().collect())
     }
 }

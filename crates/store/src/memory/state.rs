@@ -1,8 +1,10 @@
 //! State in memory: one lock over ordered maps, each transaction checked and applied under it.
 
 use crate::budget::{self, Rows};
+use crate::copy::{Moment, Spent, Whole};
 use crate::error::Result;
 use crate::limits;
+use crate::log::EventLog;
 use crate::state::{Commit, Committed, Conflict, Row, RowKey, State, Table};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use std::ops::Bound;
 #[derive(Debug, Default)]
 pub struct MemoryState {
     inner: RwLock<Inner>,
+    /// Held for writing by who takes a moment.
+    gate: tokio::sync::RwLock<()>,
 }
 
 impl MemoryState {
@@ -22,6 +26,7 @@ impl MemoryState {
     pub fn fork(&self) -> Self {
         Self {
             inner: RwLock::new(self.inner.read().clone()),
+            gate: tokio::sync::RwLock::default(),
         }
     }
 }
@@ -154,7 +159,81 @@ impl State for MemoryState {
         commits: Vec<Commit>,
     ) -> Result<Vec<std::result::Result<Committed, Conflict>>> {
         limits::commits(&commits)?;
+        let _gate = self.gate.read().await;
         let mut inner = self.inner.write();
         Ok(commits.into_iter().map(|c| inner.commit(c)).collect())
+    }
+
+    async fn moment(&self, log: &dyn EventLog) -> Result<Box<dyn Moment>> {
+        let _no_commit = self.gate.write().await;
+        let heads = log.latest().await?;
+        Ok(Box::new(Copied {
+            inner: self.inner.read().clone(),
+            heads,
+        }))
+    }
+}
+
+/// A copy of everything.
+struct Copied {
+    inner: Inner,
+    heads: Vec<(PartitionId, Position)>,
+}
+
+#[async_trait]
+impl Moment for Copied {
+    fn heads(&self) -> &[(PartitionId, Position)] {
+        &self.heads
+    }
+
+    async fn positions(&self) -> Result<Vec<(PartitionId, Position)>> {
+        let all = self.inner.positions.iter();
+        Ok(all.map(|(p, at)| (*p, *at)).collect())
+    }
+
+    async fn budgets(&self) -> Result<Vec<Spent>> {
+        let all = self.inner.budgets.iter();
+        Ok(all
+            .flat_map(|(budget, rows)| {
+                rows.iter().map(|(row, spent)| Spent {
+                    budget: budget.clone(),
+                    row: *row,
+                    spent: *spent,
+                })
+            })
+            .collect())
+    }
+
+    async fn rows(
+        &self,
+        table: Table,
+        from: &(PartitionId, Bytes),
+        bytes_max: usize,
+    ) -> Result<Vec<Whole>> {
+        let mut bytes = 0;
+        let partitions = self.inner.rows.range((table, from.0)..);
+        Ok(partitions
+            .take_while(|((t, _), _)| *t == table)
+            .flat_map(|((_, partition), rows)| {
+                let first = if *partition == from.0 {
+                    from.1.clone()
+                } else {
+                    Bytes::new()
+                };
+                rows.range(first..).map(|(key, value)| Whole {
+                    key: RowKey {
+                        table,
+                        partition: *partition,
+                        key: key.clone(),
+                    },
+                    value: value.clone(),
+                })
+            })
+            .take_while(|row| {
+                let is_first = bytes == 0;
+                bytes += row.key.key.len() + row.value.len() + 1;
+                is_first || bytes <= bytes_max
+            })
+            .collect())
     }
 }

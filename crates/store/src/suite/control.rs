@@ -72,6 +72,7 @@ pub async fn artifacts(s: &dyn Subject) {
     let first = control.artifact([1; 32]).await.unwrap();
     assert_eq!(first, Some(Bytes::from_static(b"a")));
     assert_eq!(control.artifact([2; 32]).await.unwrap(), Some(large));
+    assert_eq!(control.artifacts().await.unwrap(), [[1; 32], [2; 32]]);
 }
 
 /// Files come back as given; a version is announced once marked, and that survives recording it again.

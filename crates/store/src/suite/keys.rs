@@ -124,6 +124,23 @@ pub async fn erased_is_forgotten(s: &dyn Subject) {
     let both = [1, 5].map(identifier);
     let found = keys.reveal(TenantId(1), &both).await.unwrap();
     assert_eq!(found, [None, Some("a".into())]);
+
+    // What is there, and what was erased, each in order and in pieces.
+    let first = (TenantId(0), identifier(0));
+    let all = [(b, identifier(2)), (foreign(1, "a"), identifier(5))];
+    assert_eq!(keys.list(first, 9).await.unwrap(), all);
+    assert_eq!(keys.list(first, 1).await.unwrap(), all[..1]);
+    let next = crate::keys::following((TenantId(1), identifier(2))).unwrap();
+    assert_eq!(keys.list(next, 9).await.unwrap(), all[1..]);
+    assert!(
+        keys.list((TenantId(2), identifier(0)), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let gone = [(1, 1), (1, 99), (2, 1)].map(|(t, n)| (TenantId(t), identifier(n)));
+    assert_eq!(keys.erased(first, 9).await.unwrap(), gone);
+    assert_eq!(keys.erased(gone[1], 1).await.unwrap(), gone[1..2]);
 }
 
 /// The longest foreign id goes through, one byte more is refused, and so is a call with too few fresh ids.

@@ -6,6 +6,7 @@
 pub mod agree;
 pub mod budgets;
 pub mod control;
+pub mod copy;
 pub mod keys;
 pub mod log;
 pub mod nodes;
@@ -100,6 +101,7 @@ macro_rules! conformance {
             keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
             nodes: beats, limits;
             control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
+            copy: everything_comes_over, a_moment_is_one_moment;
             reopen: the_log_lasts, state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
         }
     };

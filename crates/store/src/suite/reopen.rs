@@ -107,6 +107,8 @@ pub async fn keys_last(s: &dyn Subject) {
     assert_eq!(keys.resolve(&all).await.unwrap(), [None, Some(fresh[1])]);
     let back = keys.reveal(tenant, &fresh).await.unwrap();
     assert_eq!(back, [None, Some("b".into())]);
+    let told = keys.erased((tenant, identifier(0)), 9).await.unwrap();
+    assert_eq!(told, [(tenant, fresh[0])]);
 }
 
 /// Scenes, files, streams, API keys and the audit are as recorded.

@@ -38,7 +38,7 @@ async fn a_newer_database_is_refused_with_both_numbers() {
             found,
             Error::Newer {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
@@ -60,6 +60,33 @@ async fn a_newer_database_is_refused_with_both_numbers() {
         ),
         "{found:?}"
     );
+}
+
+#[tokio::test]
+async fn a_newer_key_store_is_refused_with_both_numbers() {
+    let Some(server) = Server::find().await else {
+        return;
+    };
+    drop(super::open(&server).await);
+    for (text, wanted) in [
+        (
+            "INSERT INTO luopan_key_migrations (version, description, success, checksum, execution_time) VALUES (99, '', true, '', 0)",
+            (99, 2),
+        ),
+        ("UPDATE luopan_key_installation SET format = 7", (7, 1)),
+    ] {
+        server.run(text.into()).await;
+        let refused = refusal(options(&server)).await;
+        let Error::Newer {
+            store,
+            found,
+            known,
+        } = refused
+        else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((store, (found, known)), ("key store", wanted));
+    }
 }
 
 #[tokio::test]
@@ -141,7 +168,7 @@ async fn the_key_store_lives_in_a_database_of_its_own_and_is_missed_when_it_is_l
         assert!(made.unwrap()[0].created);
     }
     // Nothing of it stands beside State.
-    assert_eq!(tables(&url).await, 3);
+    assert_eq!(tables(&url).await, 4);
     let mut connection = PgConnection::connect(server.url()).await.unwrap();
     let beside: Option<String> = sqlx::query_scalar("SELECT to_regclass('key_row')::text")
         .fetch_one(&mut connection)

@@ -145,7 +145,7 @@ impl Inner {
     }
 
     async fn link_ids(&self, a: IdentifierId, b: IdentifierId, by: &str) -> Result<()> {
-        let changed = self.relink(|map| {
+        let changed = self.relink(vec![a, b], |map| {
             let into = map.customer(a);
             if map.customer(b) == into {
                 return Ok(None);
@@ -180,7 +180,7 @@ impl Inner {
 
     async fn unlink_id(&self, id: IdentifierId, name: &str, by: &str) -> Result<()> {
         let customer = self.identity.customer(id);
-        let changed = self.relink(|map| {
+        let changed = self.relink(vec![id], |map| {
             if map.is_single(id) {
                 return Err(refusal(
                     "not_linked",
@@ -221,14 +221,24 @@ impl Inner {
     }
 
     /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
-    /// `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
+    /// `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer. That there is
+    /// nothing to do, or that it cannot be done, is held against State first, since no commit does: what this node knows of links
+    /// that others made may be a beat old.
     async fn relink(
         &self,
+        ids: Vec<IdentifierId>,
         choose: impl Fn(
             &crate::identity::IdentityMap,
         ) -> Result<Option<(CustomerId, Vec<IdentifierId>)>>,
     ) -> Result<bool> {
         let _one_at_a_time = self.linking.lock().await;
+        let own: Vec<_> = ids.iter().map(|id| id.partition()).collect();
+        self.identity.learn(&*self.state, &own).await?;
+        let customers: Vec<_> = (ids.iter())
+            .map(|id| self.identity.customer(*id).partition())
+            .filter(|p| !own.contains(p))
+            .collect();
+        self.identity.learn(&*self.state, &customers).await?;
         for _ in 0..crate::api::DECIDE_ATTEMPTS_MAX {
             let Some((into, moved)) = choose(&self.identity)? else {
                 return Ok(false);

@@ -54,6 +54,8 @@ pub struct Told {
     pub voided: BTreeSet<DecisionId>,
     /// Decisions whose delivery was confirmed in time.
     pub posted: BTreeSet<DecisionId>,
+    /// Decisions whose money was given back and taken again by a receipt that came later still: the one way over a limit.
+    pub paid_late: BTreeSet<DecisionId>,
     /// Receipts that reached the log before their decision.
     pub receipts_that_overtook: u64,
     /// Rewards of decisions by the policy `learned`.
@@ -214,6 +216,7 @@ impl Told {
                     // It was sent, though nobody said so in time.
                     self.voided.remove(&decision);
                     self.posted.insert(decision);
+                    self.paid_late.insert(decision);
                 } else if !self.decisions_in_log.contains(&decision) {
                     self.receipts_that_overtook += 1;
                     w.receipts.entry(decision).or_insert(delivered);

@@ -1,7 +1,11 @@
 //! The faults, one test each.
 
-use crate::installation::{AGAIN_MAX, broken, goes_on, laws_stand, load, start};
+use crate::installation::{
+    AGAIN_MAX, broken, found_broken, goes_on, laws_stand, load, plan, start,
+};
+use luopan_embedded::Embedded;
 use luopan_testbed::power::SHIM;
+use luopan_testbed::servers::node::{Node, command};
 use luopan_testbed::traffic::{Shape, Traffic};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +29,7 @@ fn a_node_that_is_killed_under_load_is_replaced() {
         load.ask(vec![whole.nodes[0].url.clone(), whole.nodes[2].url.clone()]);
         let folded = load.folded_everywhere(0, &format!("{round}"));
         assert!(folded.is_some(), "its partitions are not folded on");
-        println!(
+        eprintln!(
             "takeover: all partitions fold again {:.1?} after the kill",
             at.elapsed()
         );
@@ -69,7 +73,9 @@ fn postgres_is_killed_under_load() {
         load.watch();
         whole.postgres.kill();
         sleep(3);
+        let at = Instant::now();
         whole.postgres.restart();
+        eprintln!("PostgreSQL needed {:.1?} to start again", at.elapsed());
         goes_on(&load, "PostgreSQL killed, 3 s away");
     }
     laws_stand(whole, load);
@@ -241,16 +247,57 @@ fn the_disk_of_postgres_is_full() {
     let ballast = small.fill();
     sleep(5);
     let (_, meanwhile) = load.longest();
-    println!("the disk is full: {meanwhile:.1?} without a decision so far");
+    eprintln!("the disk is full: {meanwhile:.1?} without a decision so far");
     drop(ballast);
     // PostgreSQL gives up when it cannot write its log; whoever runs it starts it again.
     if whole.postgres.ask("SELECT 1").is_err() {
-        println!("PostgreSQL had ended, and is started again");
+        eprintln!("PostgreSQL had ended, and is started again");
         whole.postgres.kill();
         whole.postgres.restart();
     }
     goes_on(&load, "PostgreSQL's disk was full for 5 s");
     laws_stand(whole, load);
+}
+
+/// The disk of a data folder is full for a while.
+#[test]
+fn the_disk_of_a_data_folder_is_full() {
+    let Some(small) = Small::new("400m") else {
+        return;
+    };
+    let (_scene, plan) = plan();
+    let data = small.0.path().join("data");
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    let apply = ["--data", &text(&data), "scene", "apply", &text(&plan.scene)];
+    command(&plan.program, &apply).expect("a scene");
+    let errors = tempfile::NamedTempFile::new().expect("a file");
+    let mut node = Node::embedded(&plan.program, &data, errors.path());
+    let key = std::fs::read_to_string(data.join("api-key")).expect("a key");
+    let load = Traffic::start(vec![node.url.clone()], key.trim(), Shape::default());
+    let load = load.expect("a load");
+    load.more(100, AGAIN_MAX).expect("the load flows");
+    load.watch();
+    let ballast = small.fill();
+    sleep(5);
+    let (_, meanwhile) = load.longest();
+    eprintln!("the disk is full: {meanwhile:.1?} without a decision so far");
+    drop(ballast);
+    // Stores that could not sync may want to be opened anew, as the answers say.
+    if load.more(20, Duration::from_secs(10)).is_err() {
+        eprintln!("the program is started again");
+        node.kill();
+        node.restart();
+        load.ask(vec![node.url.clone()]);
+    }
+    goes_on(&load, "the disk of a data folder was full for 5 s");
+    eprintln!("{:?}", load.counts());
+    let said = load.stop();
+    node.stop();
+    let broken = found_broken(&said, async || {
+        let opened = Embedded::open(&data, luopan_embedded::Options::default()).await;
+        opened.map(|e| e.stores()).map_err(|e| e.to_string())
+    });
+    assert_eq!(broken, Vec::<String>::new());
 }
 
 /// Most memory that a node may have taken, in MiB: bodies, queues and rows on their way are bounded.
@@ -276,7 +323,7 @@ fn ten_times_more_is_asked_than_can_be_done() {
         sleep(8);
         let (times, after) = (load.times(), load.counts());
         let at = |share: usize| times[(times.len() - 1) * share / 100];
-        println!(
+        eprintln!(
             "{what}: {} requests of events and {} decisions a second, a decision takes {:.1?} at the median, {:.1?} at p99",
             (after.events - before.events) / 8,
             (after.decisions - before.decisions) / 8,
@@ -295,7 +342,7 @@ fn ten_times_more_is_asked_than_can_be_done() {
     assert!(p99 < AGAIN_MAX / 3, "accepted decisions took {p99:?}");
     for node in &whole.nodes {
         let found = memory_mib(node.pid().expect("it runs"));
-        println!("a node took {found} MiB at most");
+        eprintln!("a node took {found} MiB at most");
         assert!(found < MEMORY_MAX_MIB, "{found} MiB");
     }
     laws_stand(whole, load);

@@ -53,36 +53,51 @@ pub(crate) fn load(whole: &Whole, shape: Shape) -> Traffic {
 pub(crate) fn goes_on(traffic: &Traffic, after: &str) {
     traffic.more(60, AGAIN_MAX).expect(after);
     let (events, decisions) = traffic.longest();
-    println!(
+    eprintln!(
         "{after}: at most {events:.1?} without an acknowledged event, {decisions:.1?} without a decision"
     );
 }
 
 /// Ends the load and the nodes, and looks at the laws as one more node; gives those that are broken.
 pub(crate) fn broken(mut whole: Whole, traffic: Traffic) -> Vec<String> {
-    println!("{:?}", traffic.counts());
+    eprintln!("{:?}", traffic.counts());
     let said = traffic.stop();
-    let mut broken = said.broken.clone();
     for node in &mut whole.nodes {
         if node.pid().is_some() {
             node.stop();
         }
     }
+    let broken = found_broken(&said, async || shared(&whole).await);
+    if !broken.is_empty() {
+        for node in &whole.nodes {
+            let errors = node.errors();
+            let told = errors
+                .lines()
+                .filter(|l| !l.contains("another worker folded here"));
+            let told: Vec<&str> = told.collect();
+            eprintln!(
+                "a node said: {}",
+                told[told.len().saturating_sub(15)..].join("\n")
+            );
+        }
+    }
+    broken
+}
+
+/// Looks at the laws over these stores; nothing else uses them.
+pub(crate) fn found_broken(
+    said: &Said,
+    stores: impl AsyncFnOnce() -> Result<Stores, String>,
+) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    match runtime.block_on(look(&whole, &said)) {
-        Ok(words) => println!("{words}"),
+    let mut broken = said.broken.clone();
+    match runtime.block_on(async { look(stores().await.map_err(|e| vec![e])?, said).await }) {
+        Ok(words) => eprintln!("{words}"),
         Err(found) => broken.extend(found),
-    }
-    if !broken.is_empty() {
-        for node in &whole.nodes {
-            let errors = node.errors();
-            let from = errors.len().saturating_sub(3_000);
-            println!("a node said: {}", errors.get(from..).unwrap_or_default());
-        }
     }
     broken
 }
@@ -98,12 +113,11 @@ pub(crate) fn laws_stand(whole: Whole, traffic: Traffic) {
     );
 }
 
-async fn look(whole: &Whole, said: &Said) -> Result<String, Vec<String>> {
-    let one = |e: String| vec![e];
-    let since = Instant::now();
+/// The stores of an installation.
+async fn shared(whole: &Whole) -> Result<Stores, String> {
     let url = whole.postgres.url(whole.postgres.port);
     let postgres = Postgres::connect(PostgresOptions::new(url)).await;
-    let postgres = postgres.map_err(|e| one(e.to_string()))?;
+    let postgres = postgres.map_err(|e| e.to_string())?;
     let log = JetStreamLog::open(Options {
         servers: (whole.nats.iter())
             .map(|n: &Nats| format!("nats://127.0.0.1:{}", n.port))
@@ -115,14 +129,18 @@ async fn look(whole: &Whole, said: &Said) -> Result<String, Vec<String>> {
         }),
         ..Options::default()
     });
-    let log = log.await.map_err(|e| one(e.to_string()))?;
-    let stores = Stores {
-        log: Arc::new(log),
+    Ok(Stores {
+        log: Arc::new(log.await.map_err(|e| e.to_string())?),
         state: postgres.state.clone(),
         control: postgres.control.clone(),
         keys: postgres.keys.clone(),
         nodes: postgres.nodes.clone(),
-    };
+    })
+}
+
+async fn look(stores: Stores, said: &Said) -> Result<String, Vec<String>> {
+    let one = |e: String| vec![e];
+    let since = Instant::now();
     let env = Arc::new(VictimEnv::default());
     let engine = Engine::open_node(stores.clone(), env.clone(), Limits::default(), "check", "");
     let engine = engine.await.map_err(|e| one(e.to_string()))?;

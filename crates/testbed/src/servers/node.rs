@@ -1,4 +1,4 @@
-//! `luopan serve --config`: one node of several, and what its command line does beside it.
+//! `luopan serve`: one node of several (`--config`) or one over a data folder (`--data`), and what its command line does beside it.
 
 use super::{Process, READY_MAX};
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Node {
     program: PathBuf,
-    config: PathBuf,
+    over: [String; 2],
     errors: PathBuf,
     more: Vec<(String, String)>,
     /// Where it listens, such as `http://127.0.0.1:40123`. A node that is started again listens elsewhere.
@@ -29,10 +29,25 @@ impl Node {
         let config = folder.join(format!("{name}.toml"));
         std::fs::write(&config, format!("[cluster]\nname = \"{name}\"\n{text}"))
             .expect("a configuration");
+        Self::over(
+            program,
+            "--config",
+            &config,
+            folder.join(format!("{name}.errors")),
+        )
+    }
+
+    /// Starts one over a data folder; what it says on its standard error goes to a file.
+    #[must_use]
+    pub fn embedded(program: &Path, data: &Path, errors: &Path) -> Self {
+        Self::over(program, "--data", data, errors.to_owned())
+    }
+
+    fn over(program: &Path, option: &str, path: &Path, errors: PathBuf) -> Self {
         let mut node = Self {
             program: program.to_owned(),
-            config,
-            errors: folder.join(format!("{name}.errors")),
+            over: [option.to_owned(), path.to_string_lossy().into_owned()],
+            errors,
             more: Vec::new(),
             url: String::new(),
             process: Process::default(),
@@ -56,8 +71,8 @@ impl Node {
         command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.program)
-            .args(["--format", "json", "--config"])
-            .arg(&self.config)
+            .args(["--format", "json"])
+            .args(&self.over)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .envs(self.more.iter().map(|(n, v)| (n, v)))
             .stdin(Stdio::null())

@@ -62,7 +62,7 @@ pub struct Counts {
     pub busy: u64,
     /// See above.
     pub busy_without_retry_after: u64,
-    /// Requests refused with another status.
+    /// Requests refused with another status, but for un-links of those who are apart already.
     pub refused: u64,
     /// Requests without an answer.
     pub unanswered: u64,
@@ -312,6 +312,11 @@ fn visit(id: &str, customer: &str, seconds_ago: u64) -> String {
     )
 }
 
+/// Whether an un-link was refused because there is nothing to do.
+fn is_apart(text: &str) -> bool {
+    text.contains("not_linked") || text.contains("unknown_customer")
+}
+
 /// The text of a member in a flat piece of JSON that we know the writer of.
 fn member<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let from = text.find(&format!("\"{name}\":\""))? + name.len() + 4;
@@ -376,7 +381,7 @@ impl Shared {
                 Outcome::Busy
             }
             Ok((status, _, text)) => {
-                counts.refused += 1;
+                counts.refused += u64::from(!is_apart(&text));
                 Outcome::Refused(status, text)
             }
             Err(_) => {
@@ -394,11 +399,7 @@ impl Shared {
             Outcome::Refused(500..=599, _) | Outcome::Unanswered | Outcome::Busy => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Outcome::Refused(status, text)
-                if !["not_linked", "unknown_customer"]
-                    .iter()
-                    .any(|code| text.contains(code)) =>
-            {
+            Outcome::Refused(status, text) if !is_apart(text) => {
                 let text: String = text.chars().take(300).collect();
                 self.say(Line::Broken(format!("{path} answered {status}: {text}")));
             }

@@ -71,6 +71,40 @@ pub fn cpu(pid: u32) -> Result<Duration, Fault> {
     ))
 }
 
+/// As [`cpu`], with what the process's children, theirs, and all that ended among them have had: a server of several processes.
+pub fn cpu_with_children(pid: u32) -> Result<Duration, Fault> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = (entry?.file_name().to_str()).and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
+        // One that has just ended is its parent's by now.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        let behind = stat.rsplit(')').next().unwrap_or_default();
+        let fields: Vec<u64> = (behind.split_whitespace())
+            .map(|field| field.parse().unwrap_or_default())
+            .collect();
+        if let Some([utime, stime, cutime, cstime]) = fields.get(11..15) {
+            all.push((pid, fields[1] as u32, utime + stime + cutime + cstime));
+        }
+    }
+    let (mut family, mut ticks) = (vec![pid], 0);
+    while let Some(one) = family.pop() {
+        ticks += (all.iter().filter(|(pid, ..)| *pid == one))
+            .map(|(.., ticks)| ticks)
+            .sum::<u64>();
+        family.extend(
+            (all.iter())
+                .filter(|(_, parent, _)| *parent == one)
+                .map(|(pid, ..)| *pid),
+        );
+    }
+    let a_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok(Duration::from_secs_f64(ticks as f64 / a_second))
+}
+
 /// A field of `/proc/PID/status` in KiB, such as `VmRSS` or `VmHWM`, as bytes.
 pub fn memory(pid: u32, field: &str) -> Result<u64, Fault> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -214,15 +248,7 @@ impl Server {
     /// A client with one connection of its own.
     #[must_use]
     pub fn client(&self) -> Client {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .build()
-            .into();
-        Client {
-            agent,
-            url: self.url.clone(),
-            authorization: self.authorization.clone(),
-        }
+        Client::to(&self.url, &self.authorization)
     }
 
     /// Waits until everything in the log is folded.
@@ -284,6 +310,20 @@ pub struct Client {
 }
 
 impl Client {
+    /// A connection to the server at an address, with what `Authorization` wants.
+    #[must_use]
+    pub fn to(url: &str, authorization: &str) -> Self {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        Self {
+            agent,
+            url: url.to_owned(),
+            authorization: authorization.to_owned(),
+        }
+    }
+
     /// Status and body.
     pub fn get(&mut self, path: &str) -> Result<(u16, String), Fault> {
         let mut answer = self

@@ -225,7 +225,8 @@ impl Inner {
     }
 
     /// Sets the customer of some identifiers in one transaction, again from fresh rows when another link came between.
-    /// `around` are those whose customers matter: what other nodes linked of them is taken over first. `choose` names the customer and who comes to it, or none when there is nothing to do; so does the answer.
+    /// `around` are those whose customers matter: what other nodes linked of them is taken over first, since nothing would
+    /// notice it when there is nothing to do. `choose` names the customer and who comes to it, or none; so does the answer.
     async fn relink(
         self: &Arc<Self>,
         around: Vec<IdentifierId>,

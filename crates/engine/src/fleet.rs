@@ -208,6 +208,7 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
         inner.learn_scenes().await?;
         learn_links(inner).await?;
         reclaim(inner).await?;
+        learn_positions(inner).await?;
     }
     Ok(())
 }
@@ -230,21 +231,31 @@ async fn reclaim(inner: &Inner) -> luopan_store::Result<()> {
     Ok(())
 }
 
+/// Reads how far others have folded what this node knows to be appended: else its lag would only grow, and intake end at it.
+async fn learn_positions(inner: &Inner) -> luopan_store::Result<()> {
+    let behind: Vec<_> = (0..luopan_kernel::PARTITIONS)
+        .map(PartitionId)
+        .filter(|p| inner.progress.waiting(*p) > 0 && !inner.fleet.owns(*p))
+        .collect();
+    let found = inner.state.positions(&behind).await?;
+    for (p, at) in behind.into_iter().zip(found) {
+        inner.progress.folded(p, at, &[]);
+    }
+    let env = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+    if inner.progress.waiting(env) > 0 && !inner.fleet.owns(env) {
+        let found = inner.state.positions(&[env]).await?;
+        for at in found {
+            follow_environment(inner, at).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads what other nodes linked. A decision whose commit meets such a link reads it at once; who only looks at a customer may
 /// be behind by a beat.
 async fn learn_links(inner: &Inner) -> luopan_store::Result<()> {
     let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
-    let known: Vec<_> = (partitions.iter())
-        .map(|p| inner.identity.epoch_row(*p))
-        .collect();
-    let keys: Vec<RowKey> = known.iter().map(|e| e.key.clone()).collect();
-    let found = inner.state.get(&keys).await?;
-    for ((p, known), found) in partitions.iter().zip(known).zip(found) {
-        if known.value != found {
-            inner.identity.refresh_at(&*inner.state, *p).await?;
-        }
-    }
-    Ok(())
+    inner.identity.learn(&*inner.state, &partitions).await
 }
 
 /// Goes on where another node stopped: what was to be relayed, looked at again, fired and folded.

@@ -132,16 +132,22 @@ impl IdentityMap {
             if fresh.is_empty() {
                 return Ok(());
             }
-            let known: Vec<Expect> = fresh.iter().map(|p| self.epoch_row(*p)).collect();
-            let keys: Vec<_> = known.iter().map(|e| e.key.clone()).collect();
-            let found = state.get(&keys).await?;
-            for ((p, known), found) in fresh.iter().zip(known).zip(found) {
-                if known.value != found {
-                    self.refresh_at(state, *p).await?;
-                }
-            }
+            self.learn(state, &fresh).await?;
             asked.extend(fresh);
         }
+    }
+
+    /// Reads again those of the partitions in which somebody else linked.
+    pub(crate) async fn learn(&self, state: &dyn State, partitions: &[PartitionId]) -> Result<()> {
+        let known: Vec<_> = partitions.iter().map(|p| self.epoch_row(*p)).collect();
+        let keys: Vec<_> = known.iter().map(|e| e.key.clone()).collect();
+        let found = state.get(&keys).await?;
+        for ((partition, known), found) in partitions.iter().zip(known).zip(found) {
+            if known.value != found {
+                self.refresh_at(state, *partition).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The row that says how often identity changed in a partition, as this map knows it. Whoever commits what it computed

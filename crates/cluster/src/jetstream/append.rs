@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::frame::{FRAME_BYTES_MAX, HEADER, Label, Parts, Subject};
+use super::frame::{FRAME_BYTES_MAX, HEADER, Label, Parts, Subject, payload};
 use super::{Shared, unavailable};
 
 /// Most appends waiting to be gathered; callers beyond wait for room.
@@ -61,17 +61,32 @@ pub(crate) struct Job {
 struct Slot {
     partition: PartitionId,
     frame: usize,
-    /// Entries of the frame before it.
+    section: usize,
+    /// Entries of the section before it.
     offset: u64,
     count: u32,
+}
+
+/// Log messages that become one message of the stream.
+#[derive(Debug)]
+struct Frame {
+    subject: Subject,
+    sections: Vec<(PartitionId, Parts)>,
+    bytes: usize,
+}
+
+impl Frame {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= FRAME_BYTES_MAX
+    }
 }
 
 /// Appends that are published together.
 #[derive(Debug, Default)]
 struct Round {
-    frames: Vec<(PartitionId, Parts)>,
-    /// Last frame of each partition.
-    last: HashMap<PartitionId, usize>,
+    frames: Vec<Frame>,
+    /// Last frame of each subject.
+    last: HashMap<Subject, usize>,
     jobs: Vec<(Answer, Vec<Slot>)>,
     bytes: usize,
 }
@@ -86,34 +101,55 @@ impl Round {
         if self.bytes.saturating_add(bytes) > ROUND_BYTES_MAX {
             return false;
         }
-        let fresh = (job.batch.iter())
-            .filter(|a| {
-                let last = self.last.get(&a.partition);
-                last.is_none_or(|frame| !self.frames[*frame].1.has_room(a.message.len()))
+        let fresh: HashSet<Subject> = (job.batch.iter())
+            .map(|a| (Subject::of(a.partition), a.message.len()))
+            .filter(|(subject, bytes)| {
+                let last = self.last.get(subject);
+                last.is_none_or(|frame| !self.frames[*frame].has_room(*bytes))
             })
-            .count();
+            .map(|(subject, _)| subject)
+            .collect();
         // Two frames that follow each other hold more than one could, so splits are bounded by bytes.
         let splits = 2 * bytes / FRAME_BYTES_MAX + 1;
-        self.frames.len() + fresh + splits <= FRAMES_MAX
+        self.frames.len() + fresh.len() + splits <= FRAMES_MAX
     }
 
     fn add(&mut self, job: Job) {
         let mut slots = Vec::with_capacity(job.batch.len());
         for a in job.batch {
             let bytes = a.message.len();
-            let frame = match self.last.get(&a.partition) {
-                Some(frame) if self.frames[*frame].1.has_room(bytes) => *frame,
+            let subject = Subject::of(a.partition);
+            let frame = match self.last.get(&subject) {
+                Some(frame) if self.frames[*frame].has_room(bytes) => *frame,
                 _ => {
-                    self.frames.push((a.partition, Parts::default()));
-                    self.last.insert(a.partition, self.frames.len() - 1);
+                    self.frames.push(Frame {
+                        subject,
+                        sections: Vec::new(),
+                        bytes: 0,
+                    });
+                    self.last.insert(subject, self.frames.len() - 1);
                     self.frames.len() - 1
                 }
             };
             self.bytes = self.bytes.saturating_add(bytes);
-            let parts = &mut self.frames[frame].1;
+            let Frame {
+                sections,
+                bytes: sum,
+                ..
+            } = &mut self.frames[frame];
+            *sum = sum.saturating_add(bytes);
+            let section = match sections.iter().position(|(p, _)| *p == a.partition) {
+                Some(section) => section,
+                None => {
+                    sections.push((a.partition, Parts::default()));
+                    sections.len() - 1
+                }
+            };
+            let parts = &mut sections[section].1;
             slots.push(Slot {
                 partition: a.partition,
                 frame,
+                section,
                 offset: parts.entries(),
                 count: a.count,
             });
@@ -122,14 +158,14 @@ impl Round {
         self.jobs.push((job.answer, slots));
     }
 
-    /// Answers all jobs; `firsts` are the positions of the frames.
-    fn answer(self, firsts: &std::result::Result<Vec<u64>, Failure>) {
+    /// Answers all jobs; `firsts` are the positions of the frames' sections.
+    fn answer(self, firsts: &std::result::Result<Vec<Vec<u64>>, Failure>) {
         for (answer, slots) in self.jobs {
             let out = match firsts {
                 Ok(firsts) => Ok(slots
                     .into_iter()
                     .map(|slot| {
-                        let first = firsts[slot.frame] + slot.offset;
+                        let first = firsts[slot.frame][slot.section] + slot.offset;
                         Appended {
                             partition: slot.partition,
                             first: Position(first),
@@ -165,7 +201,7 @@ impl Failure {
                 format!("{why}; whether it took effect is not known"),
             ),
             Self::TooMany(found) => Error::Limit {
-                what: "the messages of one append (partitions, and pieces of 256 KiB in each)",
+                what: "the messages of one append (groups of partitions, and pieces of 256 KiB in each)",
                 limit: FRAMES_MAX as u64,
                 found: *found as u64,
             },
@@ -188,12 +224,12 @@ struct Rounds {
 
 #[derive(Debug)]
 struct Waiting {
-    firsts: Vec<Option<u64>>,
-    seen: Option<oneshot::Sender<Vec<u64>>>,
+    firsts: Vec<Option<Vec<u64>>>,
+    seen: Option<oneshot::Sender<Vec<Vec<u64>>>>,
 }
 
 impl Pending {
-    fn register(&self, round: u128, frames: usize) -> oneshot::Receiver<Vec<u64>> {
+    fn register(&self, round: u128, frames: usize) -> oneshot::Receiver<Vec<Vec<u64>>> {
         let (seen, out) = oneshot::channel();
         let waiting = Waiting {
             firsts: vec![None; frames],
@@ -218,8 +254,8 @@ impl Pending {
         }
     }
 
-    /// Tells of a counted frame; true when it was counted before.
-    pub(crate) fn counted(&self, label: &Label, first: Position) -> bool {
+    /// Tells of a counted frame and the positions of its sections; true when it was counted before.
+    pub(crate) fn counted(&self, label: &Label, firsts: Vec<u64>) -> bool {
         let mut inner = self.inner.lock();
         let Some(waiting) = inner.waiting.get_mut(&label.round) else {
             // A round that was given up may come late: only a frame of one that was answered is a double.
@@ -231,10 +267,11 @@ impl Pending {
         if place.is_some() {
             return true;
         }
-        *place = Some(first.0);
-        if let Some(all) = waiting.firsts.iter().copied().collect::<Option<Vec<u64>>>()
+        *place = Some(firsts);
+        if waiting.firsts.iter().all(Option::is_some)
             && let Some(seen) = waiting.seen.take()
         {
+            let all = waiting.firsts.iter().flatten().cloned().collect();
             let _ = seen.send(all);
         }
         false
@@ -306,19 +343,20 @@ pub(crate) fn pause(attempt: u32) -> Duration {
 }
 
 /// Publishes a round until it was counted, and gives the positions of its frames.
-async fn land(shared: &Shared, round: &Round) -> std::result::Result<Vec<u64>, Failure> {
+async fn land(shared: &Shared, round: &Round) -> std::result::Result<Vec<Vec<u64>>, Failure> {
     let id = random();
     let frames: Vec<_> = (round.frames.iter().enumerate())
-        .map(|(index, (partition, parts))| {
+        .map(|(index, frame)| {
             let label = Label {
-                entries: parts.entries(),
-                messages: u32::try_from(parts.len()).unwrap_or(u32::MAX),
                 round: id,
                 // At most `FRAMES_MAX`.
                 index: index as u32,
+                sections: (frame.sections.iter())
+                    .map(|(partition, parts)| parts.section(*partition))
+                    .collect(),
             };
-            let subject = Subject::Partition(*partition).name(&shared.name);
-            (subject, label.encode(), parts.payload())
+            let subject = frame.subject.name(&shared.name);
+            (subject, label.encode(), payload(&frame.sections))
         })
         .collect();
     let mut seen = shared.pending.register(id, frames.len());
@@ -326,7 +364,8 @@ async fn land(shared: &Shared, round: &Round) -> std::result::Result<Vec<u64>, F
     shared.pending.forget(id, out.is_ok());
     match &out {
         Ok(_) => {
-            let messages = round.frames.iter().map(|(_, parts)| parts.len()).sum();
+            let sections = round.frames.iter().flat_map(|frame| &frame.sections);
+            let messages = sections.map(|(_, parts)| parts.len()).sum();
             shared.counters.rounds.add(1);
             shared.counters.frames.add(frames.len());
             shared.counters.messages.add(messages);
@@ -347,8 +386,8 @@ async fn attempts(
     shared: &Shared,
     id: u128,
     frames: &[(String, String, Bytes)],
-    seen: &mut oneshot::Receiver<Vec<u64>>,
-) -> std::result::Result<Vec<u64>, Failure> {
+    seen: &mut oneshot::Receiver<Vec<Vec<u64>>>,
+) -> std::result::Result<Vec<Vec<u64>>, Failure> {
     let until = Instant::now() + APPEND_TIME_MAX;
     let mut was_sent = false;
     let mut is_stored = false;
@@ -556,24 +595,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_has_one_frame_a_partition_and_answers_each_in_its_order() {
+    async fn a_round_has_one_frame_a_group_and_answers_each_in_its_order() {
         let mut round = Round::default();
-        let (one, mut first) = job(&[(7, 2, 10), (9, 1, 10), (7, 3, 10)]);
-        let (two, mut second) = job(&[(9, 4, 10), (7, 1, FRAME_BYTES_MAX)]);
+        let (one, mut first) = job(&[(7, 2, 10), (9, 1, 10), (7, 3, 10), (300, 1, 10)]);
+        let (two, mut second) = job(&[(9, 4, 10), (17, 1, 10), (7, 1, FRAME_BYTES_MAX)]);
         round.add(one);
         assert!(round.has_room(&two));
         round.add(two);
-        // The long message has a frame of its own.
-        assert_eq!(round.frames.len(), 3);
-        round.answer(&Ok(vec![100, 200, 105]));
+        // Partitions 7 and 9 share a frame; the long message has one of its own.
+        let frames: Vec<Vec<u16>> = (round.frames.iter())
+            .map(|f| f.sections.iter().map(|(p, _)| p.0).collect())
+            .collect();
+        assert_eq!(frames, [vec![7, 9], vec![300], vec![17], vec![7]]);
+        round.answer(&Ok(vec![vec![100, 200], vec![9], vec![0], vec![105]]));
         let answer = |out: Vec<Appended>| -> Vec<_> {
             let out = out.into_iter();
             out.map(|a| (a.partition.0, a.first.0, a.end.0)).collect()
         };
         let first = answer(first.try_recv().unwrap().unwrap());
-        assert_eq!(first, [(7, 100, 102), (9, 200, 201), (7, 102, 105)]);
+        let wanted = [(7, 100, 102), (9, 200, 201), (7, 102, 105), (300, 9, 10)];
+        assert_eq!(first, wanted);
         let second = answer(second.try_recv().unwrap().unwrap());
-        assert_eq!(second, [(9, 201, 205), (7, 105, 106)]);
+        assert_eq!(second, [(9, 201, 205), (17, 0, 1), (7, 105, 106)]);
     }
 
     #[tokio::test]
@@ -581,7 +624,8 @@ mod tests {
         let mut round = Round::default();
         let mut jobs = 0;
         loop {
-            let from = jobs * 100;
+            // Partitions that have a subject of their own.
+            let from = 1000 + jobs * 100;
             let batch: Vec<_> = (from..from + 100).map(|p| (p, 1, 100)).collect();
             let job = job(&batch).0;
             if !round.has_room(&job) {
@@ -604,24 +648,23 @@ mod tests {
     fn a_frame_that_comes_twice_is_noticed() {
         let pending = Pending::default();
         let label = |index| Label {
-            entries: 1,
-            messages: 1,
             round: 5,
             index,
+            sections: Vec::new(),
         };
         let mut seen = pending.register(5, 2);
-        assert!(!pending.counted(&label(0), Position(3)));
+        assert!(!pending.counted(&label(0), vec![3]));
         assert!(seen.try_recv().is_err());
-        assert!(pending.counted(&label(0), Position(9)));
-        assert!(!pending.counted(&label(1), Position(4)));
-        assert_eq!(seen.try_recv().unwrap(), [3, 4]);
+        assert!(pending.counted(&label(0), vec![9]));
+        assert!(!pending.counted(&label(1), vec![4]));
+        assert_eq!(seen.try_recv().unwrap(), [[3], [4]]);
         pending.forget(5, true);
-        assert!(pending.counted(&label(0), Position(11)));
+        assert!(pending.counted(&label(0), vec![11]));
         let other = Label {
             round: 6,
             ..label(0)
         };
-        assert!(!pending.counted(&other, Position(0)));
+        assert!(!pending.counted(&other, vec![0]));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Counts {
     pub gets: u64,
     /// Stored messages that came.
     pub got: u64,
+    /// Log messages read that were at hand, without a request.
+    pub at_hand: u64,
     /// Requests that the stream's leader answered because another replica was behind.
     pub leader_gets: u64,
     /// Messages of the stream followed.
@@ -63,6 +65,7 @@ counters!(
     doubled,
     gets,
     got,
+    at_hand,
     leader_gets,
     followed,
     follow_restarts,

@@ -1,11 +1,12 @@
-//! Following the stream: every message's headers, one after another, are counted; heads move, waiters wake, own appends are
-//! answered. Beside it, looking after the stream's leader.
+//! Following the stream: every message, one after another, is counted and kept at hand for a while; heads move, waiters wake, own
+//! appends are answered. Beside it, looking after the stream's leader.
 //!
 //! It must pass over nothing: what cannot be counted halts the log with an alarm.
 
 use async_nats::HeaderMap;
 use async_nats::connection::State;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
 use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
@@ -19,7 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::append::pause;
-use super::frame::{CHECKPOINT_HEADER, Checkpoint, HEADER, Label, Subject, Told};
+use super::frame::{self, CHECKPOINT_HEADER, Checkpoint, HEADER, Label, Subject, Told};
 use super::places::{Kind, Taken};
 use super::server::REQUEST_TIME_MAX;
 use super::{STORE, Shared, unavailable};
@@ -144,7 +145,6 @@ async fn consume(shared: &Shared, from: u64) -> Result<Ordered> {
     let config = OrderedConfig {
         deliver_subject: shared.client.new_inbox(),
         description: Some("a node that counts".to_owned()),
-        headers_only: true,
         deliver_policy: DeliverPolicy::ByStartSequence {
             start_sequence: from,
         },
@@ -192,7 +192,7 @@ async fn run(shared: &Arc<Shared>, messages: Ordered) -> Result<()> {
                 broke_off = true;
                 break;
             };
-            match count(shared, sequence, &message.subject, message.headers.as_ref()) {
+            match count(shared, sequence, &message) {
                 Ok(ControlFlow::Continue(one)) => counted.extend(one),
                 Ok(ControlFlow::Break(())) => {
                     broke_off = true;
@@ -223,31 +223,42 @@ async fn run(shared: &Arc<Shared>, messages: Ordered) -> Result<()> {
     }
 }
 
-type Counted = (Appended, Label);
+/// A frame that was counted: where each of its sections lies.
+type Counted = (Vec<Appended>, Label);
 
 /// Counts one message; breaks off when one before it did not come.
 fn count(
     shared: &Shared,
     sequence: u64,
-    subject: &str,
-    headers: Option<&HeaderMap>,
+    message: &Message,
 ) -> Result<ControlFlow<(), Option<Counted>>> {
     let at = format!("message {sequence}");
+    let headers = message.headers.as_ref();
     let header = |name| headers.and_then(|h| h.get_last(name)).map(|v| v.as_str());
-    let (kind, label) = match Subject::parse(&shared.name, subject)? {
-        Subject::Partition(partition) => {
+    let kind = match Subject::parse(&shared.name, &message.subject)? {
+        Subject::Index => Kind::Checkpoint(Told::decode(&at, header(CHECKPOINT_HEADER))?),
+        subject => {
             let label = Label::decode(&at, header(HEADER))?;
-            (Kind::Frame(partition, label), Some(label))
+            label.lies_under(&at, subject)?;
+            Kind::Frame(label)
         }
-        Subject::Index => (
-            Kind::Checkpoint(Told::decode(&at, header(CHECKPOINT_HEADER))?),
-            None,
-        ),
     };
     match shared.places.take(sequence, &kind) {
         Taken::Next(appended) => {
             shared.counters.followed.add(1);
-            Ok(ControlFlow::Continue(appended.zip(label)))
+            let Kind::Frame(label) = kind else {
+                return Ok(ControlFlow::Continue(None));
+            };
+            match frame::messages(&at, &label, &message.payload) {
+                Ok(sections) => {
+                    for (appended, messages) in appended.iter().zip(sections) {
+                        (shared.recent).push(appended.partition, appended.first, messages);
+                    }
+                }
+                // Whoever reads it from the servers is told what is wrong with it.
+                Err(_) => shared.recent.clear(),
+            }
+            Ok(ControlFlow::Continue(Some((appended, label))))
         }
         Taken::Old => Ok(ControlFlow::Continue(None)),
         Taken::Gap { missing } => {
@@ -266,16 +277,15 @@ fn count(
 
 /// Moves heads and answers own appends.
 fn tell(shared: &Shared, counted: &[Counted]) {
-    let appended: Vec<_> = counted.iter().map(|(appended, _)| *appended).collect();
+    let appended: Vec<_> = (counted.iter())
+        .flat_map(|(appended, _)| appended.iter().copied())
+        .collect();
     shared.heads.advance(&appended);
     for (appended, label) in counted {
-        if shared.pending.counted(label, appended.first) {
+        let firsts = appended.iter().map(|a| a.first.0).collect();
+        if shared.pending.counted(label, firsts) {
             shared.counters.doubled.add(1);
-            tracing::error!(
-                partition = appended.partition.0,
-                position = appended.first.0,
-                "an append lies in the stream twice"
-            );
+            tracing::error!(?appended, "an append lies in the stream twice");
         }
     }
     shared.counted.notify_waiters();

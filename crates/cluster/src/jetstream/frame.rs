@@ -1,10 +1,13 @@
 //! The stored form: what a message of the stream holds, and which subject it lies under. It never knows a position.
 //!
-//! A frame is one or more log messages of one partition that were appended together. Its label is the header
-//! [`HEADER`]: `format entries messages round index`, separated by spaces. `entries` counts the entries of all its log
-//! messages; `round` names the group of appends that wrote it (32 hexadecimal digits) and `index` its place among the frames
-//! of that round. A frame of one log message has that message as payload; one of several begins with a table of `entries
-//! u32, bytes u32` a log message, little-endian, with the log messages behind it.
+//! A frame is one or more log messages that were appended together, of partitions of one group: the customers' partitions
+//! share a subject by sixteens ([`GROUP_PARTITIONS`]), every other partition has one of its own. A server that syncs every message
+//! of a stream takes so many a second however short they are, so what one append says to all partitions is sixteen messages and not 256.
+//! Its label is the header [`HEADER`]: `format round index sections`, separated by spaces. `round` names the group of appends that
+//! wrote it (32 hexadecimal digits) and `index` its place among the frames of that round; `sections` are
+//! `partition:entries:messages:bytes`, separated by commas, each partition once, in the order in which they lie in the payload. A section of one log
+//! message is that message; one of several begins with a table of `entries u32, bytes u32` a log message, little-endian, with
+//! the log messages behind it.
 //!
 //! A checkpoint (subject `<stream>.index`) tells the heads of all partitions at a sequence of the stream: `format u8,
 //! sequence u64, partitions u32`, then `partition u16, head u64` ascending, little-endian. It can be made again from the
@@ -29,6 +32,10 @@ pub(crate) const CHECKPOINT_HEADER: &str = "Luopan-Checkpoint";
 pub(crate) const FORMAT: u32 = 1;
 /// Log messages are put together in one frame as long as it has at most this many bytes; a longer one has a frame of its own.
 pub(crate) const FRAME_BYTES_MAX: usize = 256 << 10;
+/// Partitions of customers that share a subject. Reading one of them alone from the servers reads the others too.
+pub(crate) const GROUP_PARTITIONS: u16 = 16;
+/// First token of a subject of such a group.
+const GROUP: char = 'g';
 /// Last token of the subject of checkpoints.
 const INDEX: &str = "index";
 
@@ -49,19 +56,31 @@ fn newer(found: u32) -> Error {
 }
 
 /// What a subject of the stream is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
-    /// Frames of a partition.
+    /// Frames of a partition alone.
     Partition(PartitionId),
+    /// Frames of [`GROUP_PARTITIONS`] partitions of customers.
+    Group(u16),
     /// Checkpoints.
     Index,
 }
 
 impl Subject {
+    /// Where the frames of a partition lie.
+    pub(crate) fn of(partition: PartitionId) -> Self {
+        if partition.0 < luopan_kernel::PARTITIONS {
+            Self::Group(partition.0 / GROUP_PARTITIONS)
+        } else {
+            Self::Partition(partition)
+        }
+    }
+
     /// Its name in the stream.
     pub(crate) fn name(self, stream: &str) -> String {
         match self {
             Self::Partition(p) => format!("{stream}.{}", p.0),
+            Self::Group(g) => format!("{stream}.{GROUP}{g}"),
             Self::Index => format!("{stream}.{INDEX}"),
         }
     }
@@ -71,35 +90,67 @@ impl Subject {
         let last = name.strip_prefix(stream).and_then(|r| r.strip_prefix('.'));
         match last {
             Some(INDEX) => Ok(Self::Index),
-            Some(p) => match p.parse() {
-                Ok(p) => Ok(Self::Partition(PartitionId(p))),
-                Err(_) => Err(corrupt(name, "the subject names no partition")),
-            },
+            Some(p) => {
+                let found = match p.strip_prefix(GROUP) {
+                    Some(g) => g.parse().map(Self::Group),
+                    None => p.parse().map(|p| Self::Partition(PartitionId(p))),
+                };
+                found.map_err(|_| corrupt(name, "the subject names no partition and no group"))
+            }
             None => Err(corrupt(name, "the subject is not of this stream")),
         }
     }
 }
 
 /// What the header of a frame tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// Entries of all its log messages.
-    pub(crate) entries: u64,
-    /// Log messages.
-    pub(crate) messages: u32,
     /// The group of appends that wrote it.
     pub(crate) round: u128,
     /// Its place in that group.
     pub(crate) index: u32,
+    /// What it holds, at least one; each partition once.
+    pub(crate) sections: Vec<Section>,
+}
+
+/// What a frame holds of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// The partition.
+    pub(crate) partition: PartitionId,
+    /// Entries of all its log messages.
+    pub(crate) entries: u64,
+    /// Log messages.
+    pub(crate) messages: u32,
+    /// Bytes of the payload.
+    pub(crate) bytes: usize,
+}
+
+impl Section {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(':');
+        let section = Self {
+            partition: PartitionId(words.next()?.parse().ok()?),
+            entries: words.next()?.parse().ok()?,
+            messages: words.next()?.parse().ok()?,
+            bytes: words.next()?.parse().ok()?,
+        };
+        (words.next().is_none() && section.messages > 0).then_some(section)
+    }
 }
 
 impl Label {
     /// The header's value.
     pub(crate) fn encode(&self) -> String {
-        format!(
-            "{FORMAT} {} {} {:032x} {}",
-            self.entries, self.messages, self.round, self.index
-        )
+        let mut out = format!("{FORMAT} {:032x} {} ", self.round, self.index);
+        for (i, s) in self.sections.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            out.push_str(&format!(
+                "{comma}{}:{}:{}:{}",
+                s.partition.0, s.entries, s.messages, s.bytes
+            ));
+        }
+        out
     }
 
     /// Reads a header's value; `at` says where it was found.
@@ -114,14 +165,30 @@ impl Label {
         }
         let label = (|| {
             let label = Self {
-                entries: words.next()?.parse().ok()?,
-                messages: words.next()?.parse().ok()?,
                 round: u128::from_str_radix(words.next()?, 16).ok()?,
                 index: words.next()?.parse().ok()?,
+                sections: (words.next()?.split(','))
+                    .map(Section::read)
+                    .collect::<Option<_>>()?,
             };
-            (words.next().is_none() && label.messages > 0).then_some(label)
+            let sections = label.sections.iter().enumerate();
+            let mut again = sections
+                .filter(|(i, s)| (label.sections[..*i].iter()).any(|o| o.partition == s.partition));
+            (words.next().is_none() && again.next().is_none()).then_some(label)
         })();
         label.ok_or_else(|| corrupt(at, format!("the header {HEADER} is {text:?}")))
+    }
+
+    /// Refuses a frame that lies under a subject of other partitions.
+    pub(crate) fn lies_under(&self, at: &str, subject: Subject) -> Result<()> {
+        if self
+            .sections
+            .iter()
+            .all(|s| Subject::of(s.partition) == subject)
+        {
+            return Ok(());
+        }
+        Err(corrupt(at, "it holds a partition of another subject"))
     }
 }
 
@@ -134,11 +201,6 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Whether a message of `bytes` still goes into this frame.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.parts.is_empty() || self.bytes.saturating_add(bytes) <= FRAME_BYTES_MAX
-    }
-
     /// Adds a log message of `count` entries.
     pub(crate) fn push(&mut self, count: u32, message: Bytes) {
         self.bytes = self.bytes.saturating_add(message.len());
@@ -151,39 +213,83 @@ impl Parts {
         self.parts.len()
     }
 
+    /// What it is as a section of this partition.
+    pub(crate) fn section(&self, partition: PartitionId) -> Section {
+        let table = if self.parts.len() == 1 {
+            0
+        } else {
+            self.parts.len() * 8
+        };
+        Section {
+            partition,
+            entries: self.entries,
+            messages: u32::try_from(self.parts.len()).unwrap_or(u32::MAX),
+            bytes: table + self.bytes,
+        }
+    }
+
     /// Number of entries.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// The payload.
-    pub(crate) fn payload(&self) -> Bytes {
-        match &self.parts[..] {
-            [(_, message)] => message.clone(),
-            parts => {
-                let mut out = BytesMut::with_capacity(parts.len() * 8 + self.bytes);
-                for (count, message) in parts {
-                    out.put_u32_le(*count);
-                    // A log message is far below 4 GiB (`MESSAGE_BYTES_MAX`).
-                    out.put_u32_le(u32::try_from(message.len()).unwrap_or(u32::MAX));
-                }
-                for (_, message) in parts {
-                    out.put_slice(message);
-                }
-                out.freeze()
+    /// Writes the section.
+    fn write(&self, out: &mut BytesMut) {
+        if self.parts.len() > 1 {
+            for (count, message) in &self.parts {
+                out.put_u32_le(*count);
+                // A log message is far below 4 GiB (`MESSAGE_BYTES_MAX`).
+                out.put_u32_le(u32::try_from(message.len()).unwrap_or(u32::MAX));
             }
+        }
+        for (_, message) in &self.parts {
+            out.put_slice(message);
         }
     }
 }
 
-/// The log messages of a frame with their numbers of entries, in order.
-pub(crate) fn messages(at: &str, label: &Label, payload: &Bytes) -> Result<Vec<(u32, Bytes)>> {
-    let out = if label.messages == 1 {
-        let count = u32::try_from(label.entries)
+/// The payload of a frame.
+pub(crate) fn payload(sections: &[(PartitionId, Parts)]) -> Bytes {
+    if let [(_, parts)] = sections
+        && let [(_, message)] = &parts.parts[..]
+    {
+        return message.clone();
+    }
+    let bytes = sections.iter().map(|(p, parts)| parts.section(*p).bytes);
+    let mut out = BytesMut::with_capacity(bytes.sum());
+    for (_, parts) in sections {
+        parts.write(&mut out);
+    }
+    out.freeze()
+}
+
+/// Log messages with their numbers of entries, in order.
+pub(crate) type Messages = Vec<(u32, Bytes)>;
+
+/// The log messages of every section of a frame, in the order of its label.
+pub(crate) fn messages(at: &str, label: &Label, payload: &Bytes) -> Result<Vec<Messages>> {
+    let mut from = 0usize;
+    let mut out = Vec::with_capacity(label.sections.len());
+    for section in &label.sections {
+        let end = (from.checked_add(section.bytes))
+            .filter(|end| *end <= payload.len())
+            .ok_or_else(|| corrupt(at, "a section is cut short"))?;
+        out.push(of_section(at, section, &payload.slice(from..end))?);
+        from = end;
+    }
+    if from != payload.len() {
+        return Err(corrupt(at, "bytes behind the last section"));
+    }
+    Ok(out)
+}
+
+fn of_section(at: &str, section: &Section, payload: &Bytes) -> Result<Messages> {
+    let out = if section.messages == 1 {
+        let count = u32::try_from(section.entries)
             .map_err(|_| corrupt(at, "one message of more entries than a message has"))?;
         vec![(count, payload.clone())]
     } else {
-        let number = label.messages as usize;
+        let number = section.messages as usize;
         let mut from = number
             .checked_mul(8)
             .filter(|table| *table <= payload.len())
@@ -210,7 +316,7 @@ pub(crate) fn messages(at: &str, label: &Label, payload: &Bytes) -> Result<Vec<(
         out
     };
     let entries = out.iter().map(|(count, _)| u64::from(*count)).sum::<u64>();
-    if entries != label.entries || out.iter().any(|(count, _)| *count == 0) {
+    if entries != section.entries || out.iter().any(|(count, _)| *count == 0) {
         return Err(corrupt(at, "label and messages count differently"));
     }
     Ok(out)
@@ -322,33 +428,48 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frame(parts: &[(u32, Vec<u8>)]) -> (Label, Bytes) {
-        let mut out = Parts::default();
-        for (count, message) in parts {
-            out.push(*count, Bytes::from(message.clone()));
-        }
+    type Of = (u16, Vec<(u32, Vec<u8>)>);
+    type Sections = Vec<Of>;
+
+    fn frame(sections: &[Of]) -> (Label, Bytes) {
+        let sections: Vec<_> = (sections.iter())
+            .map(|(partition, messages)| {
+                let mut out = Parts::default();
+                for (count, message) in messages {
+                    out.push(*count, Bytes::from(message.clone()));
+                }
+                (PartitionId(*partition), out)
+            })
+            .collect();
         let label = Label {
-            entries: out.entries(),
-            messages: out.len() as u32,
             round: 0x0123_4567_89ab_cdef,
             index: 7,
+            sections: (sections.iter())
+                .map(|(partition, parts)| parts.section(*partition))
+                .collect(),
         };
-        (label, out.payload())
+        (label, payload(&sections))
     }
 
     proptest! {
         #[test]
-        fn what_was_framed_is_read(parts in prop::collection::vec((1u32..9, prop::collection::vec(any::<u8>(), 0..40)), 1..9)) {
-            let (label, payload) = frame(&parts);
+        fn what_was_framed_is_read(sections in prop::collection::btree_map(0u16..40, prop::collection::vec((1u32..9, prop::collection::vec(any::<u8>(), 0..40)), 1..6), 1..6)) {
+            let sections: Sections = sections.into_iter().collect();
+            let (label, payload) = frame(&sections);
             let found = Label::decode("here", Some(&label.encode())).unwrap();
-            prop_assert_eq!(found, label);
-            let found: Vec<_> = messages("here", &found, &payload).unwrap().into_iter()
-                .map(|(count, message)| (count, message.to_vec())).collect();
-            prop_assert_eq!(found, parts);
+            prop_assert_eq!(&found, &label);
+            let messages = messages("here", &found, &payload).unwrap().into_iter();
+            let found: Sections = (found.sections.iter().zip(messages))
+                .map(|(s, found)| {
+                    let found = found.into_iter().map(|(count, message)| (count, message.to_vec()));
+                    (s.partition.0, found.collect())
+                })
+                .collect();
+            prop_assert_eq!(found, sections);
         }
 
         #[test]
-        fn nothing_that_comes_makes_a_reader_panic(label in "[0-9a-f ]{0,60}", payload in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn nothing_that_comes_makes_a_reader_panic(label in "1 [0-9a-f]{1,4} [0-9] [0-9]:[0-9]:[0-9]:[0-9,:]{0,9}|[0-9a-f:, ]{0,60}", payload in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Ok(label) = Label::decode("here", Some(&label)) {
                 let _ = messages("here", &label, &Bytes::from(payload.clone()));
             }
@@ -368,8 +489,11 @@ mod tests {
     /// The bytes of format 1, as the golden file has them.
     #[test]
     fn the_golden_frames_of_format_1_are_read() {
-        let one = frame(&[(3, b"one".to_vec())]);
-        let two = frame(&[(2, b"first".to_vec()), (5, b"second".to_vec())]);
+        let one = frame(&[(256, vec![(3, b"one".to_vec())])]);
+        let two = frame(&[
+            (17, vec![(2, b"first".to_vec()), (5, b"second".to_vec())]),
+            (16, vec![(1, b"third".to_vec())]),
+        ]);
         let checkpoint = Checkpoint {
             sequence: 4096,
             heads: [(PartitionId(0), 9), (PartitionId(300), u64::MAX)].into(),
@@ -422,7 +546,14 @@ mod tests {
             }
         ));
         assert!(Label::decode("here", None).is_err());
-        assert!(Label::decode("here", Some("1 1 0 00 0")).is_err());
+        for wrong in [
+            "1 00 0",
+            "1 00 0 3:1:0:5",
+            "1 00 0 3:1:1:5,3:1:1:5",
+            "1 00 0 ",
+        ] {
+            assert!(Label::decode("here", Some(wrong)).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -430,12 +561,20 @@ mod tests {
         for subject in [
             Subject::Partition(PartitionId(0)),
             Subject::Partition(PartitionId(u16::MAX)),
+            Subject::Group(0),
+            Subject::Group(15),
             Subject::Index,
         ] {
             let name = subject.name("luopan_log");
             assert_eq!(Subject::parse("luopan_log", &name).unwrap(), subject);
         }
-        for name in ["luopan_log.65536", "other.1", "luopan_log", "luopan_log.x"] {
+        for name in [
+            "luopan_log.65536",
+            "other.1",
+            "luopan_log",
+            "luopan_log.x",
+            "luopan_log.g",
+        ] {
             assert!(Subject::parse("luopan_log", name).is_err(), "{name}");
         }
     }

@@ -1,4 +1,5 @@
-//! The event log on NATS JetStream: one stream, a subject a partition, file storage.
+//! The event log on NATS JetStream: one stream, a subject for sixteen partitions of customers and one for every other partition, file
+//! storage.
 //!
 //! The order of the stream is the only authority. A position is the number of entries of its partition before it, counted by
 //! every node as it follows the stream; so any number of nodes append at once and none of them has to know where another
@@ -18,6 +19,7 @@ mod follow;
 mod frame;
 mod places;
 mod read;
+mod recent;
 mod server;
 
 pub use append::{
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
     stream: jetstream::stream::Stream<()>,
     heads: Heads,
     places: places::Places,
+    recent: recent::Recent,
     pending: append::Pending,
     health: Health,
     counters: counters::Counters,
@@ -128,6 +131,7 @@ impl JetStreamLog {
             stream,
             heads: Heads::new(found.into_iter().map(|(p, head)| (p, Position(head)))),
             places,
+            recent: recent::Recent::default(),
             pending: append::Pending::default(),
             health: Health::default(),
             counters: counters::Counters::default(),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::frame::{Checkpoint, Label, Told};
 
 /// A checkpoint is written for every so many messages of the stream.
-pub(crate) const CHECKPOINT_EVERY: u64 = 4096;
+pub(crate) const CHECKPOINT_EVERY: u64 = 1024;
 /// Most places remembered of a partition; beyond, every other one is forgotten.
 const MARKS_MAX: usize = 512;
 /// Own checkpoints kept to compare those of other nodes with.
@@ -30,8 +30,8 @@ pub(crate) struct Place {
 /// What came of a message of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It was counted.
-    Next(Option<Appended>),
+    /// It was counted; where each section of a frame lies.
+    Next(Vec<Appended>),
     /// It was counted before.
     Old,
     /// The one that follows what was counted is missing.
@@ -49,8 +49,8 @@ pub(crate) enum Taken {
 /// What is known of a message.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// A frame of a partition.
-    Frame(PartitionId, Label),
+    /// A frame.
+    Frame(Label),
     /// A checkpoint.
     Checkpoint(Told),
 }
@@ -135,23 +135,25 @@ impl Places {
                 missing: inner.seen + 1,
             };
         }
-        let mut out = None;
+        let mut out = Vec::new();
         match kind {
-            Kind::Frame(partition, label) => {
-                let found = inner.partitions.entry(*partition).or_default();
-                let first = found.head;
-                // A label that lies must not stop the process.
-                found.head = found.head.saturating_add(label.entries);
-                let end = found.head;
-                found.mark(Place {
-                    position: end,
-                    sequence: sequence + 1,
-                });
-                out = Some(Appended {
-                    partition: *partition,
-                    first: Position(first),
-                    end: Position(end),
-                });
+            Kind::Frame(label) => {
+                for section in &label.sections {
+                    let found = inner.partitions.entry(section.partition).or_default();
+                    let first = found.head;
+                    // A label that lies must not stop the process.
+                    found.head = found.head.saturating_add(section.entries);
+                    let end = found.head;
+                    found.mark(Place {
+                        position: end,
+                        sequence: sequence + 1,
+                    });
+                    out.push(Appended {
+                        partition: section.partition,
+                        first: Position(first),
+                        end: Position(end),
+                    });
+                }
             }
             Kind::Checkpoint(told) => {
                 if (inner.made.iter())
@@ -230,21 +232,26 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::Section;
     use super::*;
 
     fn frame(partition: u16, entries: u64) -> Kind {
-        let label = Label {
+        let section = Section {
+            partition: PartitionId(partition),
             entries,
             messages: 1,
+            bytes: 0,
+        };
+        Kind::Frame(Label {
             round: 0,
             index: 0,
-        };
-        Kind::Frame(PartitionId(partition), label)
+            sections: vec![section],
+        })
     }
 
     fn end(taken: Taken) -> u64 {
         match taken {
-            Taken::Next(Some(appended)) => appended.end.0,
+            Taken::Next(appended) => appended[0].end.0,
             other => panic!("{other:?}"),
         }
     }
@@ -291,14 +298,14 @@ mod tests {
         assert_eq!(three.checkpoint(), one.checkpoint());
         let next = CHECKPOINT_EVERY + 1;
         let told = Kind::Checkpoint(checkpoint.told());
-        assert_eq!(one.take(next, &told), Taken::Next(None));
+        assert_eq!(one.take(next, &told), Taken::Next(Vec::new()));
         assert_eq!(
             two.take(next, &told),
             Taken::Differs {
                 sequence: CHECKPOINT_EVERY
             }
         );
-        assert_eq!(three.take(next, &told), Taken::Next(None));
+        assert_eq!(three.take(next, &told), Taken::Next(Vec::new()));
         assert_eq!(
             end(three.take(next + 1, &frame(1, 4))),
             end(one.take(next + 1, &frame(1, 4)))

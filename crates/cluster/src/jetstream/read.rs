@@ -1,6 +1,6 @@
 //! Reading by position: finding the message that holds a position, and fetching from there.
 //!
-//! Only what was counted here is read. Replicas may be behind: what one of them does not have yet is asked of the stream's
+//! What was followed lately is at hand ([`super::recent`]); the rest is asked of the servers. Only what was counted here is read. Replicas may be behind: what one of them does not have yet is asked of the stream's
 //! leader. A message that did not come is never passed over.
 
 use async_nats::StatusCode;
@@ -13,7 +13,7 @@ use luopan_store::{Error, LogMessage, Result};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::frame::{self, Checkpoint, HEADER, Label, Subject};
+use super::frame::{self, Checkpoint, GROUP_PARTITIONS, HEADER, Label, Subject};
 use super::places::{CHECKPOINT_EVERY, Place};
 use super::{STORE, Shared, unavailable};
 
@@ -44,17 +44,28 @@ pub(crate) async fn read(
     if from >= head {
         return Ok(out);
     }
+    if let Some(found) = shared.recent.read(partition, from, head, bytes_max) {
+        shared.counters.at_hand.add(found.len());
+        return Ok(found);
+    }
     let mut at = place(shared, partition, from).await?;
     let mut bytes = 0usize;
     loop {
         let room = bytes_max.saturating_sub(bytes);
-        let wanted = room.clamp(1, FETCH_BYTES_MAX);
+        // Others share its messages.
+        let wanted = (room.saturating_mul(sharing(partition))).clamp(1, FETCH_BYTES_MAX);
         for stored in fetch(shared, partition, at.sequence, seen, wanted).await? {
             let source = format!("message {}", stored.sequence);
-            let end = at.position + stored.label.entries;
+            let mine = (stored.label.sections.iter()).position(|s| s.partition == partition);
+            let Some(mine) = mine else {
+                at.sequence = stored.sequence + 1;
+                continue;
+            };
+            let end = at.position + stored.label.sections[mine].entries;
             if end > from {
+                let mut all = frame::messages(&source, &stored.label, &stored.payload)?;
                 let mut first = at.position;
-                for (count, message) in frame::messages(&source, &stored.label, &stored.payload)? {
+                for (count, message) in all.swap_remove(mine) {
                     let found = LogMessage {
                         first: Position(first),
                         count,
@@ -79,10 +90,21 @@ pub(crate) async fn read(
                 shared.places.mark(partition, at);
             }
         }
+        if at.position >= from {
+            shared.places.mark(partition, at);
+        }
         // Where little was asked for, a second fetch would mostly bring what does not fit.
         if at.position >= head || (!out.is_empty() && bytes_max <= FETCH_BYTES_MAX) {
             return Ok(out);
         }
+    }
+}
+
+/// Partitions whose frames lie under the same subject.
+fn sharing(partition: PartitionId) -> usize {
+    match Subject::of(partition) {
+        Subject::Group(_) => usize::from(GROUP_PARTITIONS),
+        _ => 1,
     }
 }
 
@@ -158,7 +180,7 @@ fn stored(sequence: u64, headers: &HeaderMap, payload: Bytes) -> Result<Stored> 
     })
 }
 
-/// The next messages of a partition from a sequence on, up to `seen`: at least one; there must be one.
+/// The next messages of a partition's subject from a sequence on, up to `seen`: at least one; there must be one.
 async fn fetch(
     shared: &Shared,
     partition: PartitionId,
@@ -207,7 +229,7 @@ async fn fetch_any(
     shared.counters.gets.add(1);
     let request = serde_json::json!({
         "seq": sequence,
-        "next_by_subj": Subject::Partition(partition).name(&shared.name),
+        "next_by_subj": Subject::of(partition).name(&shared.name),
         "batch": FETCH_MESSAGES_MAX,
         "max_bytes": bytes,
     });
@@ -276,7 +298,7 @@ async fn fetch_of_leader(
         .stream
         .raw_message_builder()
         .sequence(sequence)
-        .next_by_subject(Subject::Partition(partition).name(&shared.name))
+        .next_by_subject(Subject::of(partition).name(&shared.name))
         .send()
         .await;
     match found {

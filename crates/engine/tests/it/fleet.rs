@@ -213,6 +213,32 @@ async fn what_one_node_links_sells_and_learns_the_others_know() {
         })
         .await;
     }
+    // Whoever is asked next knows what was acknowledged a moment ago.
+    for i in 0..30 {
+        let (a, b) = (format!("a{i}"), format!("b{i}"));
+        let at = |n: usize| &all[(i + n) % 3].engine;
+        at(0).link(&a, &b, "test").await.unwrap();
+        at(1).unlink(&b, "test").await.unwrap();
+        at(2).link(&a, &b, "test").await.unwrap();
+        at(1).link(&a, &b, "test").await.unwrap();
+        at(0).unlink(&b, "test").await.unwrap();
+        let again = at(2).unlink(&b, "test").await.unwrap_err();
+        assert_eq!(again.code, "not_linked");
+        at(1).link(&a, &b, "test").await.unwrap();
+        at(0).unlink(&b, "test").await.unwrap();
+        at(0).link(&a, &b, "test").await.unwrap();
+    }
+    for w in &all {
+        comes(
+            "nothing is left to fold, as far as any node knows",
+            async || w.engine.stats().await.unwrap().fold_lag == 0,
+        )
+        .await;
+        comes("all pairs linked", async || {
+            w.segments().await.contains(&("active".to_owned(), 30))
+        })
+        .await;
+    }
     // A model learns on every node, to the same bits.
     for i in 0..20 {
         let w = &all[i % 3];

@@ -5,17 +5,19 @@
 //! Nothing rests on it for safety: two nodes may see different sets for a moment. Whoever folds a partition holds its claim, a
 //! row that every commit of the fold expects unchanged ([`crate::fold::worker`]).
 
+use crate::counters::Counters;
 use crate::fold::core::RowName;
 use crate::relay;
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Link, encode_message};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, hash64};
-use luopan_kernel::time::SECOND_US;
+use luopan_kernel::time::{Micros, SECOND_US};
 use luopan_store::{Append, Node, RowKey, Table};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// How often a node tells that it lives.
 pub const BEAT_US: i64 = SECOND_US;
@@ -37,6 +39,8 @@ pub(crate) struct Fleet {
     awaited: Mutex<BTreeMap<PartitionId, usize>>,
     /// Customers whose membership a node that owns another partition has to look at again, and who has not been told.
     untold: Mutex<BTreeSet<RowName>>,
+    /// When this node last told that it lives; [`i64::MIN`] before it ever did.
+    told: AtomicI64,
     pub(crate) wake: crate::signal::Signal,
 }
 
@@ -62,6 +66,7 @@ impl Fleet {
             node,
             awaited: Mutex::default(),
             untold: Mutex::default(),
+            told: AtomicI64::new(i64::MIN),
             wake: crate::signal::Signal::default(),
         }
     }
@@ -74,6 +79,12 @@ impl Fleet {
     /// True when other nodes live.
     pub(crate) fn is_shared(&self) -> bool {
         self.living.read().len() > 1
+    }
+
+    /// When this node last told that it lives.
+    pub(crate) fn told_at(&self) -> Option<Micros> {
+        let at = self.told.load(Ordering::Relaxed);
+        (at != i64::MIN).then_some(Micros(at))
     }
 
     /// Number of nodes that live.
@@ -125,19 +136,22 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 
 /// Tells once, and acts on what has changed.
 pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
+    let now = inner.env.now();
     let living = inner.nodes.beat(&inner.fleet.node, LIFE_US).await?;
+    inner.fleet.told.store(now.0, Ordering::Relaxed);
     let living: Vec<_> = living.into_iter().map(|n| n.id).collect();
     let before = std::mem::replace(&mut *inner.fleet.living.write(), living.clone());
     if before != living && inner.is_started() {
         tracing::info!(nodes = living.len(), "other nodes came or went");
         let gone = before.iter().any(|id| !living.contains(id));
-        let mut mine = BTreeSet::new();
+        let (mut mine, mut taken) = (BTreeSet::new(), 0);
         for p in all(inner).await? {
             let owns = owner(&living, p) == Some(inner.fleet.id());
             let owned = owner(&before, p) == Some(inner.fleet.id());
             // What a node that is gone left behind may stand in any partition.
             if owns && (gone || !owned) {
                 mine.insert(p);
+                taken += u64::from(gone && !owned);
             }
         }
         if let Err(e) = take_over(inner, &mine).await {
@@ -145,10 +159,28 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
             *inner.fleet.living.write() = before;
             return Err(e);
         }
+        Counters::add(&inner.counters.takeovers, taken);
     }
     if living.len() > 1 {
         inner.learn_scenes().await?;
         learn_links(inner).await?;
+        learn_positions(inner).await?;
+    }
+    Ok(())
+}
+
+/// Reads how far other nodes have folded: what is behind is counted over all partitions, and intake pauses by it.
+async fn learn_positions(inner: &Inner) -> luopan_store::Result<()> {
+    let others: Vec<_> = (0..luopan_kernel::PARTITIONS)
+        .map(PartitionId)
+        .filter(|p| !inner.fleet.owns(*p) && inner.progress.waiting(*p) > 0)
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let found = inner.state.positions(&others).await?;
+    for (p, at) in others.into_iter().zip(found) {
+        inner.progress.folded(p, at, &[]);
     }
     Ok(())
 }

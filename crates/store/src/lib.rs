@@ -12,6 +12,7 @@ pub mod limits;
 pub mod log;
 pub mod memory;
 pub mod nodes;
+pub mod queue;
 pub mod state;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -21,6 +22,7 @@ pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};
 pub use log::{Append, Appended, EventLog, LogMessage, Wake};
 pub use nodes::{Node, Nodes};
+pub use queue::Queue;
 pub use state::{
     Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,
     RowKey, State, Table, Write,

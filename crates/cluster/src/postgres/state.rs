@@ -12,7 +12,7 @@ use super::{corrupt, unavailable};
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
-use luopan_store::{Commit, Durability, Error, Result, Row, RowKey, State, Table, limits};
+use luopan_store::{Commit, Durability, Error, Queue, Result, Row, RowKey, State, Table, limits};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
@@ -227,6 +227,31 @@ impl State for PostgresState {
                 })
             })
             .collect()
+    }
+
+    async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {
+        let text: Arc<str> = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} WHERE partition = $1 LIMIT $2) AS a",
+            name(table)
+        )
+        .into();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = self.reads.pool.read("count rows", || {
+            sqlx::query(AssertSqlSafe(Arc::clone(&text)))
+                .bind(i32::from(partition.0))
+                .bind(most)
+        });
+        let rows = rows.await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| field(row, 0))?;
+        usize::try_from(count).map_err(|e| corrupt(STORE, "a count", e))
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        vec![
+            self.gets.queue("state_reads"),
+            self.durable.queue("state_durable"),
+            self.folds.queue("state_folds"),
+        ]
     }
 
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {

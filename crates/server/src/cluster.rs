@@ -4,6 +4,7 @@
 use crate::data::Opened;
 use crate::env::RealEnv;
 use crate::problem::{Problem, Result};
+use crate::telemetry::traces::Traces;
 use luopan_cluster::jetstream::{Installation, JetStreamLog, Options};
 use luopan_cluster::postgres::{Postgres, PostgresOptions};
 use luopan_engine::{Engine, Limits};
@@ -18,6 +19,9 @@ use std::sync::Arc;
 pub struct Config {
     /// The stores that several nodes share.
     pub cluster: Cluster,
+    /// Where traces go.
+    #[serde(default)]
+    pub traces: Option<Traces>,
 }
 
 /// The stores that several nodes share, and what this node is called.
@@ -92,6 +96,14 @@ pub fn read(path: &Path) -> Result<Config> {
 /// # Errors
 /// `cluster_unusable` for servers that do not answer, are too old or belong to somebody else; what the engine refuses.
 pub async fn open(cluster: Cluster) -> Result<Opened> {
+    open_as(cluster, |stores| stores).await
+}
+
+/// As [`open`], over what `seen` makes of the stores ([`crate::watched`]).
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(cluster: Cluster, seen: impl FnOnce(Stores) -> Stores) -> Result<Opened> {
     let unusable = |e: luopan_store::Error| Problem::new("cluster_unusable", e.to_string());
     let mut options = PostgresOptions::new(cluster.postgres);
     options.keys_url = cluster.keys;
@@ -110,13 +122,13 @@ pub async fn open(cluster: Cluster) -> Result<Opened> {
     })
     .await
     .map_err(unusable)?;
-    let stores = Stores {
+    let stores = seen(Stores {
         log: Arc::new(log),
         state: postgres.state.clone(),
         control: postgres.control.clone(),
         keys: postgres.keys.clone(),
         nodes: postgres.nodes.clone(),
-    };
+    });
     let env = Arc::new(RealEnv::default());
     let name = cluster.name.unwrap_or_else(machine);
     let engine = Engine::open_node(

@@ -44,6 +44,18 @@ pub struct Opened {
 /// # Errors
 /// `data_in_use` when another process holds it, `data_unusable` when it is missing or cannot be read.
 pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
+    open_as(data, opening, |stores| stores).await
+}
+
+/// As [`open`], over what `seen` makes of the stores ([`crate::watched`]).
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(
+    data: &Path,
+    opening: Opening,
+    seen: impl FnOnce(Stores) -> Stores,
+) -> Result<Opened> {
     if opening == Opening::Existing && !data.exists() {
         return Err(Problem::new(
             "data_unusable",
@@ -54,7 +66,9 @@ pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
         ));
     }
     let embedded = Embedded::open(data, luopan_embedded::Options::default()).await?;
-    let stores = embedded.stores();
+    let stores = seen(embedded.stores());
+    // What is seen holds the folder from here on.
+    drop(embedded);
     let env = Arc::new(RealEnv::default());
     let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     Ok(Opened {

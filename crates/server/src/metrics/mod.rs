@@ -1,10 +1,18 @@
-//! Figures for Prometheus: what the engine counts, how long requests take, and the named limits. Kept in a recorder of its
-//! own, so that two servers in one process do not mix; no figure carries an id of a customer.
+//! Figures for Prometheus: what the engine counts, how long requests and calls of stores take, queues beside their named limits.
+//! Kept in a recorder of its own, so that two servers in one process do not mix; no figure carries an id of a customer.
 
-use crate::limits;
+pub mod list;
+mod process;
+
+use crate::{codes, limits};
+use list::Kind;
 use luopan_engine::api::Stats;
-use metrics::{Key, Label, Level, Metadata, Recorder, SharedString, Unit};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use luopan_store::Queue;
+use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Upper bounds of the latency buckets, in seconds.
@@ -19,6 +27,10 @@ const AT: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    intake: Histogram,
+    decide: Histogram,
+    /// The data folder, whose disk is looked at.
+    data: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -27,132 +39,94 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Counters that [`Stats`] fills: name, words, reading.
-type Counted = (&'static str, &'static str, fn(&Stats) -> u64);
+/// What the page shows beside the engine's figures, as it is now.
+#[derive(Debug, Clone, Default)]
+pub struct Now {
+    /// Requests worked on.
+    pub requests: usize,
+    /// Bytes of request bodies held.
+    pub bodies_bytes: usize,
+    /// Queues of the stores.
+    pub queues: Vec<Queue>,
+    /// Inputs in quarantine; none when they could not be counted.
+    pub quarantine: Option<usize>,
+}
 
-const COUNTERS: &[Counted] = &[
-    (
-        "luopan_events_accepted_total",
-        "events accepted into the log",
-        |s| s.events_accepted,
-    ),
-    (
-        "luopan_events_quarantined_total",
-        "inputs put in quarantine",
-        |s| s.events_quarantined,
-    ),
-    ("luopan_events_folded_total", "events folded", |s| {
-        s.events_folded
-    }),
-    (
-        "luopan_events_duplicate_total",
-        "duplicates that the fold dropped",
-        |s| s.events_duplicate,
-    ),
-    ("luopan_decisions_total", "decisions made", |s| s.decisions),
-    (
-        "luopan_decisions_null_total",
-        "decisions that were the null action",
-        |s| s.decisions_null,
-    ),
-    (
-        "luopan_decision_retries_total",
-        "commits that lost and were tried again",
-        |s| s.decision_retries,
-    ),
-    ("luopan_rewards_total", "rewards settled", |s| s.rewards),
-    ("luopan_samples_total", "samples learned", |s| s.samples),
-    ("luopan_timers_fired_total", "timers fired", |s| {
-        s.timers_fired
-    }),
-];
-
-const GAUGES: &[Counted] = &[
-    (
-        "luopan_fold_lag_entries",
-        "log entries not yet folded",
-        |s| s.fold_lag,
-    ),
-    ("luopan_outbox_rows", "rows waiting in the outbox", |s| {
-        s.outbox
-    }),
-    (
-        "luopan_halted_partitions",
-        "partitions whose fold stopped at a fault",
-        |s| s.halted.len() as u64,
-    ),
-];
-
-const HTTP_SECONDS: &str = "luopan_http_request_duration_seconds";
-const HTTP_INPUTS: &str = "luopan_http_inputs_per_request";
-
-fn text(s: &'static str) -> SharedString {
-    SharedString::const_str(s)
+fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
+    let labels: Vec<Label> = (labels.iter())
+        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
+        .collect();
+    Key::from_parts(name, labels)
 }
 
 impl Metrics {
-    /// An empty set of figures.
+    /// An empty set of figures. `data`: the folder whose disk is looked at, where there is one.
     ///
     /// # Errors
     /// Words of the exporter, when its settings are not right.
-    pub fn new() -> Result<Self, String> {
+    pub fn new(data: Option<PathBuf>) -> Result<Self, String> {
         let recorder = PrometheusBuilder::new()
             .set_buckets(LATENCY_BUCKETS_S)
             .map_err(|e| e.to_string())?
             .set_buckets_for_metric(
-                metrics_exporter_prometheus::Matcher::Full(HTTP_INPUTS.to_owned()),
+                Matcher::Full(list::HTTP_INPUTS.to_owned()),
                 &[1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0],
             )
             .map_err(|e| e.to_string())?
             .build_recorder();
         let handle = recorder.handle();
-        for (name, words, _) in COUNTERS {
-            recorder.describe_counter((*name).into(), None, text(words));
+        for m in list::ALL {
+            let (name, unit, words) = (m.name.into(), m.unit(), SharedString::const_str(m.words));
+            match m.kind {
+                Kind::Counter => recorder.describe_counter(name, unit, words),
+                Kind::Gauge => recorder.describe_gauge(name, unit, words),
+                Kind::Histogram => recorder.describe_histogram(name, unit, words),
+            }
         }
-        for (name, words, _) in GAUGES {
-            recorder.describe_gauge((*name).into(), None, text(words));
-        }
-        recorder.describe_gauge("luopan_limit".into(), None, text("named limits"));
-        recorder.describe_gauge(
-            "luopan_budget_spent".into(),
-            None,
-            text("spent per budget and period"),
-        );
-        recorder.describe_gauge(
-            "luopan_model_samples".into(),
-            None,
-            text("samples behind the present snapshot of a model"),
-        );
-        recorder.describe_gauge(
-            "luopan_http_requests_in_flight".into(),
-            None,
-            text("requests worked on now"),
-        );
-        recorder.describe_histogram(
-            HTTP_SECONDS.into(),
-            Some(Unit::Seconds),
-            text("time from the request's head to its answer"),
-        );
-        recorder.describe_histogram(
-            HTTP_INPUTS.into(),
-            None,
-            text("inputs in a request to /v1/events"),
-        );
+        let metrics = Self {
+            intake: recorder.register_histogram(&key(list::INTAKE_SECONDS, &[]), &AT),
+            decide: recorder.register_histogram(&key(list::DECIDE_SECONDS, &[]), &AT),
+            recorder,
+            handle,
+            data,
+        };
         for (name, limit) in limits::SHOWN {
-            let key = Key::from_parts("luopan_limit", vec![Label::new("name", *name)]);
-            recorder.register_gauge(&key, &AT).set(*limit as f64);
+            metrics.set(list::LIMIT, &[("name", name)], *limit as f64);
         }
-        Ok(Self { recorder, handle })
+        let semantics = luopan_kernel::SEMANTICS.to_string();
+        let build = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("semantics", &semantics),
+        ];
+        metrics.set(list::BUILD, &build, 1.0);
+        // An alert sees the first one only when there was a zero before it.
+        for code in codes::ALL
+            .iter()
+            .filter(|c| c.status == 429 || c.status >= 500)
+        {
+            let key = key(list::REFUSALS, &[("code", code.word)]);
+            metrics.recorder.register_counter(&key, &AT).increment(0);
+        }
+        metrics.set(list::REQUESTS_LIMIT, &[], limits::REQUESTS_MAX as f64);
+        metrics.set(list::BODIES_LIMIT, &[], limits::BODIES_BYTES_MAX as f64);
+        Ok(metrics)
+    }
+
+    fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        let key = key(name, labels);
+        self.recorder.register_gauge(&key, &AT).set(value);
+    }
+
+    fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
+        let key = key(name, labels);
+        self.recorder.register_counter(&key, &AT).increment(1);
     }
 
     /// Notes a finished request.
     pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let labels = vec![
-            Label::new("method", method.to_owned()),
-            Label::new("route", route.to_owned()),
-            Label::new("status", status.to_string()),
-        ];
-        let key = Key::from_parts(HTTP_SECONDS, labels);
+        let status = status.to_string();
+        let labels = [("method", method), ("route", route), ("status", &status)];
+        let key = key(list::HTTP_SECONDS, &labels);
         self.recorder
             .register_histogram(&key, &AT)
             .record(took.as_secs_f64());
@@ -160,44 +134,96 @@ impl Metrics {
 
     /// Notes how many inputs a request brought.
     pub fn inputs(&self, count: usize) {
-        let key = Key::from_static_name(HTTP_INPUTS);
+        let key = Key::from_static_name(list::HTTP_INPUTS);
         self.recorder
             .register_histogram(&key, &AT)
             .record(count as f64);
     }
 
-    /// The page, with the engine's figures as they are now.
-    pub fn page(&self, stats: &Stats, in_flight: usize) -> String {
-        for (name, _, read) in COUNTERS {
-            let key = Key::from_static_name(name);
+    /// Notes how long a batch of inputs took to be acknowledged.
+    pub fn intake(&self, took: Duration) {
+        self.intake.record(took.as_secs_f64());
+    }
+
+    /// Notes how long a call for decisions took.
+    pub fn decide(&self, took: Duration) {
+        self.decide.record(took.as_secs_f64());
+    }
+
+    /// Notes a refusal with this code.
+    pub fn refused(&self, code: &str) {
+        self.count(list::REFUSALS, &[("code", code)]);
+    }
+
+    /// Notes an input that went to quarantine with this code.
+    pub fn quarantined(&self, code: &str) {
+        self.count(list::QUARANTINED, &[("code", code)]);
+    }
+
+    /// Where calls of a store are noted: how long they took, and those that failed.
+    pub fn store_call(&self, store: &'static str, call: &'static str) -> (Histogram, Counter) {
+        let labels = [("store", store), ("call", call)];
+        (
             self.recorder
-                .register_counter(&key, &AT)
-                .absolute(read(stats));
-        }
-        for (name, _, read) in GAUGES {
-            let key = Key::from_static_name(name);
+                .register_histogram(&key(list::STORE_SECONDS, &labels), &AT),
             self.recorder
-                .register_gauge(&key, &AT)
-                .set(read(stats) as f64);
+                .register_counter(&key(list::STORE_ERRORS, &labels), &AT),
+        )
+    }
+
+    /// Puts what was noted into its buckets. To be called again and again: what nobody asks for must not pile up.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The page, with the figures as they are now.
+    pub fn page(&self, stats: &Stats, now: &Now) -> String {
+        for m in list::ALL {
+            let Some(read) = m.read else { continue };
+            let key = Key::from_static_name(m.name);
+            if m.kind == Kind::Counter {
+                let counter = self.recorder.register_counter(&key, &AT);
+                counter.absolute(read(stats) as u64);
+            } else {
+                self.recorder.register_gauge(&key, &AT).set(read(stats));
+            }
         }
         for (name, spent) in &stats.budgets {
-            let key = Key::from_parts(
-                "luopan_budget_spent",
-                vec![Label::new("budget", dated(name))],
-            );
-            self.recorder.register_gauge(&key, &AT).set(*spent as f64);
+            self.set(list::BUDGET, &[("budget", &dated(name))], *spent as f64);
         }
         for (name, samples) in &stats.models {
-            let key = Key::from_parts(
-                "luopan_model_samples",
-                vec![Label::new("model", name.clone())],
-            );
-            self.recorder.register_gauge(&key, &AT).set(*samples as f64);
+            self.set(list::MODEL, &[("model", name)], *samples as f64);
         }
-        let key = Key::from_static_name("luopan_http_requests_in_flight");
-        self.recorder
-            .register_gauge(&key, &AT)
-            .set(in_flight as f64);
+        self.set(list::REQUESTS, &[], now.requests as f64);
+        self.set(list::BODIES, &[], now.bodies_bytes as f64);
+        for queue in &now.queues {
+            let labels = [("queue", queue.name)];
+            self.set(list::QUEUE, &labels, queue.waiting as f64);
+            self.set(list::QUEUE_LIMIT, &labels, queue.limit as f64);
+        }
+        if let Some(rows) = now.quarantine {
+            self.set(list::QUARANTINE, &[], rows as f64);
+        }
+        if let Some((free, size)) = self.data.as_deref().and_then(process::disk) {
+            self.set(list::DISK_FREE, &[], free as f64);
+            self.set(list::DISK_SIZE, &[], size as f64);
+        }
+        let process = process::this();
+        if let Some(seconds) = process.cpu_s {
+            let key = Key::from_static_name(list::CPU);
+            self.recorder.register_counter(&key, &AT).absolute(seconds);
+        }
+        let levels = [
+            (list::MEMORY, process.memory.map(|n| n as f64)),
+            (list::STARTED, process.started_s),
+            (list::FILES, process.files.map(|n| n as f64)),
+            (list::FILES_LIMIT, process.files_max.map(|n| n as f64)),
+        ];
+        for (name, value) in levels {
+            if let Some(value) = value {
+                self.set(name, &[], value);
+            }
+        }
         self.handle.run_upkeep();
         self.handle.render()
     }
@@ -219,24 +245,63 @@ mod tests {
 
     #[test]
     fn the_page_shows_counts_latencies_and_limits() {
-        let metrics = Metrics::new().unwrap();
+        let metrics = Metrics::new(None).unwrap();
         metrics.request("GET", "/healthz", 200, Duration::from_millis(3));
         let stats = Stats {
             events_accepted: 7,
             budgets: vec![("1/emails".into(), 5), ("mail/emails/day-20778".into(), 6)],
             ..Stats::default()
         };
-        let page = metrics.page(&stats, 1);
-        assert!(page.contains("luopan_events_accepted_total 7"), "{page}");
-        assert!(page.contains("luopan_budget_spent{budget=\"1/emails\"} 5"));
-        assert!(page.contains("luopan_budget_spent{budget=\"mail/emails/2026-11-21\"} 6"));
-        assert!(page.contains("luopan_limit{name=\"event_bytes\"} 1048576"));
-        assert!(page.contains("le=\"0.005\"} 1"));
+        let now = Now {
+            queues: vec![Queue {
+                name: "commit",
+                waiting: 2,
+                limit: 9,
+            }],
+            quarantine: Some(3),
+            ..Now::default()
+        };
+        let page = metrics.page(&stats, &now);
+        for line in [
+            "luopan_events_accepted_total 7",
+            "luopan_budget_spent{budget=\"1/emails\"} 5",
+            "luopan_budget_spent{budget=\"mail/emails/2026-11-21\"} 6",
+            "luopan_limit{name=\"event_bytes\"} 1048576",
+            "luopan_store_queue_calls{queue=\"commit\"} 2",
+            "luopan_store_queue_calls_max{queue=\"commit\"} 9",
+            "luopan_quarantine_rows 3",
+            "le=\"0.005\"} 1",
+        ] {
+            assert!(page.contains(line), "`{line}` is not in\n{page}");
+        }
+        assert!(!page.contains("luopan_disk_free_bytes"), "{page}");
         // A counter shows what the engine says, not what was shown before plus that.
         assert!(
             metrics
-                .page(&stats, 1)
+                .page(&stats, &now)
                 .contains("luopan_events_accepted_total 7")
         );
+    }
+
+    #[test]
+    fn names_are_those_of_prometheus() {
+        let mut names: Vec<&str> = list::ALL.iter().map(|m| m.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|w| w[0] != w[1]));
+        for m in list::ALL {
+            assert_eq!(
+                m.kind == Kind::Counter,
+                m.name.ends_with("_total"),
+                "{}",
+                m.name
+            );
+            assert!(m.name.starts_with("luopan_") || m.name.starts_with("process_"));
+            let of = m.name.trim_end_matches("_max");
+            assert!(
+                of == m.name || of == "process" || names.contains(&of) || of.starts_with("process"),
+                "{} is the limit of nothing",
+                m.name
+            );
+        }
     }
 }

@@ -478,7 +478,7 @@ impl Engine {
     ) -> Result<IngestReceipt> {
         let span = tracing::debug_span!(
             "intake",
-            scene,
+            scene = Empty,
             inputs = inputs.len(),
             accepted = Empty,
             quarantined = Empty

@@ -453,6 +453,8 @@ impl Inner {
         again: &[Again],
     ) -> Result<IngestReceipt> {
         let scene = self.scenes.newest(scene)?;
+        // Only now: what a caller wrote may be anything.
+        tracing::Span::current().record("scene", scene.plan.name.as_str());
         if inputs.len() > EVENTS_PER_CALL_MAX {
             return Err(Refusal {
                 code: "batch_too_large",

@@ -245,7 +245,7 @@ mod tests {
         assert!(Traces::default().export().unwrap().is_none());
         for (traces, wanted) in [
             (of("https://c:4318", None), "write http://HOST:4318"),
-            (of("c", None), "cannot be sent to"),
+            (of("c", None), "no address"),
             (of("http://c d", None), "no address"),
             (of("http://c:4318", Some(1.5)), "`share` is 1.5"),
         ] {

@@ -315,7 +315,7 @@ fn what_the_image_starts_is_a_command_and_the_sizes_are_those_of_the_page() {
         * (u64::from(luopan_cluster::postgres::limits::PARTITION_LOCKS)
             + u64::from(luopan_cluster::postgres::limits::BUDGET_LOCKS));
     assert!(
-        all > 8 * node && sizes.contains("320 a transaction"),
+        all > 7 * node && sizes.contains("320 a transaction"),
         "{all} {node}"
     );
     let options = luopan_cluster::postgres::PostgresOptions::new(String::new());

@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/luopan/target
 # Real data for tests and measurements; never part of this repository.
 export LUOPAN_DATASETS ?= $(abspath $(CURDIR)/../shared/data)
 
-.PHONY: help demo test bench lint deny advisories
+.PHONY: help demo test fuzz bench lint deny advisories
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -16,6 +16,9 @@ demo: ## Build luopan and watch the loop learn on 20,000 simulated customers and
 
 test: ## Run every test, the documentation's examples and the wasm conformance run
 	bash scripts/test.sh
+
+fuzz: ## Fuzz everything that is read from outside or from stores, for a minute (or SECONDS=N)
+	bash scripts/fuzz.sh $(or $(SECONDS),60)
 
 bench: ## Run every measurement (or one: BENCH=intake) and write bench/results and the table in bench/README.md
 	cargo run --quiet --release --locked -p xtask -- bench $(BENCH)

@@ -57,6 +57,24 @@ if [ -z "${LUOPAN_TEST_NATS:-}" ] && [ -z "${LUOPAN_NATS_SERVER:-}" ]; then
   fi
 fi
 
+# Prometheus' own program judges the figures and the alerts.
+if [ -z "${LUOPAN_PROMTOOL:-}" ] && ! command -v promtool >/dev/null; then
+  tool_at="${XDG_CACHE_HOME:-$HOME/.cache}/luopan/prometheus"
+  if [ ! -x "$tool_at/usr/bin/promtool" ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
+    printf 'unpacking promtool from the package prometheus\n' >&2
+    mkdir -p "$tool_at"
+    { (cd "$tool_at" && apt-get download prometheus && dpkg-deb -x prometheus_*.deb . && rm -f prometheus_*.deb); } >&2 || true
+  fi
+  [ ! -x "$tool_at/usr/bin/promtool" ] || export LUOPAN_PROMTOOL="$tool_at/usr/bin/promtool"
+fi
+promtool="${LUOPAN_PROMTOOL:-$(command -v promtool || true)}"
+if [ -n "$promtool" ]; then
+  export LUOPAN_PROMTOOL="$promtool"
+  "$promtool" check config deploy/prometheus/prometheus.yml >/dev/null
+else
+  skip "figures and alerts judged by promtool: there is none (LUOPAN_PROMTOOL names it; Debian's package is prometheus)"
+fi
+
 # Tests on real data live in modules called real_data; see .config/nextest.toml.
 filter='all()'
 export LUOPAN_DATASETS="${LUOPAN_DATASETS:-$PWD/../shared/data}"
@@ -66,7 +84,15 @@ if [ ! -d "$LUOPAN_DATASETS" ]; then
 fi
 
 cargo nextest run --workspace --release --locked -E "$filter"
+scripts/fuzz.sh --short
 cargo test --doc --workspace --release --locked --quiet
+
+# The server against its own description.
+if ! python3 -m venv --help >/dev/null 2>&1 || ! command -v curl >/dev/null; then
+  skip "schemathesis against the OpenAPI document: it needs python3 with venv, and curl"
+else
+  scripts/schemathesis.sh
+fi
 
 if ! command -v node >/dev/null; then
   skip "the conformance run of the wasm build: there is no node"

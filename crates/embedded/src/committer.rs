@@ -4,7 +4,7 @@
 //! It is the commit lock: nothing else writes, so checks made while a group is put together cannot be overtaken. It never knows
 //! what a job means.
 
-use luopan_store::Result;
+use luopan_store::{Queue, Result};
 use parking_lot::Mutex;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
@@ -64,6 +64,16 @@ impl<J: Send + 'static> Committer<J> {
             thread: Mutex::new(Some(thread)),
             store,
         })
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn queue(&self, name: &'static str) -> Queue {
+        let room = self.jobs.as_ref().map_or(0, mpsc::Sender::capacity);
+        Queue {
+            name,
+            waiting: QUEUE_JOBS_MAX.saturating_sub(room) as u64,
+            limit: QUEUE_JOBS_MAX as u64,
+        }
     }
 
     /// Hands in a job and waits for its answer.

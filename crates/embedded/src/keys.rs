@@ -11,7 +11,7 @@ use crate::{Options, journal, layout};
 use async_trait::async_trait;
 use fjall::{Database, Keyspace, PersistMode, Readable};
 use luopan_kernel::id::{IdentifierId, TenantId};
-use luopan_store::{Error, ForeignId, Keys, Resolved, Result, limits};
+use luopan_store::{Error, ForeignId, Keys, Queue, Resolved, Result, limits};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
@@ -211,6 +211,10 @@ impl Keys for EmbeddedKeys {
             None => Ok(()),
             Some(why) => Err(unavailable(STORE, "write", why)),
         }
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        vec![self.committer.queue("keys")]
     }
 
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()> {

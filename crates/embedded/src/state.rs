@@ -11,7 +11,8 @@ use fjall::Readable;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::copy::{Moment, Spent, Whole};
 use luopan_store::{
-    Commit, Committed, Conflict, Error, EventLog, Result, Row, RowKey, State, Table, budget, limits,
+    Commit, Committed, Conflict, Error, EventLog, Queue, Result, Row, RowKey, State, Table, budget,
+    limits,
 };
 use std::ops::Bound;
 use std::sync::Arc;
@@ -143,6 +144,30 @@ impl State for EmbeddedState {
         }
         let main = Arc::clone(&self.main);
         blocking(move || scan(&main, table, &from, borrowed(&to), limit)).await
+    }
+
+    async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {
+        let from = prefix(table, partition);
+        let to = after(table, partition);
+        let main = Arc::clone(&self.main);
+        blocking(move || {
+            let rows = main
+                .db
+                .snapshot()
+                .range::<&[u8], _>(
+                    main.table(table),
+                    (Bound::Included(&from[..]), borrowed(&to)),
+                )
+                .take(most);
+            rows.map(|guard| guard.key().map_err(|e| from_fjall(STORE, "count rows", e)))
+                .try_fold(0, |n, key| key.map(|_| n + 1))
+        })
+        .await
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        // Log and State share one database and one committer.
+        vec![self.main.committer.queue("commit")]
     }
 
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {

@@ -409,6 +409,16 @@ pub struct Stats {
     pub timers_fired: u64,
     /// Log entries not yet folded.
     pub fold_lag: u64,
+    /// Log entries not yet folded at which intake pauses.
+    pub fold_lag_max: u64,
+    /// Decisions under way.
+    pub decisions_in_flight: u64,
+    /// Decisions under way at which more are refused.
+    pub decisions_in_flight_max: u64,
+    /// Foreign ids that intake remembers.
+    pub ids_remembered: u64,
+    /// Foreign ids that it remembers at most.
+    pub ids_remembered_max: u64,
     /// Catalogue snapshots made since start.
     pub catalogue_snapshots: u64,
     /// Rows of catalogues laid out or copied for them.
@@ -419,8 +429,16 @@ pub struct Stats {
     pub outbox: u64,
     /// Nodes that live, this one among them.
     pub nodes: u64,
+    /// Partitions of customers and the environment that fall to this node.
+    pub partitions_owned: u64,
+    /// Partitions taken over from nodes that ended or died, since start.
+    pub takeovers: u64,
+    /// Microseconds since this node last told that it lives; none before it started.
+    pub beat_age_us: Option<i64>,
     /// Tasks that cannot do their work at present, or died, and why.
     pub failing: Vec<String>,
+    /// Stores that take no writes, and why.
+    pub unwritable: Vec<String>,
     /// Halted partitions with their reason.
     pub halted: Vec<(u16, String)>,
     /// Spent per budget and period.

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) timers: AtomicU64,
     pub(crate) catalogue_snapshots: AtomicU64,
     pub(crate) catalogue_rows: AtomicU64,
+    pub(crate) takeovers: AtomicU64,
 }
 
 impl Counters {

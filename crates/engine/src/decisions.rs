@@ -33,6 +33,7 @@ use luopan_store::{
 };
 use std::borrow::Cow;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// Why the one item of a request that names one is imposed.
 const ASKED: &str = "asked for";
@@ -260,7 +261,8 @@ impl Inner {
                 identity,
             });
         }
-        let values = self.state.get(&keys).await?;
+        let load = tracing::debug_span!("load", rows = keys.len());
+        let values = self.state.get(&keys).instrument(load).await?;
         let read = Read {
             keys: &keys,
             values: &values,
@@ -290,17 +292,22 @@ impl Inner {
             return Ok(done);
         }
         let answers = self
-            .to_the_end(move |inner| async move {
-                let answers = inner.state.commit(commits).await?;
-                let mut outbox = Vec::with_capacity(rows.len());
-                for ((row, is_null), _) in rows.into_iter().zip(&answers).filter(|(_, a)| a.is_ok())
-                {
-                    Counters::add(&inner.counters.decisions, 1);
-                    Counters::add(&inner.counters.decisions_null, u64::from(is_null));
-                    outbox.push(row);
-                }
-                inner.outbox.put(outbox);
-                Ok::<_, luopan_store::Error>(answers)
+            .to_the_end(move |inner| {
+                let span = tracing::debug_span!("commit", commits = commits.len());
+                let commit = async move {
+                    let answers = inner.state.commit(commits).await?;
+                    let mut outbox = Vec::with_capacity(rows.len());
+                    for ((row, is_null), _) in
+                        rows.into_iter().zip(&answers).filter(|(_, a)| a.is_ok())
+                    {
+                        Counters::add(&inner.counters.decisions, 1);
+                        Counters::add(&inner.counters.decisions_null, u64::from(is_null));
+                        outbox.push(row);
+                    }
+                    inner.outbox.put(outbox);
+                    Ok::<_, luopan_store::Error>(answers)
+                };
+                commit.instrument(span)
             })
             .await??;
         let mut linked = false;
@@ -462,7 +469,9 @@ impl Inner {
             objective_models: &objective_models,
             artifacts: &luopan_kernel::artifact::NONE,
         };
-        let mut decision = decide(plan, policy, &situation, &request, seed);
+        // Mask and scores are one pure function, which has no clock.
+        let choose = tracing::debug_span!("choose", scene = %plan.name, policy = %policy.name);
+        let mut decision = choose.in_scope(|| decide(plan, policy, &situation, &request, seed));
         let had_contacts = !own.contacts.is_empty();
         own.add(
             decision.choices.iter().map(|c| ContactEntry {

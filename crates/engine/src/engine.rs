@@ -34,6 +34,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// What all tasks share.
 pub(crate) struct Inner {
@@ -474,7 +476,19 @@ impl Engine {
         origin: Origin,
         inputs: &[Input<'_>],
     ) -> Result<IngestReceipt> {
-        self.inner.ingest(scene, origin, inputs).await
+        let span = tracing::debug_span!(
+            "intake",
+            scene = Empty,
+            inputs = inputs.len(),
+            accepted = Empty,
+            quarantined = Empty
+        );
+        let receipt = (self.inner.ingest(scene, origin, inputs))
+            .instrument(span.clone())
+            .await?;
+        span.record("accepted", receipt.accepted);
+        span.record("quarantined", receipt.quarantined);
+        Ok(receipt)
     }
 
     /// Sets catalogue items: key and values by attribute.
@@ -575,6 +589,7 @@ impl Engine {
         };
         self.inner
             .decide_many(&[request])
+            .instrument(tracing::debug_span!("decide", requests = 1))
             .await
             .pop()
             .unwrap_or_else(|| Err(lost()))
@@ -582,7 +597,8 @@ impl Engine {
 
     /// Decides many at once, with one read and one durable commit for all of them.
     pub async fn decide_many(&self, requests: &[DecideRequest]) -> Vec<Result<DecisionAnswer>> {
-        self.inner.decide_many(requests).await
+        let span = tracing::debug_span!("decide", requests = requests.len());
+        self.inner.decide_many(requests).instrument(span).await
     }
 
     /// A decision's record.
@@ -715,12 +731,30 @@ impl Engine {
         Examples::new(self.inner.clone(), plan, policy).await
     }
 
+    /// Number of quarantined inputs, counted up to `most`.
+    ///
+    /// # Errors
+    /// A store that failed.
+    pub async fn quarantine_rows(&self, most: usize) -> Result<usize> {
+        self.inner.quarantine_rows(most).await
+    }
+
+    /// True once [`Engine::start`] began the tasks.
+    pub fn is_started(&self) -> bool {
+        self.inner.is_started()
+    }
+
     /// Counters since start, lag, halts, budgets and models.
     ///
     /// # Errors
     /// A store that failed.
     pub async fn stats(&self) -> Result<Stats> {
         self.inner.stats().await
+    }
+
+    /// As [`Engine::stats`], of this node alone: no store is asked, and budgets are left out.
+    pub async fn stats_here(&self) -> Stats {
+        self.inner.stats_here().await
     }
 }
 
@@ -857,9 +891,16 @@ impl Inner {
     }
 
     async fn stats(&self) -> Result<Stats> {
+        Ok(Stats {
+            budgets: self.state.budgets().await?,
+            ..self.stats_here().await
+        })
+    }
+
+    async fn stats_here(&self) -> Stats {
         let get = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
         let c = &self.counters;
-        Ok(Stats {
+        Stats {
             events_accepted: get(&c.accepted),
             events_quarantined: get(&c.quarantined),
             events_folded: get(&c.folded),
@@ -876,24 +917,32 @@ impl Inner {
             catalogues_past: self.catalogues.past_read(),
             outbox: self.outbox.len(),
             nodes: self.fleet.len() as u64,
-            failing: {
-                let mut failing = self.progress.failures();
-                for (store, answer) in [
-                    ("log and state", self.log.writable().await),
-                    ("key store", self.keys.writable().await),
-                ] {
-                    failing.extend(answer.err().map(|e| format!("{store}: {e}")));
-                }
-                failing
-            },
+            fold_lag_max: self.limits.fold_lag_max,
+            decisions_in_flight: self.decisions_in_flight.load(Ordering::Relaxed) as u64,
+            decisions_in_flight_max: self.limits.decisions_in_flight_max as u64,
+            ids_remembered: self.ids.len() as u64,
+            ids_remembered_max: self.limits.id_cache_entries as u64,
+            partitions_owned: (0..=luopan_kernel::ENVIRONMENT_PARTITION)
+                .filter(|p| self.fleet.owns(PartitionId(*p)))
+                .count() as u64,
+            takeovers: get(&c.takeovers),
+            beat_age_us: (self.fleet.told_at()).map(|at| self.env.now().since(at).max(0)),
+            failing: self.progress.failures(),
+            unwritable: [
+                ("log and state", self.log.writable().await),
+                ("key store", self.keys.writable().await),
+            ]
+            .into_iter()
+            .filter_map(|(store, answer)| Some(format!("{store}: {}", answer.err()?)))
+            .collect(),
             halted: self.progress.halts(),
-            budgets: self.state.budgets().await?,
+            budgets: Vec::new(),
             models: self
                 .models
                 .read()
                 .values()
                 .map(|m| (m.name.clone(), m.snapshot().samples))
                 .collect(),
-        })
+        }
     }
 }

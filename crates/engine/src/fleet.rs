@@ -5,18 +5,19 @@
 //! Nothing rests on it for safety: two nodes may see different sets for a moment. Whoever folds a partition holds its claim, a
 //! row that every commit of the fold expects unchanged ([`crate::fold::worker`]).
 
+use crate::counters::Counters;
 use crate::fold::core::RowName;
 use crate::relay;
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Link, encode_message};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, hash64};
-use luopan_kernel::time::SECOND_US;
+use luopan_kernel::time::{Micros, SECOND_US};
 use luopan_store::{Append, Node, RowKey, Table};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// How often a node tells that it lives.
 pub const BEAT_US: i64 = SECOND_US;
@@ -46,6 +47,8 @@ pub(crate) struct Fleet {
     awaited: Mutex<BTreeMap<PartitionId, usize>>,
     /// Customers whose membership a node that owns another partition has to look at again, and who has not been told.
     untold: Mutex<BTreeSet<RowName>>,
+    /// When this node last told that it lives; [`i64::MIN`] before it ever did.
+    told_at: AtomicI64,
     pub(crate) wake: luopan_store::Signal,
 }
 
@@ -73,6 +76,7 @@ impl Fleet {
             begins_anew: AtomicBool::new(false),
             awaited: Mutex::default(),
             untold: Mutex::default(),
+            told_at: AtomicI64::new(i64::MIN),
             wake: luopan_store::Signal::default(),
         }
     }
@@ -85,6 +89,12 @@ impl Fleet {
     /// True when other nodes live.
     pub(crate) fn is_shared(&self) -> bool {
         self.living.read().len() > 1
+    }
+
+    /// When this node last told that it lives.
+    pub(crate) fn told_at(&self) -> Option<Micros> {
+        let at = self.told_at.load(Ordering::Relaxed);
+        (at != i64::MIN).then_some(Micros(at))
     }
 
     /// Number of nodes that live.
@@ -172,7 +182,9 @@ impl Left {
 
 /// Tells once, and acts on what has changed.
 pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
+    let now = inner.env.now();
     let beat = inner.nodes.beat(&inner.fleet.node, LIFE_US).await?;
+    inner.fleet.told_at.store(now.0, Ordering::Relaxed);
     let living: Vec<_> = beat.living.into_iter().map(|n| n.id).collect();
     let told_before = inner.fleet.told.swap(true, Ordering::SeqCst);
     let lapsed =
@@ -188,13 +200,14 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
         // Who waits for a partition that is folded elsewhere from now on has to ask there.
         inner.progress.moved.notify();
         let gone = before.iter().any(|id| !living.contains(id));
-        let mut mine = BTreeSet::new();
+        let (mut mine, mut taken) = (BTreeSet::new(), 0);
         for p in all(inner).await? {
             let owns = owner(&living, p) == Some(inner.fleet.id());
             let owned = owner(&before, p) == Some(inner.fleet.id());
             // What a node that is gone left behind may stand in any partition.
             if owns && (gone || lapsed || !owned) {
                 mine.insert(p);
+                taken += u64::from(gone && !owned);
             }
         }
         if let Err(e) = take_over(inner, &mine).await {
@@ -203,6 +216,7 @@ pub(crate) async fn beat(inner: &Arc<Inner>) -> luopan_store::Result<()> {
             inner.fleet.begins_anew.store(true, Ordering::SeqCst);
             return Err(e);
         }
+        Counters::add(&inner.counters.takeovers, taken);
     }
     if living.len() > 1 {
         inner.learn_scenes().await?;

@@ -23,6 +23,7 @@ use luopan_kernel::value::{INTEGER_MAX, NUMBER_MAX, TEXT_BYTES_MAX, Value, Value
 use luopan_store::Append;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use tracing::Instrument;
 
 /// A fault of one input: stable code and words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -452,6 +453,8 @@ impl Inner {
         again: &[Again],
     ) -> Result<IngestReceipt> {
         let scene = self.scenes.newest(scene)?;
+        // Only now: what a caller wrote may be anything.
+        tracing::Span::current().record("scene", scene.plan.name.as_str());
         if inputs.len() > EVENTS_PER_CALL_MAX {
             return Err(Refusal {
                 code: "batch_too_large",
@@ -569,10 +572,14 @@ impl Inner {
             }
         }
         let landed = self
-            .to_the_end(move |inner| async move {
-                let landed = inner.log.append(appends).await?;
-                inner.heads_moved(&landed);
-                Ok::<_, luopan_store::Error>(landed)
+            .to_the_end(move |inner| {
+                let span = tracing::debug_span!("append", messages = appends.len());
+                let append = async move {
+                    let landed = inner.log.append(appends).await?;
+                    inner.heads_moved(&landed);
+                    Ok::<_, luopan_store::Error>(landed)
+                };
+                append.instrument(span)
             })
             .await??;
         for (appended, at) in landed.iter().zip(&indexes) {
@@ -610,7 +617,10 @@ impl Inner {
                 .iter()
                 .map(|_| IdentifierId(self.env.fresh_id()))
                 .collect();
-            let resolved = self.keys.resolve_or_create(&asked, &fresh).await?;
+            let span = tracing::debug_span!("resolve ids", ids = asked.len());
+            let resolved = (self.keys.resolve_or_create(&asked, &fresh))
+                .instrument(span)
+                .await?;
             for ((text, at), found) in unknown.iter().zip(&resolved) {
                 self.ids.put(text, found.id);
                 for i in at {

@@ -92,6 +92,11 @@ impl Inner {
         Ok(())
     }
 
+    pub(crate) async fn quarantine_rows(&self, most: usize) -> Result<usize> {
+        let counted = (self.state).count(Table::Quarantine, PartitionId(0), most);
+        Ok(counted.await?)
+    }
+
     pub(crate) async fn quarantined(
         &self,
         scene: Option<&str>,

@@ -4,6 +4,7 @@
 use crate::data::Opened;
 use crate::env::RealEnv;
 use crate::problem::{Problem, Result};
+use crate::telemetry::traces::Traces;
 use luopan_cluster::jetstream::{Installation, JetStreamLog, Options};
 use luopan_cluster::postgres::{Postgres, PostgresOptions};
 use luopan_engine::{Engine, Limits};
@@ -18,6 +19,9 @@ use std::sync::Arc;
 pub struct Config {
     /// The stores that several nodes share.
     pub cluster: Cluster,
+    /// Where traces go.
+    #[serde(default)]
+    pub traces: Option<Traces>,
 }
 
 /// The stores that several nodes share, and what this node is called.
@@ -159,8 +163,16 @@ pub async fn engine(cluster: Cluster, stores: Stores, postgres: &Postgres) -> Re
 /// # Errors
 /// As [`postgres()`]; what the engine refuses.
 pub async fn open(cluster: Cluster) -> Result<Opened> {
+    open_as(cluster, |stores| stores).await
+}
+
+/// As [`open`], over what `seen` makes of the stores ([`crate::watched`]).
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(cluster: Cluster, seen: impl FnOnce(Stores) -> Stores) -> Result<Opened> {
     let (stores, postgres) = stores(&cluster).await?;
-    engine(cluster, stores, &postgres).await
+    engine(cluster, seen(stores), &postgres).await
 }
 
 /// The name of this machine, as the system tells it.

@@ -85,6 +85,7 @@ pub const ALL: &[Code] = &[
     code("method_not_allowed", 405, "the method is not allowed here"),
     code("missing_property", 422, "a required property is missing"),
     code("model_too_large", 422, "a model would outgrow its limit"),
+    code("node_silent", 503, "this node did not tell that it lives"),
     code("not_linked", 422, "the identifier is not linked"),
     code(
         "not_one_of",
@@ -120,7 +121,10 @@ pub const ALL: &[Code] = &[
     code("rule_faults", 422, "the rule has faults"),
     code("scene_faults", 422, "the scene pack has faults"),
     code("scene_wanted", 422, "the request names no scene"),
+    code("starting", 503, "the program is starting"),
     code("store_unavailable", 503, "a store failed"),
+    code("store_unwritable", 503, "a store takes no writes"),
+    code("task_failing", 503, "a task cannot do its work"),
     code("target_not_empty", 409, "the target is not empty"),
     code("terminal_unusable", 400, "the terminal cannot be used"),
     code("text_too_long", 422, "the text is too long"),

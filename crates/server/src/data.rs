@@ -74,9 +74,22 @@ pub async fn stores(data: &Path, opening: Opening) -> Result<(Stores, String)> {
 /// Opens a data folder and recovers the engine.
 ///
 /// # Errors
-/// As [`stores`]; what the engine refuses.
+/// As [`stores()`]; what the engine refuses.
 pub async fn open(data: &Path, opening: Opening) -> Result<Opened> {
+    open_as(data, opening, |stores| stores).await
+}
+
+/// As [`open`], over what `seen` makes of the stores ([`crate::watched`]).
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(
+    data: &Path,
+    opening: Opening,
+    seen: impl FnOnce(Stores) -> Stores,
+) -> Result<Opened> {
     let (stores, installation) = stores(data, opening).await?;
+    let stores = seen(stores);
     let env = Arc::new(RealEnv::default());
     let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     Ok(Opened {

@@ -29,6 +29,8 @@ pub const PAGE_DEFAULT: usize = 100;
 pub const FOLD_LAG_READY_MAX: u64 = 5_000_000;
 /// Longest time a store may take to answer the readiness question.
 pub const READY_TIME_MAX: Duration = Duration::from_secs(2);
+/// Inputs in quarantine are counted up to this number, for figures.
+pub const QUARANTINE_COUNTED_MAX: usize = 10_000;
 /// Longest wait for work in flight when the server is told to stop.
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 

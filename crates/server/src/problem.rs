@@ -126,6 +126,9 @@ impl IntoResponse for Problem {
         if self.status == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(code) = codes::find(&self.code) {
+            response.extensions_mut().insert(code);
+        }
         response
     }
 }

@@ -335,7 +335,7 @@ pub async fn held(stores: &Stores) -> Result<Option<String>> {
     };
     let nodes = stores.nodes.beat(&me, 1_000_000).await?;
     stores.nodes.leave(me.id).await?;
-    if let Some(node) = nodes.iter().find(|n| n.id != me.id) {
+    if let Some(node) = nodes.living.iter().find(|n| n.id != me.id) {
         return Ok(Some(format!(
             "node {} is at work on it; stop it first",
             node.name

@@ -2,6 +2,7 @@
 //! everything else.
 
 use crate::error::Result;
+use crate::queue::Queue;
 use async_trait::async_trait;
 use luopan_kernel::id::{IdentifierId, TenantId};
 
@@ -50,6 +51,11 @@ pub trait Keys: Send + Sync + 'static {
     /// Why not.
     async fn writable(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Its queues, as they are now; none where nothing waits.
+    fn queues(&self) -> Vec<Queue> {
+        Vec::new()
     }
 
     /// Internal ids, `None` for those never seen or erased.

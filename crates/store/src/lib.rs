@@ -13,6 +13,7 @@ pub mod limits;
 pub mod log;
 pub mod memory;
 pub mod nodes;
+pub mod queue;
 pub mod signal;
 pub mod state;
 #[cfg(feature = "suite")]
@@ -24,6 +25,7 @@ pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};
 pub use log::{Append, Appended, EventLog, LogMessage, Wake};
 pub use nodes::{Beat, Node, Nodes};
+pub use queue::Queue;
 pub use signal::Signal;
 pub use state::{
     Advance, BudgetChange, BudgetCheck, Commit, Committed, Conflict, Durability, Expect, Row,

@@ -1,6 +1,7 @@
 //! The event log: an append-only sequence of entries a partition. What it acknowledged is durable.
 
 use crate::error::Result;
+use crate::queue::Queue;
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
@@ -91,6 +92,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// Why not.
     async fn writable(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Its queues, as they are now; none where nothing waits.
+    fn queues(&self) -> Vec<Queue> {
+        Vec::new()
     }
 
     /// All partitions that hold anything, ascending.

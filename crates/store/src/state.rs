@@ -4,6 +4,7 @@
 use crate::copy::Moment;
 use crate::error::Result;
 use crate::log::EventLog;
+use crate::queue::Queue;
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
@@ -280,6 +281,17 @@ pub trait State: Send + Sync + 'static {
             out.extend(found.into_iter().map(|row| (partition, row)));
         }
         Ok(out)
+    }
+
+    /// Number of rows of a table and partition, counted up to `most`: the answer is at most that. It is for figures, and
+    /// reads no more than it must.
+    async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {
+        Ok(self.scan(table, partition, &[], None, most).await?.len())
+    }
+
+    /// Its queues, as they are now; none where nothing waits.
+    fn queues(&self) -> Vec<Queue> {
+        Vec::new()
     }
 
     /// Positions that State reflects, in the order asked; 0 for a partition never folded.

@@ -34,7 +34,7 @@ use async_nats::jetstream;
 use async_trait::async_trait;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::heads::Heads;
-use luopan_store::{Append, Appended, Error, EventLog, LogMessage, Result, Wake, limits};
+use luopan_store::{Append, Appended, Error, EventLog, LogMessage, Queue, Result, Wake, limits};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -219,6 +219,14 @@ impl EventLog for JetStreamLog {
             None => Ok(()),
             Some(why) => Err(unavailable("write", why)),
         }
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        vec![Queue {
+            name: "log_appends",
+            waiting: QUEUE_JOBS_MAX.saturating_sub(self.jobs.capacity()) as u64,
+            limit: QUEUE_JOBS_MAX as u64,
+        }]
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {

@@ -5,7 +5,7 @@
 //! a job means.
 
 use super::unavailable;
-use luopan_store::Result;
+use luopan_store::{Queue, Result};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -55,6 +55,15 @@ impl<J: Send + 'static> Gather<J> {
             });
         }
         Self { jobs, store }
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn queue(&self, name: &'static str) -> Queue {
+        Queue {
+            name,
+            waiting: QUEUE_JOBS_MAX.saturating_sub(self.jobs.capacity()) as u64,
+            limit: QUEUE_JOBS_MAX as u64,
+        }
     }
 
     /// Hands in a job and waits for its answer.

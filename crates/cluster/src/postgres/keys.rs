@@ -13,7 +13,7 @@ use super::state::cause;
 use super::{corrupt, unavailable};
 use async_trait::async_trait;
 use luopan_kernel::id::{IdentifierId, TenantId};
-use luopan_store::{ForeignId, Keys, Resolved, Result, limits};
+use luopan_store::{ForeignId, Keys, Queue, Resolved, Result, limits};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use std::collections::BTreeMap;
@@ -289,6 +289,10 @@ impl<'a> Wanted<'a> {
 
 #[async_trait]
 impl Keys for PostgresKeys {
+    fn queues(&self) -> Vec<Queue> {
+        vec![self.calls.queue("keys")]
+    }
+
     async fn resolve_or_create(
         &self,
         foreign: &[ForeignId],

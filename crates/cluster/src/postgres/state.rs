@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{
-    Commit, Durability, Error, EventLog, Moment, Result, Row, RowKey, State, Table, limits,
+    Commit, Durability, Error, EventLog, Moment, Queue, Result, Row, RowKey, State, Table, limits,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -264,6 +264,31 @@ impl State for PostgresState {
                 Ok((PartitionId(at), found))
             })
             .collect()
+    }
+
+    async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {
+        let text: Arc<str> = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} WHERE partition = $1 LIMIT $2) AS a",
+            name(table)
+        )
+        .into();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = self.reads.pool.read("count rows", || {
+            sqlx::query(AssertSqlSafe(Arc::clone(&text)))
+                .bind(i32::from(partition.0))
+                .bind(most)
+        });
+        let rows = rows.await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| field(row, 0))?;
+        usize::try_from(count).map_err(|e| corrupt(STORE, "a count", e))
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        vec![
+            self.gets.queue("state_reads"),
+            self.durable.queue("state_durable"),
+            self.folds.queue("state_folds"),
+        ]
     }
 
     async fn positions(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {

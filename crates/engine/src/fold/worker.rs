@@ -25,6 +25,8 @@ use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Ta
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// Most partitions folded in one round of commits.
 const PARTITIONS_A_ROUND: usize = 64;
@@ -101,7 +103,12 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
                 .take(PARTITIONS_A_ROUND)
                 .collect();
             next = round.last().map_or(next, |p| PartitionId(p.0 + 1));
-            match fold_round(&inner, &mut partitions, &round).await {
+            let span =
+                tracing::debug_span!("fold round", partitions = round.len(), entries = Empty);
+            match (fold_round(&inner, &mut partitions, &round))
+                .instrument(span)
+                .await
+            {
                 Ok(turns) => {
                     if turns.iter().any(|t| matches!(t, Turn::Lost)) {
                         lost += 1;
@@ -403,7 +410,12 @@ async fn fold_round(
             }
         }
     }
-    commit_round(inner, partitions, ready, &drained).await?;
+    let entries: usize = batches.iter().map(|(_, entries)| entries.len()).sum();
+    tracing::Span::current().record("entries", entries);
+    let span = tracing::debug_span!("fold commit", partitions = ready.len());
+    commit_round(inner, partitions, ready, &drained)
+        .instrument(span)
+        .await?;
     for (p, turn) in round.iter().zip(&mut turns) {
         match partitions.get(p) {
             Some(p) if p.halted => *turn = Turn::Halted,

@@ -172,6 +172,37 @@ async fn three_nodes_fold_everything_once_and_any_may_be_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_others_have_folded_does_not_count_as_behind() {
+    let all = nodes(SHOP, 2).await;
+    for i in 0..100 {
+        // Every customer's events come in by the first node alone, whoever folds them.
+        let (customer, at) = (format!("c{i}"), &all[0]);
+        at.event(&customer, "visit", &[("seconds", Raw::Int(1))])
+            .await;
+    }
+    for w in &all {
+        comes("nothing is behind", async || {
+            w.engine.stats().await.unwrap().fold_lag == 0
+        })
+        .await;
+    }
+    let (a, b) = (
+        all[0].engine.stats().await.unwrap(),
+        all[1].engine.stats().await.unwrap(),
+    );
+    let partitions = u64::from(luopan_kernel::ENVIRONMENT_PARTITION) + 1;
+    assert_eq!(a.partitions_owned + b.partitions_owned, partitions);
+    assert!(a.events_folded < 100, "the second node folds its share");
+    assert!(a.takeovers == 0 && a.beat_age_us.is_some() && a.nodes == 2);
+    let owned = b.partitions_owned;
+    all[1].engine.stop().await;
+    comes("its share is taken over", async || {
+        all[0].engine.stats().await.unwrap().takeovers == owned
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_one_node_links_sells_and_learns_the_others_know() {
     let all = nodes(SHOP, 3).await;
     for i in 0..30 {

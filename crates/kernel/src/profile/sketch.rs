@@ -158,7 +158,8 @@ impl Sketch {
         let mut before = 0i64;
         for i in 0..n {
             let bin = before.saturating_add(r.int()?);
-            if bin.abs() > i64::from(BIN_MAX) || (i > 0 && bin <= before) {
+            let is_far = bin.unsigned_abs() > u64::from(BIN_MAX.unsigned_abs());
+            if is_far || (i > 0 && bin <= before) {
                 return Err(r.malformed("bins in ascending order"));
             }
             before = bin;
@@ -198,6 +199,18 @@ mod tests {
             Just(i128::MAX),
             Just(i128::MIN),
         ]
+    }
+
+    #[test]
+    fn a_bin_beyond_all_bounds_is_refused() {
+        for bin in [i64::MIN, i64::MAX, i64::from(BIN_MAX) + 1] {
+            let mut w = Writer::default();
+            w.uint(2);
+            w.int(bin);
+            w.uint(1);
+            let bytes = w.into_bytes();
+            assert!(Sketch::read(&mut Reader::new(&bytes), Micros(0)).is_err());
+        }
     }
 
     proptest! {

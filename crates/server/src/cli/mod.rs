@@ -26,7 +26,11 @@ mod verify;
 
 use crate::data::{Opened, Opening};
 use crate::problem::{Problem, Result};
+use crate::telemetry::Telemetry;
+use crate::telemetry::logs::LogFormat;
+use crate::telemetry::traces::Traces;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use luopan_store::Stores;
 use output::Said;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,15 +69,45 @@ pub struct Common {
     /// How answers are written
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub format: Format,
+    /// How lines on standard error are written; as answers are, when left out. LUOPAN_LOG says how much
+    #[arg(long, global = true, value_enum, env = "LUOPAN_LOG_FORMAT")]
+    pub log: Option<LogFormat>,
 }
 
 impl Common {
     /// Opens the data folder, or the stores that the configuration names.
     async fn open(&self, opening: Opening) -> Result<Opened> {
+        self.open_as(opening, |stores| stores).await
+    }
+
+    /// As [`Common::open`], over what `seen` makes of the stores.
+    async fn open_as(
+        &self,
+        opening: Opening,
+        seen: impl FnOnce(Stores) -> Stores,
+    ) -> Result<Opened> {
         match &self.config {
-            Some(config) => crate::cluster::open(crate::cluster::read(config)?.cluster).await,
-            None => crate::data::open(&self.data, opening).await,
+            Some(config) => {
+                crate::cluster::open_as(crate::cluster::read(config)?.cluster, seen).await
+            }
+            None => crate::data::open_as(&self.data, opening, seen).await,
         }
+    }
+
+    /// How lines on standard error are written.
+    fn log_format(&self) -> LogFormat {
+        self.log.unwrap_or(match self.format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        })
+    }
+
+    /// What the configuration says of traces. One that cannot be read is refused when it is used.
+    fn traces(&self) -> Traces {
+        let config = self.config.as_deref().map(crate::cluster::read);
+        config
+            .and_then(|read| read.ok()?.traces)
+            .unwrap_or_default()
     }
 }
 
@@ -230,7 +264,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    log_to_stderr(cli.common.format);
+    // Only what runs for long sends traces.
+    let traces = matches!(cli.command, Command::Serve(_)).then(|| cli.common.traces());
+    let telemetry = match Telemetry::start(cli.common.log_format(), traces.as_ref()) {
+        Ok(telemetry) => telemetry,
+        Err(problem) => return refuse(cli.common.format, &problem),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -260,6 +299,7 @@ pub fn main() -> ExitCode {
     };
     // Nothing that still runs in the background may keep a finished command alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    telemetry.end();
     code
 }
 
@@ -290,20 +330,4 @@ fn usage(error: &clap::Error) -> ExitCode {
     } else {
         ExitCode::from(USAGE)
     }
-}
-
-/// Structured logs on standard error; `LUOPAN_LOG` says how much (`info`, `luopan_engine=debug`).
-fn log_to_stderr(format: Format) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("LUOPAN_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,luopan=info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    // A second initialisation (in tests) leaves the first in place.
-    let _ = match format {
-        Format::Text => subscriber.try_init(),
-        Format::Json => subscriber.json().try_init(),
-    };
 }

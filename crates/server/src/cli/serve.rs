@@ -2,15 +2,18 @@
 
 use super::output::{Said, line};
 use super::{Common, Format};
-use crate::data::Opening;
+use crate::data::{Opened, Opening};
+use crate::http::starting::Later;
 use crate::http::{App, Backups, listen, router};
 use crate::limits::{HEAD_TIME_MAX, STOP_TIME_MAX};
+use crate::metrics::Metrics;
 use crate::problem::{Problem, Result};
-use crate::{env, keys};
+use crate::{env, keys, watched};
 use clap::Args;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,7 +41,81 @@ pub(super) struct Serve {
 
 pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     let stop = stop_signal()?;
-    let opened = common.open(Opening::Create).await?;
+    let listener = TcpListener::bind(serve.listen).await.map_err(|e| {
+        Problem::new(
+            "command_line",
+            format!(
+                "listening on {} failed: {e}; name another address with --listen",
+                serve.listen
+            ),
+        )
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
+    // Whoever asks meanwhile is told that it is starting.
+    let later = Later::default();
+    let (told, mut heard) = watch::channel(false);
+    let graceful = async move {
+        stop.await;
+        let _ = told.send(true);
+    };
+    let served = listen::serve(listener, later.router(), HEAD_TIME_MAX, graceful);
+    let mut served = tokio::spawn(served);
+    let opened = tokio::select! {
+        opened = work(common, &serve, &later, address) => opened,
+        // Told to stop while it was starting: nothing was announced, and nothing acknowledged is lost.
+        _ = heard.wait_for(|told| *told) => return Ok(Said::nothing()),
+    };
+    let (opened, app) = match opened {
+        Ok(opened) => opened,
+        Err(problem) => {
+            served.abort();
+            return Err(problem);
+        }
+    };
+    let reading = common.config.is_some().then(|| {
+        let app = app.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(KEYS_READ).await;
+                if let Err(e) = app.read_keys().await {
+                    tracing::warn!(target: "luopan", error = %e, "the API keys could not be read again");
+                }
+            }
+        })
+    });
+    let late = async {
+        let _ = heard.wait_for(|told| *told).await;
+        tokio::time::sleep(STOP_TIME_MAX).await;
+    };
+    tokio::select! {
+        _ = &mut served => {}
+        () = late => {
+            tracing::warn!(target: "luopan", "connections still open were cut after {} seconds", STOP_TIME_MAX.as_secs());
+            served.abort();
+        }
+    };
+    drop((app, later));
+    if let Some(reading) = reading {
+        reading.abort();
+    }
+    opened.close().await;
+    tracing::info!(target: "luopan", "stopped");
+    Ok(Said::nothing())
+}
+
+/// Opens the stores, starts the engine and lets requests in.
+async fn work(
+    common: &Common,
+    serve: &Serve,
+    later: &Later,
+    address: SocketAddr,
+) -> Result<(Opened, Arc<App>)> {
+    let folder = common.config.is_none().then(|| common.data.clone());
+    let metrics = Arc::new(Metrics::new(folder).map_err(Problem::internal)?);
+    let seen = |stores| watched::stores(stores, &metrics);
+    let opened = common.open_as(Opening::Create, seen).await?;
     let control = opened.stores.control.as_ref();
     // Several nodes that start at once must not each make a first key.
     let first = match common.config {
@@ -53,69 +130,23 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     };
     if first.is_none()
         && common.config.is_none()
-        && let Some(fault) = keys::file_fault(opened.stores.control.as_ref(), &common.data).await?
+        && let Some(fault) = keys::file_fault(control, &common.data).await?
     {
         tracing::warn!(target: "luopan", "{fault}");
     }
-    let listener = TcpListener::bind(serve.listen).await.map_err(|e| {
-        Problem::new(
-            "command_line",
-            format!(
-                "listening on {} failed: {e}; name another address with --listen",
-                serve.listen
-            ),
-        )
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| Problem::internal(format!("asking for the address failed: {e}")))?;
     opened.engine.start().await?;
-    let app = App::new(
-        opened.engine.clone(),
-        opened.stores.clone(),
-        serve.metrics_key,
-    )
-    .await?;
-    if let Some(folder) = serve.backups {
+    let (engine, stores) = (opened.engine.clone(), opened.stores.clone());
+    let app = App::with(engine, stores, metrics, serve.metrics_key).await?;
+    if let Some(folder) = serve.backups.clone() {
         let source = opened.source();
         app.allow_backups(Backups { folder, source });
     }
-    let reading = common.config.is_some().then(|| {
-        let app = app.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(KEYS_READ).await;
-                if let Err(e) = app.read_keys().await {
-                    tracing::warn!(target: "luopan", error = %e, "the API keys could not be read again");
-                }
-            }
-        })
-    });
+    later.set(router(app.clone()));
     announce(common, address, first)?;
-    tracing::info!(target: "luopan", %address, data = %common.data.display(), "serving");
-
-    let (told, mut heard) = watch::channel(false);
-    let graceful = async move {
-        stop.await;
-        let _ = told.send(true);
-    };
-    let served = listen::serve(listener, router(app), HEAD_TIME_MAX, graceful);
-    let late = async {
-        let _ = heard.wait_for(|told| *told).await;
-        tokio::time::sleep(STOP_TIME_MAX).await;
-    };
-    tokio::select! {
-        () = served => {}
-        () = late => {
-            tracing::warn!(target: "luopan", "connections still open were cut after {} seconds", STOP_TIME_MAX.as_secs());
-        }
-    };
-    if let Some(reading) = reading {
-        reading.abort();
-    }
-    opened.close().await;
-    tracing::info!(target: "luopan", "stopped");
-    Ok(Said::nothing())
+    // The stores of a node of several are named in its configuration, not by a folder.
+    let data = common.config.as_ref().unwrap_or(&common.data);
+    tracing::info!(target: "luopan", %address, data = %data.display(), "serving");
+    Ok((opened, app))
 }
 
 fn announce(common: &Common, address: SocketAddr, first: Option<String>) -> Result<()> {

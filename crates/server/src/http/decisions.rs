@@ -119,7 +119,10 @@ pub(super) async fn decide(
         let asked: DecisionBody = body::json(&headers, &held.bytes)?;
         let request = prepared(&app, beside, asked, key).await?;
         let scene = request.scene.clone();
-        let answer = app.engine.decide(request).await?;
+        let begun = Instant::now();
+        let answer = app.engine.decide(request).await;
+        app.metrics.decide(begun.elapsed());
+        let answer = answer?;
         return Ok(Json(Decided::One(Box::new(shown(&app, &scene, answer)))));
     }
     if key.is_some() {
@@ -236,7 +239,9 @@ async fn many(
         // A wait that ends early is told to those requests that it concerns, when they are decided.
         let _ = app.engine.wait_for(&token, wait_us).await;
     }
+    let begun = Instant::now();
     let decided = app.engine.decide_many(&requests).await;
+    app.metrics.decide(begun.elapsed());
     let mut decided = requests.iter().zip(decided);
     for answer in answers.iter_mut().filter(|a| a.is_none()) {
         *answer = decided.next().map(|(request, outcome)| match outcome {
@@ -248,9 +253,13 @@ async fn many(
             },
         });
     }
-    Ok(DecisionsAnswer {
-        answers: answers.into_iter().flatten().collect(),
-    })
+    let answers: Vec<One> = answers.into_iter().flatten().collect();
+    for answer in &answers {
+        if let One::Refused { problem } = answer {
+            app.metrics.refused(&problem.code);
+        }
+    }
+    Ok(DecisionsAnswer { answers })
 }
 
 fn id(text: &str) -> Result<DecisionId> {

@@ -19,6 +19,7 @@ use luopan_kernel::event::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::time::Instant;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -334,12 +335,12 @@ impl<'a> Batch<'a> {
         }
         self.chunk_bytes = 0;
         let chunk = std::mem::take(&mut self.chunk);
-        let receipt = match self
-            .app
-            .engine
+        let begun = Instant::now();
+        let taken = (self.app.engine)
             .ingest(self.scene, self.origin, &chunk)
-            .await
-        {
+            .await;
+        self.app.metrics.intake(begun.elapsed());
+        let receipt = match taken {
             Ok(receipt) => receipt,
             Err(refusal) => {
                 // What came before stands; the caller may send the rest, or all of it again: ids are taken once.
@@ -354,6 +355,13 @@ impl<'a> Batch<'a> {
         self.answer.quarantined += receipt.quarantined;
         for (partition, position) in &receipt.token.0 {
             self.token.include(*partition, *position);
+        }
+        if receipt.quarantined > 0 {
+            for outcome in &receipt.outcomes {
+                if let Outcome::Quarantined { code, .. } = outcome {
+                    self.app.metrics.quarantined(code);
+                }
+            }
         }
         let count = receipt.outcomes.len();
         if self.listed == Listed::All || receipt.quarantined > 0 {

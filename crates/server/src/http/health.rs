@@ -1,16 +1,17 @@
-//! Whether the program is up (`/healthz`), whether it can do its work (`/readyz`, with the reasons when it cannot), its
-//! figures (`/metrics`) and its own description (`/openapi.json`).
+//! Whether the program is up (`/healthz`), its figures (`/metrics`) and its own description (`/openapi.json`). Whether it can do
+//! its work is asked in [`super::ready`].
 
-use super::{App, auth};
-use crate::limits::{FOLD_LAG_READY_MAX, READY_TIME_MAX};
-use crate::problem::{Problem, Refused};
+use super::{App, auth, body};
+use crate::limits::{BODIES_BYTES_MAX, QUARANTINE_COUNTED_MAX, READY_TIME_MAX};
+use crate::metrics::Now;
+use crate::problem::Refused;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use luopan_kernel::id::PartitionId;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The program answers.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -31,88 +32,22 @@ pub(super) async fn healthz() -> Json<Health> {
     })
 }
 
-/// The program can do its work.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Ready {
-    /// `ready`.
-    #[schema(example = "ready")]
-    status: &'static str,
-    /// Log entries not yet folded.
-    fold_lag: u64,
-}
+/// How long a count of the quarantine is good for.
+const QUARANTINE_COUNTED: Duration = Duration::from_secs(30);
 
-/// The stores answer and can write, no task fails, no partition is halted, and the fold is not far behind; else 503 with the
-/// reasons.
-#[utoipa::path(
-    get,
-    path = "/readyz",
-    tag = "health",
-    security(()),
-    responses(
-        (status = 200, body = Ready),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "Not ready; `reasons` says why")
-    )
-)]
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, Refused> {
-    let (lag, reasons) = readiness(&app).await;
-    if reasons.is_empty() {
-        return Ok(Json(Ready {
-            status: "ready",
-            fold_lag: lag,
-        }));
+/// Inputs in quarantine, as last counted.
+async fn quarantine(app: &App) -> Option<usize> {
+    let known = *app.quarantine.lock();
+    if let Some((at, rows)) = known
+        && at.elapsed() < QUARANTINE_COUNTED
+    {
+        return Some(rows);
     }
-    Err(Problem::new("not_ready", reasons.join("; "))
-        .with("reasons", reasons)
-        .into())
-}
-
-async fn readiness(app: &App) -> (u64, Vec<String>) {
-    let mut reasons = Vec::new();
-    let stores = &app.stores;
-    let partition = [PartitionId(0)];
-    let asked = async {
-        let (log, state, control, keys) = futures::join!(
-            stores.log.heads(&partition),
-            stores.state.positions(&partition),
-            stores.control.streams(),
-            stores.keys.resolve(&[]),
-        );
-        [
-            ("log", log.err()),
-            ("state", state.err()),
-            ("control plane", control.err()),
-            ("key store", keys.err()),
-        ]
-    };
-    match tokio::time::timeout(READY_TIME_MAX, asked).await {
-        Ok(answers) => {
-            for (store, error) in answers {
-                reasons.extend(error.map(|e| format!("the {store} does not answer: {e}")));
-            }
-        }
-        Err(_) => reasons.push(format!(
-            "the stores did not answer within {} seconds",
-            READY_TIME_MAX.as_secs()
-        )),
-    }
-    let stats = match app.engine.stats().await {
-        Ok(stats) => stats,
-        Err(refusal) => {
-            reasons.push(refusal.message);
-            return (0, reasons);
-        }
-    };
-    reasons.extend(stats.failing.iter().cloned());
-    for (partition, reason) in &stats.halted {
-        reasons.push(format!("partition {partition} is halted: {reason}"));
-    }
-    if stats.fold_lag > FOLD_LAG_READY_MAX {
-        reasons.push(format!(
-            "{} log entries are not yet folded, the limit is {FOLD_LAG_READY_MAX}",
-            stats.fold_lag
-        ));
-    }
-    (stats.fold_lag, reasons)
+    let counting = app.engine.quarantine_rows(QUARANTINE_COUNTED_MAX);
+    let rows = tokio::time::timeout(READY_TIME_MAX, counting).await.ok()?;
+    let rows = rows.ok()?;
+    *app.quarantine.lock() = Some((Instant::now(), rows));
+    Some(rows)
 }
 
 /// Figures for Prometheus.
@@ -130,9 +65,26 @@ pub(super) async fn metrics(
     if app.metrics_keyed {
         auth::caller(&app, &headers)?;
     }
-    let stats = app.engine.stats().await?;
-    let in_flight = app.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-    let page = app.metrics.page(&stats, in_flight);
+    // A store that does not answer must not take the figures away that tell of it.
+    let asked = tokio::time::timeout(READY_TIME_MAX, app.engine.stats());
+    let stats = match asked.await {
+        Ok(Ok(stats)) => stats,
+        _ => app.engine.stats_here().await,
+    };
+    let stores = &app.stores;
+    let held = BODIES_BYTES_MAX / body::SHARE_BYTES - app.bodies.available_permits();
+    let now = Now {
+        requests: app.in_flight.load(std::sync::atomic::Ordering::Relaxed),
+        bodies_bytes: held * body::SHARE_BYTES,
+        queues: [
+            stores.log.queues(),
+            stores.state.queues(),
+            stores.keys.queues(),
+        ]
+        .concat(),
+        quarantine: quarantine(&app).await,
+    };
+    let page = app.metrics.page(&stats, &now);
     Ok((
         [(
             header::CONTENT_TYPE,

@@ -12,15 +12,19 @@ pub mod listen;
 mod products;
 mod quarantine;
 mod query;
+mod ready;
 mod scenes;
 mod segments;
+pub mod starting;
 
 pub use backups::Backups;
 
+use crate::codes::Code;
 use crate::keys::Keys;
 use crate::limits::{BODIES_BYTES_MAX, REQUESTS_MAX};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, Result};
+use crate::telemetry::traces;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Uri;
@@ -29,12 +33,14 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use luopan_engine::Engine;
 use luopan_store::Stores;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
+use tracing::field::Empty;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -46,13 +52,18 @@ pub struct App {
     engine: Arc<Engine>,
     stores: Stores,
     keys: RwLock<Keys>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     metrics_keyed: bool,
     bodies: Arc<Semaphore>,
     in_flight: AtomicUsize,
     backups: OnceLock<Backups>,
     backing_up: Arc<Semaphore>,
+    /// Inputs in quarantine, and when they were counted.
+    quarantine: Mutex<Option<(Instant, usize)>>,
 }
+
+/// How often figures that nobody asks for are put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 impl App {
     /// A server over an open engine. `metrics_keyed`: `/metrics` wants an API key too.
@@ -64,8 +75,30 @@ impl App {
         stores: Stores,
         metrics_keyed: bool,
     ) -> Result<Arc<Self>> {
+        let metrics = Arc::new(Metrics::new(None).map_err(Problem::internal)?);
+        Self::with(engine, stores, metrics, metrics_keyed).await
+    }
+
+    /// As [`App::new`], with figures that the stores note theirs in too ([`crate::watched`]).
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub async fn with(
+        engine: Arc<Engine>,
+        stores: Stores,
+        metrics: Arc<Metrics>,
+        metrics_keyed: bool,
+    ) -> Result<Arc<Self>> {
         let keys = RwLock::new(Keys::new(stores.control.api_keys().await?));
-        let metrics = Metrics::new().map_err(Problem::internal)?;
+        // It ends soon after the figures are dropped.
+        let noted = Arc::downgrade(&metrics);
+        tokio::spawn(async move {
+            while let Some(metrics) = noted.upgrade() {
+                metrics.upkeep();
+                drop(metrics);
+                tokio::time::sleep(UPKEEP).await;
+            }
+        });
         Ok(Arc::new(Self {
             engine,
             stores,
@@ -76,6 +109,7 @@ impl App {
             in_flight: AtomicUsize::new(0),
             backups: OnceLock::new(),
             backing_up: Arc::new(Semaphore::new(1)),
+            quarantine: Mutex::default(),
         }))
     }
 
@@ -150,7 +184,7 @@ impl utoipa::Modify for Scheme {
 fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
     let open = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
+        .routes(routes!(ready::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(health::openapi));
     let keyed = OpenApiRouter::new()
@@ -231,6 +265,7 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let before = app.in_flight.fetch_add(1, Ordering::Relaxed);
     let _flight = Flight(&app.in_flight);
     if before >= REQUESTS_MAX {
+        app.metrics.refused("too_many_requests");
         return Problem::limit(
             "too_many_requests",
             format!("{REQUESTS_MAX} requests are worked on now; try again in a moment"),
@@ -241,18 +276,44 @@ async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answer.unwrap_or_else(|_| {
-        tracing::error!(
-            route = route.as_ref().map(MatchedPath::as_str),
-            "a request ended with a panic"
-        );
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::debug_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = Empty,
+        luopan.code = Empty,
+    );
+    traces::follow(&span, request.headers());
+    let work = next.run(request).instrument(span.clone());
+    let answer = AssertUnwindSafe(work).catch_unwind().await;
+    let mut response = answer.unwrap_or_else(|_| {
+        tracing::error!(route, "a request ended with a panic");
         Problem::internal("working on the request stopped").into_response()
     });
     let took = started.elapsed();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    let code = response.extensions().get::<&'static Code>().copied();
+    if let Some(code) = code {
+        span.record("luopan.code", code.word);
+        app.metrics.refused(code.word);
+    }
     app.metrics.request(method.as_str(), route, status, took);
-    tracing::debug!(%method, route, status, took_us = took.as_micros() as u64, "request");
+    let told = traces::told(&span);
+    tracing::debug!(
+        %method,
+        route,
+        status,
+        code = code.map(|c| c.word),
+        took_us = took.as_micros() as u64,
+        trace = told.as_ref().and_then(|t| t.to_str().ok()),
+        "request"
+    );
+    if let Some(told) = told {
+        response.headers_mut().insert("traceresponse", told);
+    }
     response
 }

@@ -1,16 +1,18 @@
 //! An installation with the scene of the load, and the look at the laws after the load has ended. It holds no expectations of its
 //! own.
 
+use futures::FutureExt;
 use luopan_cluster::jetstream::{Installation, JetStreamLog, Options};
 use luopan_cluster::postgres::{Postgres, PostgresOptions};
 use luopan_engine::{Engine, Limits};
 use luopan_store::Stores;
+use luopan_testbed::check::{self, Looked};
 use luopan_testbed::env::VictimEnv;
 use luopan_testbed::lines::Said;
+use luopan_testbed::scene;
 use luopan_testbed::servers::nats::Nats;
 use luopan_testbed::servers::whole::{Plan, Whole};
 use luopan_testbed::traffic::{Shape, Traffic};
-use luopan_testbed::{check, scene};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,7 +149,15 @@ async fn look(stores: Stores, said: &Said) -> Result<String, Vec<String>> {
     engine.start().await.map_err(|e| one(e.to_string()))?;
     // What is due by now is due; nothing more comes due while the laws are looked at.
     let now = env.hold();
-    let words = check::check(&engine, &stores, said, now).await?;
+    let look = Looked {
+        engines: std::slice::from_ref(&engine),
+        stores: &stores,
+        said,
+        now,
+        pause: &|ms| tokio::time::sleep(Duration::from_millis(ms)).boxed(),
+        explained: 3,
+    };
+    let words = check::check(&look).await?.words;
     engine.stop().await;
     Ok(format!("{words}; looked at in {:.1?}", since.elapsed()))
 }

@@ -92,6 +92,11 @@ pub async fn rows_are_ordered_and_bounded(s: &dyn Subject) {
         assert!(none.is_empty(), "{from} to {to}");
     }
     assert!(scan(&state, t, 7, b"", None, 0).await.is_empty());
+    for (partition, most, count) in [(7, 100, 7), (7, 7, 7), (7, 3, 3), (7, 0, 0), (9, 9, 0)] {
+        let counted = state.count(t, PartitionId(partition), most).await.unwrap();
+        assert_eq!(counted, count, "partition {partition}, at most {most}");
+    }
+    assert!(state.queues().iter().all(|q| q.waiting <= q.limit));
     assert!(scan(&state, t, 9, b"", None, 9).await.is_empty());
     let delete = Write {
         key: key(t, 7, b"a"),

@@ -3,9 +3,15 @@
 
 use luopan_testbed::sim::{Draws, Planted, Seed, run};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Says a line; when nobody listens any more, there is nobody to say it to.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 fn main() -> ExitCode {
     let mut given = std::env::args().skip(1);
@@ -63,10 +69,10 @@ fn main() -> ExitCode {
                     ];
                     all.3.iter_mut().zip(add).for_each(|(a, b)| *a += b);
                     for what in &r.broken {
-                        println!("seed {seed}: {what}");
+                        say(&format!("seed {seed}: {what}"));
                     }
                     if seeds == 1 {
-                        println!("{r:?}");
+                        say(&format!("{r:?}"));
                     }
                 }
             });
@@ -76,10 +82,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let [entries, events, decisions, late, lost, commits_lost] = sums;
-    println!(
+    say(&format!(
         "{seeds} seeds from {from}: {broken} broke a law; {entries} entries, {events} events and {decisions} decisions acknowledged; faults {faults:?}; {late} messages late, {lost} lost, {commits_lost} unsynced commits lost; {} draws, {:.2} standard deviations off",
         draws.n,
         draws.z()
-    );
+    ));
     ExitCode::from(u8::from(broken > 0))
 }

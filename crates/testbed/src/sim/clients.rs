@@ -124,10 +124,7 @@ impl Client {
     {
         for _ in 0..TRIES {
             let node = self.dice.below(self.cluster.shape.nodes as u64) as usize;
-            let answer = self
-                .cluster
-                .ask(node, &mut self.dice, &question)
-                .await;
+            let answer = self.cluster.ask(node, &mut self.dice, &question).await;
             match answer {
                 Some(Ok(answer)) => return Some(Ok(answer)),
                 Some(Err(e)) if passing(&e) => {}

@@ -13,8 +13,8 @@ use futures::future::{Either, select};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use luopan_store::{
     ApiKey, Append, Appended, AppliedScene, AuditRecord, Beat, Commit, Committed, Conflict,
-    Control, Error, EventLog, ForeignId, Keys, LogMessage, NewScene, Node, Nodes, Resolved, Result,
-    Row, RowKey, State, Stores, Table, Wake,
+    Control, Error, EventLog, ForeignId, Keys, LogMessage, Moment, NewScene, Node, Nodes, Resolved,
+    Result, Row, RowKey, State, Stores, Table, Wake,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -272,6 +272,11 @@ impl EventLog for Connection {
 
 #[async_trait]
 impl State for Connection {
+    // Backups of whole installations are tested on real stores.
+    async fn moment(&self, _log: &dyn EventLog) -> Result<Box<dyn Moment>> {
+        Err(Error::Invalid("the simulation takes no copies".into()))
+    }
+
     async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Bytes>>> {
         let keys = keys.to_vec();
         self.call(Server::State, "read rows", false, move |s| {
@@ -295,6 +300,19 @@ impl State for Connection {
                     .scan(table, partition, &from, to.as_deref(), limit)
                     .await
             })
+        })
+        .await
+    }
+
+    async fn scan_partitions(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        limit: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        let partitions = partitions.to_vec();
+        self.call(Server::State, "scan many partitions", false, move |s| {
+            s.state(async |state| state.scan_partitions(table, &partitions, limit).await)
         })
         .await
     }
@@ -378,6 +396,10 @@ impl Control for Connection {
             .artifact(sha256))
     }
 
+    async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
+        ask!(self, false, "list artifacts", control, |c| c.artifacts())
+    }
+
     async fn stream(&self, name: &str) -> Result<PartitionId> {
         let name = name.to_owned();
         ask!(self, true, "name a stream", control, |c| c.stream(&name))
@@ -437,6 +459,23 @@ impl Keys for Connection {
     async fn erase(&self, tenant: TenantId, ids: &[IdentifierId]) -> Result<()> {
         let ids = ids.to_vec();
         ask!(self, true, "erase", keys, |k| k.erase(tenant, &ids))
+    }
+
+    async fn list(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(ForeignId, IdentifierId)>> {
+        ask!(self, false, "list ids", keys, |k| k.list(from, limit))
+    }
+
+    async fn erased(
+        &self,
+        from: (TenantId, IdentifierId),
+        limit: usize,
+    ) -> Result<Vec<(TenantId, IdentifierId)>> {
+        ask!(self, false, "list erased ids", keys, |k| k
+            .erased(from, limit))
     }
 }
 

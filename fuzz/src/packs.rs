@@ -1,0 +1,93 @@
+//! What people write: scene packs, expressions, import mappings. Whatever is refused says where.
+
+use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::rule;
+use luopan_kernel::value::Value;
+use luopan_scene::{Fault, Language, Place};
+use std::sync::OnceLock;
+
+/// The plan over which expressions and mappings are read.
+fn plan() -> &'static ScenePlan {
+    static PLAN: OnceLock<ScenePlan> = OnceLock::new();
+    PLAN.get_or_init(|| {
+        let bytes = include_bytes!("../../crates/scene/tests/golden/fund.plan.json");
+        // The golden file ends with a line break.
+        ScenePlan::decode(bytes.trim_ascii_end()).expect("the golden plan is read")
+    })
+}
+
+fn places(faults: &[Fault], text: &str) {
+    assert!(!faults.is_empty(), "refused without a fault");
+    let lines = text.lines().count() as u32 + 2;
+    for fault in faults {
+        assert!(
+            fault.line >= 1 && fault.column >= 1 && fault.line <= lines,
+            "{fault:?} of {lines} lines"
+        );
+        assert!(!fault.to_string().is_empty());
+    }
+}
+
+/// A pack of one file.
+pub(crate) fn scene(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let files = vec![("scene.yaml".to_owned(), text.to_owned())];
+    match luopan_scene::compile(files) {
+        Ok(checked) => {
+            let stored = checked.plan.encode();
+            let read = ScenePlan::decode(&stored).expect("a plan that was just written");
+            assert!(read.encode() == stored, "a plan changes when it is stored");
+        }
+        Err(faults) => places(&faults, text),
+    }
+}
+
+/// An expression, in every place in which it may stand.
+pub(crate) fn cel(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let plan = plan();
+    let nothing: [Value<'_>; 0] = [];
+    for place in [
+        Place::Customer,
+        Place::Segment,
+        Place::Item(0),
+        Place::Scored(0),
+    ] {
+        match luopan_scene::rule(plan, place, "expression", text) {
+            Ok(named) => {
+                let expr = &named.expr;
+                let (whole, told) = (
+                    rule::truth(expr, &nothing[..]),
+                    rule::explain(expr, &nothing[..]),
+                );
+                assert!(
+                    !(whole.is_true() && told.is_some()),
+                    "true, and refused by a part"
+                );
+                for language in [Language::English, Language::Chinese] {
+                    assert!(!luopan_scene::words(plan, expr, language).is_empty());
+                }
+            }
+            Err(faults) => places(&faults, text),
+        }
+    }
+}
+
+/// An import mapping, and a row through one that is right.
+pub(crate) fn mapping(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match luopan_scene::mapping::parse("mapping.yaml", text, plan()) {
+        Ok(mapping) => {
+            let header = ["code", "date", "nav", "id", "customer", "name"];
+            let cells = header.map(|name| Value::Text(name.into()));
+            let _ = mapping.row(1, &header, &cells);
+        }
+        Err(faults) => places(&faults, text),
+    }
+}

@@ -135,11 +135,14 @@ pub(crate) fn frame(bytes: &[u8]) {
             assert!(read.is_ok_and(|l| l.encode() == label.encode()));
             let payload = Bytes::copy_from_slice(payload);
             if let Ok(messages) = frame::messages("here", &label, &payload) {
-                let mut parts = frame::Parts::default();
-                for (count, message) in messages {
-                    parts.push(count, message);
+                assert!(messages.len() == label.sections.len());
+                for (section, messages) in label.sections.iter().zip(messages) {
+                    let mut parts = frame::Parts::default();
+                    for (count, message) in messages {
+                        parts.push(count, message);
+                    }
+                    assert!(parts.entries() == section.entries);
                 }
-                assert!(parts.entries() == label.entries);
             }
         }
         Err(e) => assert!(e.to_string().contains("here") || e.to_string().contains("format")),

@@ -14,14 +14,10 @@ mod packs;
 #[path = "../../crates/server/src/incoming.rs"]
 mod incoming;
 #[allow(dead_code, missing_docs)]
+mod jetstream;
+#[allow(dead_code, missing_docs)]
 #[path = "../../crates/server/src/time.rs"]
 mod time;
-#[allow(dead_code, missing_docs)]
-mod jetstream {
-    pub(crate) const STORE: &str = "log";
-    #[path = "../../../crates/cluster/src/jetstream/frame.rs"]
-    pub(crate) mod frame;
-}
 
 use peak_alloc::PeakAlloc;
 

@@ -110,7 +110,12 @@ fn mutations_repeat_and_a_fault_on_purpose_is_found() {
     assert!((0..50).any(|seed| of(seed) != of(seed + 1)));
     let greedy = Target {
         name: "greedy",
-        run: |bytes| drop(std::hint::black_box(vec![1_u8; (64 << 20) + bytes.len() * 3_000])),
+        run: |bytes| {
+            drop(std::hint::black_box(vec![
+                1_u8;
+                (64 << 20) + bytes.len() * 3_000
+            ]))
+        },
     };
     let odd = Target {
         name: "odd",

@@ -711,6 +711,8 @@ async fn switch(
         to,
     });
     commit.expect.push(partition.claim.clone());
+    // Read before identity is looked at, as in a fold: what is rebuilt must not be that of an older identity.
+    commit.expect.push(inner.identity.epoch_row(partition.id));
     let present = partition.running.scenes.get(&scene).cloned();
     let mut running = partition.running.clone();
     let mut counts = partition.counts.clone();
@@ -764,8 +766,9 @@ async fn switch(
             inner.progress.folded(partition.id, to, &[]);
             Ok(true)
         }
-        // Somebody else was here: what this worker knows of the partition is not worth anything any more.
+        // Somebody else was here, or linked: what this worker knows of the partition is not worth anything any more.
         _ => {
+            inner.identity.learn(&*inner.state, &[partition.id]).await?;
             *partition = load(inner, partition.id).await?;
             Ok(false)
         }

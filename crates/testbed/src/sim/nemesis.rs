@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 /// Most faults of a run: it has to get somewhere between them.
 const FAULTS_MAX: u64 = 60;
 
+/// Most tries to apply a scene.
+const APPLIED_AGAIN: usize = 100;
+
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -118,15 +121,21 @@ impl Nemesis {
         let Some(plan) = dice.one(&self.plans).cloned() else {
             return;
         };
-        let node = dice.below(self.cluster.shape.nodes as u64) as usize;
-        let question = |engine: Arc<luopan_engine::Engine>| async move {
-            engine.apply_scene(&plan, &[], "sim").await
-        };
-        if let Some(Err(e)) = self.cluster.ask(node, dice, question).await
-            && e.kind != luopan_engine::RefusalKind::Unavailable
-        {
-            let what = format!("scene {SCENE} was refused: {e}");
-            self.cluster.broken(what);
+        // Whoever is told that it failed, or hears nothing, applies it again: until then it may be half told to the log.
+        for _ in 0..APPLIED_AGAIN {
+            let node = dice.below(self.cluster.shape.nodes as u64) as usize;
+            let plan = plan.clone();
+            let question = |engine: Arc<luopan_engine::Engine>| async move {
+                engine.apply_scene(&plan, &[], "sim").await
+            };
+            match self.cluster.ask(node, dice, question).await {
+                Some(Ok(_)) => return,
+                Some(Err(e)) if e.kind != luopan_engine::RefusalKind::Unavailable => {
+                    let what = format!("scene {SCENE} was refused: {e}");
+                    return self.cluster.broken(what);
+                }
+                _ => self.cluster.sim.sleep(400_000).await,
+            }
         }
     }
 

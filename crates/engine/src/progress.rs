@@ -2,7 +2,7 @@
 
 use luopan_kernel::id::{PartitionId, Position};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Most positions of duplicates remembered for callers that ask after waiting.
 const DUPLICATES_KEPT: usize = 100_000;
@@ -20,8 +20,10 @@ struct Inner {
     heads: BTreeMap<PartitionId, Position>,
     halted: BTreeMap<PartitionId, String>,
     duplicates: VecDeque<(PartitionId, Position)>,
-    /// What fails again and again, by task, and tasks that died.
+    /// What fails again and again, by task.
     failing: BTreeMap<&'static str, String>,
+    /// Tasks that died. There may be others of the same name, which work: they take nothing back.
+    died: BTreeSet<&'static str>,
 }
 
 impl Progress {
@@ -73,15 +75,16 @@ impl Progress {
 
     /// A task died of a panic.
     pub(crate) fn died(&self, task: &'static str) {
-        let why = "it died of a panic; restart the program".to_owned();
-        self.failing(task, why);
+        self.inner.lock().died.insert(task);
     }
 
     /// What fails, in words.
     pub(crate) fn failures(&self) -> Vec<String> {
         let inner = self.inner.lock();
-        (inner.failing.iter())
-            .map(|(task, why)| format!("{task}: {why}"))
+        let failing = inner.failing.iter();
+        let died = inner.died.iter();
+        (failing.map(|(task, why)| format!("{task}: {why}")))
+            .chain(died.map(|task| format!("{task}: it died of a panic; restart the program")))
             .collect()
     }
 

@@ -8,6 +8,7 @@ use luopan_engine::{Engine, Limits, Stores};
 use luopan_kernel::event::Origin;
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 const SHOP: &str = r#"
 scene: shop

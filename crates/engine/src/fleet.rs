@@ -265,8 +265,8 @@ async fn learn_positions(inner: &Inner) -> luopan_store::Result<()> {
     Ok(())
 }
 
-/// Reads what other nodes linked. A decision whose commit meets such a link reads it at once; who only looks at a customer may
-/// be behind by a beat.
+/// Reads what other nodes linked. A decision whose commit meets such a link reads it at once, and so does who looks at a
+/// customer.
 async fn learn_links(inner: &Inner) -> luopan_store::Result<()> {
     let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
     inner.identity.learn(&*inner.state, &partitions).await

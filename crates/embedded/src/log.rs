@@ -7,7 +7,7 @@ use crate::folder::{from_fjall, unavailable};
 use crate::main_store::{Job, Main};
 use async_trait::async_trait;
 use bytes::Bytes;
-use fjall::{Guard, Keyspace};
+use fjall::{Guard, Keyspace, UserKey};
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{Append, Appended, Error, EventLog, LogMessage, Result, Wake, limits};
 use std::collections::BTreeMap;
@@ -26,6 +26,17 @@ pub(crate) struct EmbeddedLog {
 impl EmbeddedLog {
     pub(crate) fn new(main: Arc<Main>) -> Self {
         Self { main }
+    }
+
+    async fn begin_at(&self, at: Vec<(PartitionId, Position)>, is_start: bool) -> Result<()> {
+        self.main
+            .committer
+            .ask(|answer| Job::Begin {
+                at,
+                is_start,
+                answer,
+            })
+            .await
     }
 }
 
@@ -48,6 +59,7 @@ impl EventLog for EmbeddedLog {
         from: Position,
         bytes_max: usize,
     ) -> Result<Vec<LogMessage>> {
+        self.main.heads.readable(partition, from)?;
         let head = self.main.heads.head(partition);
         if from >= head {
             return Ok(Vec::new());
@@ -56,7 +68,11 @@ impl EventLog for EmbeddedLog {
             return Ok(found);
         }
         let log = self.main.log.clone();
-        crate::state::blocking(move || read(&log, partition, from, head, bytes_max)).await
+        let found =
+            crate::state::blocking(move || read(&log, partition, from, head, bytes_max)).await?;
+        // What was read may have been let go of under the read.
+        self.main.heads.readable(partition, from)?;
+        Ok(found)
     }
 
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
@@ -68,6 +84,42 @@ impl EventLog for EmbeddedLog {
             None => Ok(()),
             Some(why) => Err(unavailable(STORE, "write", why)),
         }
+    }
+
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        Ok(self.main.heads.begins(partitions))
+    }
+
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        self.main.heads.may_truncate(to)?;
+        let mut begins = Vec::with_capacity(to.len());
+        for (partition, to) in to {
+            let (log, partition, to) = (self.main.log.clone(), *partition, *to);
+            let (begin, head) = (
+                self.main.heads.begin(partition),
+                self.main.heads.head(partition),
+            );
+            let found = crate::state::blocking(move || boundary(&log, partition, to)).await?;
+            begins.push((partition, found.min(head).max(begin)));
+        }
+        // First the beginnings: what lies below them is not read any more, and is removed at leisure.
+        self.begin_at(begins.clone(), false).await?;
+        for (partition, _) in &begins {
+            while self
+                .main
+                .committer
+                .ask(|answer| Job::Forget {
+                    partition: *partition,
+                    answer,
+                })
+                .await?
+            {}
+        }
+        Ok(begins.into_iter().map(|(_, begin)| begin).collect())
+    }
+
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        self.begin_at(at.to_vec(), true).await
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {
@@ -162,6 +214,33 @@ fn read(
     Ok(out)
 }
 
+/// The first position of the message that holds `to`, `to` itself where none does.
+fn boundary(log: &Keyspace, partition: PartitionId, to: Position) -> Result<Position> {
+    let mut below = log.range(key(partition, 0)..key(partition, to.0));
+    let Some(found) = below.next_back() else {
+        return Ok(to);
+    };
+    let (_, message) = decode(found)?;
+    Ok(if message.end() > to {
+        message.first
+    } else {
+        to
+    })
+}
+
+/// Keys of messages below a position, at most `most`, oldest first.
+pub(crate) fn below(
+    log: &Keyspace,
+    partition: PartitionId,
+    begin: Position,
+    most: usize,
+) -> Result<Vec<UserKey>> {
+    log.range(key(partition, 0)..key(partition, begin.0))
+        .take(most)
+        .map(|found| found.key().map_err(|e| from_fjall(STORE, "read", e)))
+        .collect()
+}
+
 /// Heads of all partitions as the keys tell.
 pub(crate) fn heads(log: &Keyspace) -> Result<BTreeMap<PartitionId, Position>> {
     let mut out = BTreeMap::new();
@@ -185,6 +264,41 @@ pub(crate) fn heads(log: &Keyspace) -> Result<BTreeMap<PartitionId, Position>> {
 mod tests {
     use super::*;
     use crate::{Options, folder::Folder};
+
+    #[tokio::test]
+    async fn what_a_truncation_that_was_cut_off_left_is_removed_at_opening() {
+        let at = tempfile::tempdir().unwrap();
+        let options = Options {
+            cache_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let open =
+            || EmbeddedLog::new(Main::open(&Folder::open(at.path()).unwrap(), &options).unwrap());
+        let p = PartitionId(3);
+        let log = open();
+        for n in 0..4u8 {
+            let message = Bytes::from(vec![n; 9]);
+            let batch = vec![Append {
+                partition: p,
+                count: 2,
+                message,
+            }];
+            log.append(batch).await.unwrap();
+        }
+        let held = |log: &EmbeddedLog| log.main.log.iter().count();
+        // Killed after the beginning was written, before anything was removed.
+        log.begin_at(vec![(p, Position(6))], false).await.unwrap();
+        assert!(matches!(
+            log.read(p, Position(5), 99).await,
+            Err(Error::Truncated { begin: 6, .. })
+        ));
+        assert_eq!(held(&log), 4);
+        drop(log);
+        let log = open();
+        assert_eq!(held(&log), 1);
+        assert_eq!(log.begins(&[p]).await.unwrap(), [Position(6)]);
+        assert_eq!(log.read(p, Position(6), 99).await.unwrap().len(), 1);
+    }
 
     #[test]
     fn a_newer_value_is_refused_with_both_numbers() {

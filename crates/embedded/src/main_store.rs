@@ -23,6 +23,10 @@ use tokio::sync::oneshot;
 const STORE: &str = "log and state";
 /// First byte of the rows that hold positions, in the keyspace of rows; tables start at 1.
 const POSITION: u8 = 0;
+/// First byte of the rows that hold where partitions of the log begin, where that is not 0.
+const BEGIN: u8 = 252;
+/// Most messages removed from the log at once.
+const FORGOTTEN_AT_ONCE: usize = 4_096;
 /// First byte of the rows that hold what is spent of a budget.
 const BUDGET: u8 = 255;
 
@@ -37,6 +41,17 @@ pub(crate) enum Job {
     Commit {
         commits: Vec<Commit>,
         answer: oneshot::Sender<Result<Vec<Outcome>>>,
+    },
+    /// Partitions of the log begin here from now on: those that held something, or with `is_start` those that never did.
+    Begin {
+        at: Vec<(PartitionId, Position)>,
+        is_start: bool,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Remove some of the messages below where the partition begins; the answer says whether there may be more.
+    Forget {
+        partition: PartitionId,
+        answer: oneshot::Sender<Result<bool>>,
     },
     /// Look at everything between two groups.
     Moment {
@@ -81,7 +96,13 @@ impl Main {
         let tables = Tables::open(&db).map_err(failed)?;
         layout::sync_names(&path).map_err(|e| unavailable(STORE, "sync its folders", e))?;
         bear_mark(folder, STORE, &db, &tables.rows)?;
-        let heads = log::heads(&log)?;
+        let mut heads = log::heads(&log)?;
+        let begins = tables.load_begins()?;
+        for (partition, begin) in &begins {
+            let head = heads.entry(*partition).or_default();
+            *head = (*head).max(*begin);
+            remove_below(&db, &log, *partition, *begin)?;
+        }
         let seen = tables.load()?;
         for (partition, at) in &seen.positions {
             let head = heads.get(partition).copied().unwrap_or_default();
@@ -97,7 +118,9 @@ impl Main {
             }
         }
         let sync = tables.load_sync()?;
-        let shown = Arc::new(Heads::new(heads.iter().map(|(p, h)| (*p, *h))));
+        let begin = |p| begins.get(p).copied().unwrap_or_default();
+        let shown = heads.iter().map(|(p, head)| (*p, begin(p), *head));
+        let shown = Arc::new(Heads::between(shown));
         let tail = Arc::new(tail::Tail::new(options.tail_bytes));
         let broken = Arc::new(OnceLock::new());
         let writer = Writer {
@@ -193,6 +216,28 @@ impl Tables {
         Ok(seen)
     }
 
+    /// Where partitions of the log begin, where that is not 0.
+    fn load_begins(&self) -> Result<BTreeMap<PartitionId, Position>> {
+        let mut out = BTreeMap::new();
+        for guard in self.rows.prefix([BEGIN]) {
+            let (key, value) = guard
+                .into_inner()
+                .map_err(|e| from_fjall(STORE, "read where the log begins", e))?;
+            let partition = key.get(1..).and_then(|p| <[u8; 2]>::try_from(p).ok());
+            let begin = <[u8; 8]>::try_from(&value[..]).ok();
+            let (Some(partition), Some(begin)) = (partition, begin) else {
+                return Err(Error::Corrupt {
+                    store: STORE,
+                    at: format!("row {:02x?}", &key[..]),
+                    cause: "a row of where the log begins has another shape".to_owned(),
+                });
+            };
+            let begin = Position(u64::from_be_bytes(begin));
+            out.insert(PartitionId(u16::from_be_bytes(partition)), begin);
+        }
+        Ok(out)
+    }
+
     /// Number of the last durable group.
     fn load_sync(&self) -> Result<u64> {
         let found = self
@@ -203,6 +248,39 @@ impl Tables {
             .and_then(|v| <[u8; 8]>::try_from(&v[..]).ok())
             .map_or(0, u64::from_be_bytes))
     }
+}
+
+/// Removes all messages below a position: what a truncation that was cut off left.
+fn remove_below(
+    db: &Database,
+    log: &Keyspace,
+    partition: PartitionId,
+    begin: Position,
+) -> Result<()> {
+    while remove_some_below(db, log, partition, begin)? {}
+    Ok(())
+}
+
+/// Removes some messages below a position; whether there may be more. Nothing waits for it to be synced: nobody reads there.
+fn remove_some_below(
+    db: &Database,
+    log: &Keyspace,
+    partition: PartitionId,
+    begin: Position,
+) -> Result<bool> {
+    let keys = log::below(log, partition, begin, FORGOTTEN_AT_ONCE)?;
+    if keys.is_empty() {
+        return Ok(false);
+    }
+    let mut batch = db.batch().durability(Some(PersistMode::Buffer));
+    let more = keys.len() == FORGOTTEN_AT_ONCE;
+    for key in keys {
+        batch.remove(log, key);
+    }
+    batch
+        .commit()
+        .map_err(|e| from_fjall(STORE, "remove messages that were let go", e))?;
+    Ok(more)
 }
 
 /// What the committer's thread owns.
@@ -231,6 +309,7 @@ struct Group {
     rows: HashMap<(Table, UserKey), Option<UserValue>>,
     positions: BTreeSet<PartitionId>,
     budgets: BTreeMap<String, BTreeSet<u16>>,
+    begins: BTreeMap<PartitionId, Position>,
     durable: bool,
     is_changed: bool,
 }
@@ -239,6 +318,8 @@ struct Group {
 enum Held {
     Append(oneshot::Sender<Result<Vec<Appended>>>, Vec<Appended>),
     Commit(oneshot::Sender<Result<Vec<Outcome>>>, Result<Vec<Outcome>>),
+    Begin(oneshot::Sender<Result<()>>, Result<()>),
+    Forget(oneshot::Sender<Result<bool>>, PartitionId),
     Moment(oneshot::Sender<Result<Look>>),
 }
 
@@ -253,7 +334,7 @@ impl Handler for Writer {
                 .flat_map(|c| &c.writes)
                 .map(|w| w.key.key.len() + w.value.as_ref().map_or(0, bytes::Bytes::len) + 32)
                 .sum(),
-            Job::Moment { .. } => 0,
+            Job::Begin { .. } | Job::Forget { .. } | Job::Moment { .. } => 0,
         }
     }
 
@@ -273,6 +354,15 @@ impl Handler for Writer {
                     });
                     Held::Commit(answer, out)
                 }
+                Job::Begin {
+                    at,
+                    is_start,
+                    answer,
+                } => {
+                    let out = self.begin(at, is_start, &mut group);
+                    Held::Begin(answer, out)
+                }
+                Job::Forget { partition, answer } => Held::Forget(answer, partition),
                 Job::Moment { answer } => Held::Moment(answer),
             });
         }
@@ -282,6 +372,16 @@ impl Handler for Writer {
             match (held, &written) {
                 (Held::Append(answer, out), Ok(())) => drop(answer.send(Ok(out))),
                 (Held::Commit(answer, out), Ok(())) => drop(answer.send(out)),
+                (Held::Begin(answer, out), Ok(())) => drop(answer.send(out)),
+                (Held::Forget(answer, partition), Ok(())) => {
+                    drop(answer.send(self.forget(partition)));
+                }
+                (Held::Begin(answer, _), Err(why)) => {
+                    drop(answer.send(Err(unavailable(STORE, "truncate", why))));
+                }
+                (Held::Forget(answer, _), Err(why)) => {
+                    drop(answer.send(Err(unavailable(STORE, "truncate", why))));
+                }
                 (Held::Moment(answer), Ok(())) => drop(answer.send(Ok(self.look()))),
                 (Held::Moment(answer), Err(why)) => {
                     drop(answer.send(Err(unavailable(STORE, "look at everything", why))));
@@ -327,6 +427,50 @@ impl Writer {
         }
         group.appended.extend_from_slice(&out);
         out
+    }
+
+    fn begin(
+        &mut self,
+        at: Vec<(PartitionId, Position)>,
+        is_start: bool,
+        group: &mut Group,
+    ) -> Result<()> {
+        let head = |p: &PartitionId| self.heads.get(p).copied().unwrap_or_default();
+        for (partition, begin) in &at {
+            let head = head(partition);
+            if is_start && head.0 > 0 {
+                return Err(Error::Invalid(format!(
+                    "partition {} of the log ends at {}: only one that never held anything can start elsewhere",
+                    partition.0, head.0
+                )));
+            }
+            if !is_start && *begin > head {
+                return Err(Error::Invalid(format!(
+                    "partition {} of the log was to begin at {}, it ends at {}",
+                    partition.0, begin.0, head.0
+                )));
+            }
+        }
+        group.durable = true;
+        group.is_changed = true;
+        for (partition, begin) in at {
+            if is_start {
+                self.heads.insert(partition, begin);
+                group.appended.push(Appended {
+                    partition,
+                    first: begin,
+                    end: begin,
+                });
+            }
+            group.begins.insert(partition, begin);
+        }
+        Ok(())
+    }
+
+    /// Removes messages below where the partition begins; whether there may be more.
+    fn forget(&self, partition: PartitionId) -> Result<bool> {
+        let begin = self.shown_heads.begin(partition);
+        remove_some_below(&self.db, &self.log, partition, begin)
     }
 
     /// Refuses a fold that says to have seen more than the log holds: State ahead of the log could not be opened again.
@@ -454,6 +598,10 @@ impl Writer {
                 batch.insert(rows, key, spent.to_be_bytes());
             }
         }
+        for (partition, begin) in &group.begins {
+            let [a, b] = partition.0.to_be_bytes();
+            batch.insert(rows, [BEGIN, a, b], begin.0.to_be_bytes());
+        }
         let mode = if group.durable {
             self.sync += 1;
             batch.insert(rows, SYNC_KEY, self.sync.to_be_bytes());
@@ -471,6 +619,8 @@ impl Writer {
         self.show(&group.positions, &group.budgets);
         self.tail.extend(group.messages);
         self.shown_heads.advance(&group.appended);
+        let begins: Vec<_> = group.begins.into_iter().collect();
+        self.shown_heads.begin_at(&begins);
         Ok(())
     }
 

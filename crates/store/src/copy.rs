@@ -96,6 +96,8 @@ impl Part {
 /// One thing that stands in the stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
+    /// Where a partition of the log begins, when that is not 0: before all messages.
+    Begin(PartitionId, Position),
     /// A message of the log.
     Message(PartitionId, LogMessage),
     /// A row of State.
@@ -125,7 +127,7 @@ impl Record {
     #[must_use]
     pub fn part(&self) -> Part {
         match self {
-            Self::Message(..) => Part::Log,
+            Self::Begin(..) | Self::Message(..) => Part::Log,
             Self::Row(_) | Self::Position(..) | Self::Spent(_) => Part::State,
             Self::Scene(..)
             | Self::Artifact(..)
@@ -157,6 +159,12 @@ pub struct Copied {
 /// # Errors
 /// Those of the stores and of the sink; [`Error::Corrupt`] where the log lacks what it should hold.
 pub async fn copy(stores: &Stores, sink: &mut dyn Sink) -> Result<Copied> {
+    // Before the moment: a truncation from here on is noticed, since what is read is gone.
+    let begins: BTreeMap<_, _> = {
+        let partitions = stores.log.partitions().await?;
+        let begins = stores.log.begins(&partitions).await?;
+        partitions.into_iter().zip(begins).collect()
+    };
     // A version that is announced after this look may stand in the log only in part: it is announced again, as after a crash.
     let announced: BTreeSet<_> = (stores.control.scenes().await?.into_iter())
         .filter(|s| s.announced)
@@ -164,10 +172,16 @@ pub async fn copy(stores: &Stores, sink: &mut dyn Sink) -> Result<Copied> {
         .collect();
     let moment = stores.state.moment(stores.log.as_ref()).await?;
     let mut copied = Copied::default();
+    let truncated = begins.iter().filter(|(_, begin)| begin.0 > 0);
+    let truncated: Vec<_> = truncated.map(|(p, b)| Record::Begin(*p, *b)).collect();
+    if !truncated.is_empty() {
+        sink.put(truncated).await?;
+    }
     for (partition, head) in moment.heads() {
         let folded = Position::default();
         copied.partitions.insert(*partition, (*head, folded));
-        log(stores, *partition, *head, sink).await?;
+        let begin = begins.get(partition).copied().unwrap_or_default();
+        log(stores, *partition, begin, *head, sink).await?;
     }
     state(moment.as_ref(), &mut copied, sink).await?;
     drop(moment);
@@ -179,10 +193,11 @@ pub async fn copy(stores: &Stores, sink: &mut dyn Sink) -> Result<Copied> {
 async fn log(
     stores: &Stores,
     partition: PartitionId,
+    begin: Position,
     head: Position,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let mut next = Position::default();
+    let mut next = begin;
     while next < head {
         let found = stores.log.read(partition, next, BATCH_BYTES).await?;
         let mut records = Vec::with_capacity(found.len());
@@ -490,7 +505,7 @@ fn spend(spent: Spent) -> Vec<BudgetChange> {
 #[async_trait]
 impl Sink for Filler {
     async fn put(&mut self, records: Vec<Record>) -> Result<()> {
-        let mut messages = Vec::new();
+        let (mut begins, mut messages) = (Vec::new(), Vec::new());
         let mut writes = Vec::new();
         let mut commit = Commit::new(Durability::Replayable);
         let mut advances = Vec::new();
@@ -498,6 +513,7 @@ impl Sink for Filler {
         let mut erased: BTreeMap<TenantId, Vec<IdentifierId>> = BTreeMap::new();
         for record in records {
             match record {
+                Record::Begin(partition, at) => begins.push((partition, at)),
                 Record::Message(partition, message) => messages.push((partition, message)),
                 Record::Row(row) => writes.push(Write {
                     key: row.key,
@@ -519,6 +535,9 @@ impl Sink for Filler {
                 Record::Erased(tenant, id) => erased.entry(tenant).or_default().push(id),
                 rest => self.rest(rest).await?,
             }
+        }
+        if !begins.is_empty() {
+            self.stores.log.start(&begins).await?;
         }
         if !messages.is_empty() {
             self.messages(messages).await?;

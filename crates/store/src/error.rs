@@ -39,6 +39,18 @@ pub enum Error {
         /// Newest known.
         known: u32,
     },
+    /// What was asked for was let go by log retention.
+    #[error(
+        "the event log of partition {partition} begins at entry {begin}: what lay before was let go by log retention, entry {from} was asked for"
+    )]
+    Truncated {
+        /// Partition.
+        partition: u16,
+        /// What was asked for.
+        from: u64,
+        /// The first entry that is still there.
+        begin: u64,
+    },
     /// A named limit was reached.
     #[error("{what} is limited to {limit}, found {found}")]
     Limit {

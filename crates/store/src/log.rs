@@ -68,6 +68,10 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Durable messages of a partition in order, starting with the one that holds position `from`; stops after
     /// `bytes_max` bytes but returns at least one message when there is one. `from` at the head or above gives none.
+    ///
+    /// # Errors
+    /// [`crate::Error::Truncated`] when `from` lies below where the partition begins, also when it began there only while it was read: what is
+    /// given begins with the message that holds `from`, or nothing is.
     async fn read(
         &self,
         partition: PartitionId,
@@ -99,7 +103,26 @@ pub trait EventLog: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// All partitions that hold anything, ascending.
+    /// Where each partition begins, in the order asked: the first position that can be read; 0 where nothing was let go.
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>>;
+
+    /// Lets go, for each partition named, of the messages that end at or below its position, for ever. Gives where each
+    /// begins then, in their order: the first position of a message or the head, at most what was asked (a backend that keeps several partitions in
+    /// one message may keep more), never below where it began. Durable when it returns; cut off, part of it may be done,
+    /// and doing it again finishes it. Positions of what is left do not move.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a position above the head; nothing is let go then.
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>>;
+
+    /// Makes partitions that never held anything begin at these positions, to fill a store with a log that was truncated
+    /// elsewhere. Durable when it returns. Nobody else may be at work on the log.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a partition that holds or held something; nothing is changed then.
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()>;
+
+    /// All partitions that hold anything, or held it, ascending.
     async fn partitions(&self) -> Result<Vec<PartitionId>>;
 
     /// Waits until something is appended after `ticket` (start with 0, which returns at once with every partition that

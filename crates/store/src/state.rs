@@ -54,11 +54,14 @@ pub enum Table {
     Nav = 21,
     /// Who folds a partition: key empty, value the node and a mark that is new with every claim.
     Claim = 22,
+    /// What a partition's log told up to a position, so that what lies before it may be let go: key empty, value what stands
+    /// there; key position and more, value a part of it.
+    Snapshot = 23,
 }
 
 impl Table {
     /// Every table, in order of number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Profile,
         Self::Dedup,
         Self::Timer,
@@ -79,6 +82,7 @@ impl Table {
         Self::ItemPast,
         Self::Nav,
         Self::Claim,
+        Self::Snapshot,
     ];
 }
 
@@ -281,6 +285,38 @@ pub trait State: Send + Sync + 'static {
             out.extend(found.into_iter().map(|row| (partition, row)));
         }
         Ok(out)
+    }
+
+    /// The first rows of a table in each of several partitions, ascending by partition and key, at most `each` of a partition.
+    async fn scan_each(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        each: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        let mut asked = partitions.to_vec();
+        asked.sort_unstable();
+        asked.dedup();
+        let mut out = Vec::new();
+        for partition in asked {
+            let found = self.scan(table, partition, &[], None, each).await?;
+            out.extend(found.into_iter().map(|row| (partition, row)));
+        }
+        Ok(out)
+    }
+
+    /// As [`State::get`], and what is spent of the given budgets as [`State::spent`] tells it: then or a moment later.
+    async fn get_and_spent(
+        &self,
+        keys: &[RowKey],
+        budgets: &[String],
+    ) -> Result<(Vec<Option<Bytes>>, Vec<i64>)> {
+        let rows = self.get(keys).await?;
+        let spent = match budgets {
+            [] => Vec::new(),
+            budgets => self.spent(budgets).await?,
+        };
+        Ok((rows, spent))
     }
 
     /// Number of rows of a table and partition, counted up to `most`: the answer is at most that. It is for figures, and

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::append::pause;
+use super::begins::Begins;
 use super::frame::{self, CHECKPOINT_HEADER, Checkpoint, HEADER, Label, Subject, Told};
 use super::places::{Kind, Taken};
 use super::server::REQUEST_TIME_MAX;
@@ -129,6 +130,13 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
                     shared.health.halt(&why);
                     return;
                 }
+                if shared.places.seen() < from && was_purged(&shared, from).await {
+                    shared.health.halt(&unavailable(
+                        "count its stream",
+                        format!("message {from} was let go by log retention before this node had counted it; start the node anew"),
+                    ));
+                    return;
+                }
             }
             Err(e) => {
                 failures += 1;
@@ -138,6 +146,22 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
         shared.counters.follow_restarts.add(1);
         sleep(pause(failures)).await;
     }
+}
+
+/// True when the message that is to be counted next was let go by log retention: this node was away for longer than the log is kept.
+/// Opened anew, it counts from the last checkpoint.
+async fn was_purged(shared: &Shared, next: u64) -> bool {
+    let missing = match shared.stream.get_raw_message(next).await {
+        Ok(_) => false,
+        Err(e) => matches!(e.kind(), LastRawMessageErrorKind::NoMessageFound),
+    };
+    let last = async {
+        let info = super::server::stream(&shared.context, &shared.name).await;
+        info.ok()
+            .flatten()
+            .map_or(0, |info| info.state.last_sequence)
+    };
+    missing && last.await >= next
 }
 
 async fn consume(shared: &Shared, from: u64) -> Result<Ordered> {
@@ -237,6 +261,7 @@ fn count(
     let header = |name| headers.and_then(|h| h.get_last(name)).map(|v| v.as_str());
     let kind = match Subject::parse(&shared.name, &message.subject)? {
         Subject::Index => Kind::Checkpoint(Told::decode(&at, header(CHECKPOINT_HEADER))?),
+        Subject::Begins => Kind::Begins(Begins::decode(&at, &message.payload)?),
         subject => {
             let label = Label::decode(&at, header(HEADER))?;
             label.lies_under(&at, subject)?;
@@ -246,8 +271,15 @@ fn count(
     match shared.places.take(sequence, &kind) {
         Taken::Next(appended) => {
             shared.counters.followed.add(1);
-            let Kind::Frame(label) = kind else {
-                return Ok(ControlFlow::Continue(None));
+            let label = match kind {
+                Kind::Frame(label) => label,
+                Kind::Checkpoint(_) => return Ok(ControlFlow::Continue(None)),
+                Kind::Begins(begins) => {
+                    let begins = begins.0.into_iter();
+                    let begins: Vec<_> = begins.map(|(p, b)| (p, Position(b.position))).collect();
+                    shared.heads.start(&begins);
+                    return Ok(ControlFlow::Continue(None));
+                }
             };
             match frame::messages(&at, &label, &message.payload) {
                 Ok(sections) => {
@@ -332,6 +364,27 @@ async fn write_checkpoint(
         }
         Ok(Err(e)) => Err(e),
         Err(_) => Err("no acknowledgement".to_owned()),
+    }
+}
+
+/// Waits until there is a checkpoint of `sequence` or above; writes one where there is none.
+pub(crate) async fn checkpoint_from(shared: &Shared, sequence: u64) -> Result<()> {
+    let until = Instant::now() + OPEN_PAUSE_MAX;
+    loop {
+        if shared.places.index().1 >= sequence {
+            return Ok(());
+        }
+        let probe = shared.places.checkpoint();
+        let why = match write_checkpoint(shared, &probe).await {
+            Ok(()) => "it is not counted".to_owned(),
+            // Somebody else wrote one in between.
+            Err(why) => why,
+        };
+        if Instant::now() >= until {
+            return Err(unavailable("write a checkpoint", why));
+        }
+        let counted = shared.counted.notified();
+        let _ = timeout(LOOK_TIME_MAX / 10, counted).await;
     }
 }
 

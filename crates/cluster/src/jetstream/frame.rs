@@ -38,8 +38,10 @@ pub(crate) const GROUP_PARTITIONS: u16 = 16;
 const GROUP: char = 'g';
 /// Last token of the subject of checkpoints.
 const INDEX: &str = "index";
+/// Last token of the subject that tells where partitions begin.
+const BEGINS: &str = "begins";
 
-fn corrupt(at: &str, cause: impl Into<String>) -> Error {
+pub(crate) fn corrupt(at: &str, cause: impl Into<String>) -> Error {
     Error::Corrupt {
         store: STORE,
         at: at.to_owned(),
@@ -47,7 +49,7 @@ fn corrupt(at: &str, cause: impl Into<String>) -> Error {
     }
 }
 
-fn newer(found: u32) -> Error {
+pub(crate) fn newer(found: u32) -> Error {
     Error::Newer {
         store: STORE,
         found,
@@ -56,7 +58,7 @@ fn newer(found: u32) -> Error {
 }
 
 /// What a subject of the stream is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Subject {
     /// Frames of a partition alone.
     Partition(PartitionId),
@@ -64,6 +66,8 @@ pub(crate) enum Subject {
     Group(u16),
     /// Checkpoints.
     Index,
+    /// Where partitions begin ([`super::begins`]).
+    Begins,
 }
 
 impl Subject {
@@ -82,6 +86,7 @@ impl Subject {
             Self::Partition(p) => format!("{stream}.{}", p.0),
             Self::Group(g) => format!("{stream}.{GROUP}{g}"),
             Self::Index => format!("{stream}.{INDEX}"),
+            Self::Begins => format!("{stream}.{BEGINS}"),
         }
     }
 
@@ -90,6 +95,7 @@ impl Subject {
         let last = name.strip_prefix(stream).and_then(|r| r.strip_prefix('.'));
         match last {
             Some(INDEX) => Ok(Self::Index),
+            Some(BEGINS) => Ok(Self::Begins),
             Some(p) => {
                 let found = match p.strip_prefix(GROUP) {
                     Some(g) => g.parse().map(Self::Group),

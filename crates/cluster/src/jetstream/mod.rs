@@ -14,6 +14,7 @@
 //! from here: docs/runbook/jetstream.md says how to look.
 
 mod append;
+mod begins;
 mod counters;
 mod follow;
 mod frame;
@@ -21,6 +22,7 @@ mod places;
 mod read;
 mod recent;
 mod server;
+mod truncate;
 
 pub use append::{
     ACK_TIME_MAX, APPEND_TIME_MAX, FRAMES_MAX, QUEUE_JOBS_MAX, ROUND_BYTES_MAX,
@@ -123,13 +125,23 @@ impl JetStreamLog {
         if let Some((at, checkpoint)) = follow::last_checkpoint(&stream, &options.stream).await? {
             places.begin(at, &checkpoint);
         }
+        if let Some((at, begins)) = truncate::last(&stream, &options.stream).await?
+            && at <= places.seen()
+        {
+            places.begin_at(at, &begins);
+        }
         let found = places.checkpoint().heads;
+        let begins = places.begins().1;
+        let found = found.into_iter().map(|(partition, head)| {
+            let begin = begins.of(partition).position;
+            (partition, Position(begin), Position(head))
+        });
         let shared = Arc::new(Shared {
             name: options.stream,
             client: server.client,
             context: server.context,
             stream,
-            heads: Heads::new(found.into_iter().map(|(p, head)| (p, Position(head)))),
+            heads: Heads::between(found),
             places,
             recent: recent::Recent::default(),
             pending: append::Pending::default(),
@@ -227,6 +239,18 @@ impl EventLog for JetStreamLog {
             waiting: QUEUE_JOBS_MAX.saturating_sub(self.jobs.capacity()) as u64,
             limit: QUEUE_JOBS_MAX as u64,
         }]
+    }
+
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        Ok(self.shared.heads.begins(partitions))
+    }
+
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        truncate::truncate(&self.shared, to).await
+    }
+
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        truncate::start(&self.shared, at).await
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {

@@ -8,6 +8,7 @@ use luopan_store::Appended;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::begins::Begins;
 use super::frame::{Checkpoint, Label, Told};
 
 /// A checkpoint is written for every so many messages of the stream.
@@ -53,6 +54,8 @@ pub(crate) enum Kind {
     Frame(Label),
     /// A checkpoint.
     Checkpoint(Told),
+    /// Where partitions begin.
+    Begins(Begins),
 }
 
 #[derive(Debug, Default)]
@@ -82,9 +85,23 @@ struct Inner {
     index: (u64, u64),
     due: Option<Checkpoint>,
     made: VecDeque<Told>,
+    /// What was last told of where partitions begin, and the sequence of that message.
+    begins: (u64, Begins),
 }
 
 impl Inner {
+    /// Takes in what the message `at` tells, all before which was counted.
+    fn begin_at(&mut self, at: u64, begins: &Begins) {
+        for (partition, place) in &begins.0 {
+            let found = self.partitions.entry(*partition).or_default();
+            // It never held anything, and starts elsewhere than at 0.
+            found.head = found.head.max(place.position);
+            found.marks = found.marks.split_off(&place.position);
+            found.mark(*place);
+        }
+        self.begins = (at, begins.clone());
+    }
+
     fn checkpoint(&self) -> Checkpoint {
         let heads = self.partitions.iter();
         Checkpoint {
@@ -117,6 +134,16 @@ impl Places {
             });
             inner.partitions.insert(*partition, found);
         }
+    }
+
+    /// Takes in what was told of where partitions begin, by a message that was counted already.
+    pub(crate) fn begin_at(&self, at: u64, begins: &Begins) {
+        self.inner.lock().begin_at(at, begins);
+    }
+
+    /// What was last told of where partitions begin, and the sequence of that message, 0 when nothing was.
+    pub(crate) fn begins(&self) -> (u64, Begins) {
+        self.inner.lock().begins.clone()
     }
 
     /// Sequence up to which all was counted.
@@ -165,6 +192,7 @@ impl Places {
                 }
                 inner.index = (sequence, told.sequence);
             }
+            Kind::Begins(begins) => inner.begin_at(sequence, begins),
         }
         inner.seen = sequence;
         if sequence.is_multiple_of(CHECKPOINT_EVERY) {
@@ -210,13 +238,11 @@ impl Places {
     /// was seen).
     pub(crate) fn around(&self, partition: PartitionId, position: u64) -> (Place, u64) {
         let inner = self.inner.lock();
-        let mut lower = Place {
-            position: 0,
-            sequence: 1,
-        };
+        let mut lower = inner.begins.1.of(partition);
         let mut upper = inner.seen + 1;
         if let Some(found) = inner.partitions.get(&partition) {
-            if let Some((position, sequence)) = found.marks.range(..=position).next_back() {
+            let known = found.marks.range(..=position).next_back();
+            if let Some((position, sequence)) = known.filter(|(p, _)| **p >= lower.position) {
                 lower = Place {
                     position: *position,
                     sequence: *sequence,

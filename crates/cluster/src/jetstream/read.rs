@@ -10,12 +10,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{Error, LogMessage, Result};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::frame::{self, Checkpoint, GROUP_PARTITIONS, HEADER, Label, Subject};
 use super::places::{CHECKPOINT_EVERY, Place};
-use super::{STORE, Shared, unavailable};
+use super::{STORE, Shared, truncate, unavailable};
 
 /// Most messages asked for at once.
 const FETCH_MESSAGES_MAX: usize = 1024;
@@ -37,17 +38,52 @@ pub(crate) async fn read(
     from: u64,
     bytes_max: usize,
 ) -> Result<Vec<LogMessage>> {
+    loop {
+        let (known, _) = shared.places.begins();
+        truncate::readable(shared, partition, from)?;
+        if let Some(found) = at_hand(shared, partition, from, bytes_max) {
+            return Ok(found);
+        }
+        let mut marks = Vec::new();
+        let read = of_servers(shared, partition, from, bytes_max, &mut marks).await;
+        // What lies below where the partition begins may have been purged under the read: then it found what stands elsewhere, and
+        // nothing of it is kept.
+        if !truncate::refresh(shared, known).await? {
+            for place in marks {
+                shared.places.mark(partition, place);
+            }
+            return read;
+        }
+    }
+}
+
+/// What needs no server: nothing from the head on, and what was followed lately.
+fn at_hand(
+    shared: &Shared,
+    partition: PartitionId,
+    from: u64,
+    bytes_max: usize,
+) -> Option<Vec<LogMessage>> {
+    let head = shared.heads.head(partition).0;
+    if from >= head {
+        return Some(Vec::new());
+    }
+    let found = shared.recent.read(partition, from, head, bytes_max)?;
+    shared.counters.at_hand.add(found.len());
+    Some(found)
+}
+
+async fn of_servers(
+    shared: &Shared,
+    partition: PartitionId,
+    from: u64,
+    bytes_max: usize,
+    marks: &mut Vec<Place>,
+) -> Result<Vec<LogMessage>> {
     let head = shared.heads.head(partition).0;
     // What lies behind was not looked at yet, and may be what the log was halted for.
     let seen = shared.places.seen();
     let mut out = Vec::new();
-    if from >= head {
-        return Ok(out);
-    }
-    if let Some(found) = shared.recent.read(partition, from, head, bytes_max) {
-        shared.counters.at_hand.add(found.len());
-        return Ok(found);
-    }
     let mut at = place(shared, partition, from).await?;
     let mut bytes = 0usize;
     loop {
@@ -87,11 +123,11 @@ pub(crate) async fn read(
                 sequence: stored.sequence + 1,
             };
             if end >= from {
-                shared.places.mark(partition, at);
+                marks.push(at);
             }
         }
         if at.position >= from {
-            shared.places.mark(partition, at);
+            marks.push(at);
         }
         // Where little was asked for, a second fetch would mostly bring what does not fit.
         if at.position >= head || (!out.is_empty() && bytes_max <= FETCH_BYTES_MAX) {
@@ -137,6 +173,46 @@ async fn place(shared: &Shared, partition: PartitionId, position: u64) -> Result
         }
     }
     Ok(best)
+}
+
+/// The last checkpoint at `lower` or above that tells of no head above its bound, near enough that what lies between can be read;
+/// none where there is none.
+pub(crate) async fn last_checkpoint_within(
+    shared: &Shared,
+    mut lower: u64,
+    bounds: &BTreeMap<PartitionId, u64>,
+) -> Result<Option<Checkpoint>> {
+    let (first, mut upper) = (lower, shared.places.seen() + 1);
+    let mut best = None;
+    while upper.saturating_sub(lower) > CHECKPOINT_EVERY {
+        let middle = lower + (upper - lower) / 2;
+        match checkpoint(shared, middle).await? {
+            Some((sequence, found)) if sequence < upper => {
+                if bounds.iter().all(|(p, bound)| found.head(*p) <= *bound) {
+                    lower = sequence + 1;
+                    if found.sequence >= first {
+                        best = Some(found);
+                    }
+                } else {
+                    upper = middle;
+                }
+            }
+            _ => upper = middle,
+        }
+    }
+    Ok(best)
+}
+
+/// Labels of the next messages of a partition's subject with their sequences, up to `seen`: at least one; there must be one.
+pub(crate) async fn labels(
+    shared: &Shared,
+    partition: PartitionId,
+    sequence: u64,
+    seen: u64,
+    bytes: usize,
+) -> Result<Vec<(u64, Label)>> {
+    let found = fetch(shared, partition, sequence, seen, bytes).await?;
+    Ok(found.into_iter().map(|m| (m.sequence, m.label)).collect())
 }
 
 /// The first checkpoint whose message has this sequence or a higher one, with its sequence.

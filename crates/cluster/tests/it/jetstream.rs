@@ -681,3 +681,82 @@ mod crash {
         }
     }
 }
+
+mod truncated {
+    //! What is let go by one node, seen by others.
+
+    use super::*;
+
+    /// Forty rounds of two entries in each of 500 partitions.
+    async fn filled(log: &JetStreamLog) {
+        for round in 0..40u64 {
+            let batch = (0..500).map(|p| Append {
+                count: 2,
+                ..append(p, format!("{round}"))
+            });
+            log.append(batch.collect()).await.unwrap();
+        }
+    }
+
+    /// One node truncates; one that was there, and one that comes later, refuse what is gone and read what is left where it was.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn other_nodes_and_later_ones_take_nothing_for_what_was_let_go() {
+        let Some(server) = Any::find() else { return };
+        let name = fresh_stream();
+        let log = open(&server.url(), &name).await;
+        filled(&log).await;
+        let other = open(&server.url(), &name).await;
+        // Nothing at hand: opened behind a checkpoint, it asks the servers for what is older.
+        let before = other.read(PartitionId(3), Position(50), 1).await.unwrap();
+        assert_eq!(before[0].message, "25");
+        // Partition 3 may let go of less than its neighbours 0 to 15; 300 has messages of its own.
+        let mut to: Vec<_> = (0..16).map(|p| (PartitionId(p), Position(61))).collect();
+        to[3].1 = Position(41);
+        to.push((PartitionId(300), Position(79)));
+        let begins = log.truncate(&to).await.unwrap();
+        assert_eq!(begins[..16], [Position(40); 16]);
+        assert_eq!(begins[16], Position(78));
+        let late = open(&server.url(), &name).await;
+        for node in [&log, &other, &late] {
+            for partition in [3, 7] {
+                let p = PartitionId(partition);
+                match node.read(p, Position(39), 1).await {
+                    Err(Error::Truncated { begin: 40, .. }) => {}
+                    read => panic!("{read:?}"),
+                }
+                let rest = node.read(p, Position(41), usize::MAX).await.unwrap();
+                let rest: Vec<_> = rest.into_iter().map(|m| (m.first.0, m.message)).collect();
+                let wanted = (20..40).map(|n| (2 * n, Bytes::from(format!("{n}"))));
+                assert_eq!(rest, wanted.collect::<Vec<_>>());
+            }
+            let own = node.read(PartitionId(300), Position(78), 1).await.unwrap();
+            assert_eq!((own.len(), own[0].message.as_ref()), (1, &b"39"[..]));
+            let whole = node.read(PartitionId(16), Position(0), usize::MAX).await;
+            assert_eq!(whole.unwrap().len(), 40);
+        }
+        other.append(vec![append(3, "more")]).await.unwrap();
+        let late = open(&server.url(), &name).await;
+        let head = late.heads(&[PartitionId(3)]).await.unwrap();
+        assert_eq!(head, [Position(81)]);
+    }
+
+    /// A node that would have to count what is gone says so and takes nothing in its place.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_let_go_before_it_was_counted_halts_the_node() {
+        let Some(server) = Any::find() else { return };
+        let name = fresh_stream();
+        let log = open(&server.url(), &name).await;
+        for n in 0..9 {
+            log.append(vec![append(1, format!("{n}"))]).await.unwrap();
+        }
+        drop(log);
+        // By hand, without a checkpoint behind it.
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let context = async_nats::jetstream::new(client);
+        let stream = context.get_stream(&name).await.unwrap();
+        stream.purge().sequence(5).await.unwrap();
+        let said = JetStreamLog::open(options(&server.url(), &name)).await;
+        let said = said.err().unwrap().to_string();
+        assert!(said.contains("let go by log retention"), "{said}");
+    }
+}

@@ -23,6 +23,9 @@ async fn write_one_of_each(folder: &Path) {
     };
     let appended = stores.log.append(vec![append(1, 2), append(2, 1)]).await;
     assert_eq!(appended.unwrap().len(), 2);
+    // A partition that begins elsewhere than at 0.
+    let begins = [(PartitionId(9), Position(5))];
+    stores.log.start(&begins).await.unwrap();
     let mut commit = Commit::new(Durability::Durable);
     commit.advance = Some(Advance {
         partition: p,

@@ -38,7 +38,9 @@ impl EventLog for MemoryLog {
             let partition = messages.entry(a.partition).or_default();
             let first = partition
                 .last_key_value()
-                .map_or(0, |(first, (count, _))| first + u64::from(*count));
+                .map_or(self.heads.head(a.partition).0, |(first, (count, _))| {
+                    first + u64::from(*count)
+                });
             out.push(Appended {
                 partition: a.partition,
                 first: Position(first),
@@ -58,6 +60,7 @@ impl EventLog for MemoryLog {
         bytes_max: usize,
     ) -> Result<Vec<LogMessage>> {
         let messages = self.messages.read();
+        self.heads.readable(partition, from)?;
         let Some(messages) = messages.get(&partition) else {
             return Ok(Vec::new());
         };
@@ -87,6 +90,34 @@ impl EventLog for MemoryLog {
 
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
         Ok(self.heads.heads(partitions))
+    }
+
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        Ok(self.heads.begins(partitions))
+    }
+
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        let mut messages = self.messages.write();
+        self.heads.may_truncate(to)?;
+        for (partition, to) in to {
+            let Some(held) = messages.get_mut(partition) else {
+                continue;
+            };
+            held.retain(|first, (count, _)| first + u64::from(*count) > to.0);
+            let begin = held
+                .first_key_value()
+                .map_or(self.heads.head(*partition), |(first, _)| Position(*first));
+            self.heads.begin_at(&[(*partition, begin)]);
+        }
+        let asked: Vec<_> = to.iter().map(|(p, _)| *p).collect();
+        Ok(self.heads.begins(&asked))
+    }
+
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        let _messages = self.messages.write();
+        self.heads.may_start(at)?;
+        self.heads.start(at);
+        Ok(())
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {

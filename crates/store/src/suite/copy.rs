@@ -63,6 +63,12 @@ async fn fill(stores: &Stores) {
     ] {
         stores.log.append(batch).await.unwrap();
     }
+    // One partition lost its first messages, one all of them.
+    let gone = [
+        (PartitionId(0), Position(4)),
+        (PartitionId(300), Position(9)),
+    ];
+    stores.log.truncate(&gone).await.unwrap();
     let mut writes = Vec::new();
     for table in Table::ALL {
         for partition in [0, 7, 256, u16::MAX] {

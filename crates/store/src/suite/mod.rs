@@ -11,6 +11,7 @@ pub mod keys;
 pub mod log;
 pub mod nodes;
 pub mod reopen;
+pub mod retention;
 pub mod state;
 
 use crate::Stores;
@@ -93,8 +94,11 @@ macro_rules! conformance {
         $crate::conformance! { @ $subject;
             log: positions_and_order, nothing_of_a_refused_batch, read_from_the_middle, read_in_pieces, limits,
                 concurrent_appends_keep_order, wait_starts_with_everything, wait_misses_nothing, a_dropped_wait_is_harmless;
+            retention: truncated_is_refused_and_the_rest_stays, all_may_go, above_the_head_nothing_goes, starts_elsewhere,
+                beginnings_last;
             state: rows_are_ordered_and_bounded, position_conflicts, expected_rows, later_write_wins, a_conflict_leaves_nothing,
                 a_conflict_does_not_stop_the_others, commits_see_those_before_them, limits, tables_are_apart,
+                partitions_are_scanned_together, rows_and_budgets_are_read_together,
                 one_moment, concurrent_expectations_let_one_win;
             budgets: checks_both_ways, debits_spill_over_rows, credits, names_and_zeros, never_over_under_concurrency,
                 the_last_unit, refused_changes;

@@ -308,6 +308,87 @@ pub async fn tables_are_apart(s: &dyn Subject) {
     assert!(found[0].is_none() && found[1].is_some());
 }
 
+/// Scans over several partitions give the rows that scans of each would: of all together at most so many, or so many of each.
+pub async fn partitions_are_scanned_together(s: &dyn Subject) {
+    let state = s.open().await.state;
+    let rows = [(3, 4u8), (0, 1), (7, 6), (256, 2), (9_000, 3)];
+    let puts = rows.iter().flat_map(|(p, n)| {
+        let of = move |i| put(key(Table::Dirty, *p, [i, 0xff]), [*n, i]);
+        (0..*n).map(of)
+    });
+    one(&state, writes(puts.collect())).await.unwrap();
+    // Beside them, what belongs to another table.
+    let other = put(key(Table::Outbox, 3, "other"), "o");
+    one(&state, writes(vec![other])).await.unwrap();
+    let asked: Vec<_> = [7, 3, 9_000, 5, 0, 7].map(PartitionId).into();
+    let sorted: Vec<u16> = vec![0, 3, 5, 7, 9_000];
+    let mut all = Vec::new();
+    for p in &sorted {
+        let found = scan(&state, Table::Dirty, *p, b"", None, usize::MAX).await;
+        all.extend(found.into_iter().map(|(key, value)| (*p, key, value)));
+    }
+    assert_eq!(all.len(), 14);
+    let told = |found: Vec<(PartitionId, crate::Row)>| -> Vec<_> {
+        let found = found.into_iter();
+        let row = |(p, row): (PartitionId, crate::Row)| (p.0, row.key.to_vec(), row.value.to_vec());
+        found.map(row).collect()
+    };
+    for limit in 0..=15 {
+        let found = state.scan_partitions(Table::Dirty, &asked, limit).await;
+        let most = limit.min(all.len());
+        assert_eq!(told(found.unwrap()), all[..most], "{limit} of all");
+        let found = state.scan_each(Table::Dirty, &asked, limit).await.unwrap();
+        let mut wanted = all.clone();
+        wanted.retain(|(_, key, _)| usize::from(key[0]) < limit);
+        assert_eq!(told(found), wanted, "{limit} of each");
+    }
+    for none in [&[][..], &[PartitionId(5), PartitionId(6)]] {
+        let found = state.scan_partitions(Table::Dirty, none, 9).await;
+        assert_eq!(told(found.unwrap()), []);
+        let found = state.scan_each(Table::Dirty, none, 9).await;
+        assert_eq!(told(found.unwrap()), []);
+    }
+}
+
+/// Rows and budgets that are asked for together are what each is alone.
+pub async fn rows_and_budgets_are_read_together(s: &dyn Subject) {
+    let state = s.open().await.state;
+    let keys: Vec<_> = (0..3u16).map(|n| key(Table::Item, n, [1])).collect();
+    let budgets: Vec<String> = ["b", "never used", "a", "b"].map(str::to_owned).into();
+    let change = |budget: &str, home, amount| crate::BudgetChange {
+        budget: budget.to_owned(),
+        limit: 1_000,
+        rows: 4,
+        home,
+        amount,
+    };
+    let mut commit = writes(vec![
+        put(keys[0].clone(), "zero"),
+        put(keys[2].clone(), "two"),
+    ]);
+    commit.budgets = vec![change("b", 0, 7), change("b", 3, 5), change("a", 1, 2)];
+    one(&state, commit).await.unwrap();
+    let rows = vec![
+        Some(Bytes::from_static(b"zero")),
+        None,
+        Some(Bytes::from_static(b"two")),
+    ];
+    let spent = vec![12, 0, 2, 12];
+    let both = state.get_and_spent(&keys, &budgets).await.unwrap();
+    assert_eq!(both, (rows.clone(), spent.clone()));
+    let none = state.get_and_spent(&keys, &[]).await.unwrap();
+    assert_eq!(none, (rows, Vec::new()));
+    let none = state.get_and_spent(&[], &budgets).await.unwrap();
+    assert_eq!(none, (Vec::new(), spent));
+    let none = state.get_and_spent(&[], &[]).await.unwrap();
+    assert_eq!(none, (Vec::new(), Vec::new()));
+    // More than a backend may gather with what others ask for.
+    let many: Vec<_> = (0..1_000u16).map(|n| key(Table::Item, n, [1])).collect();
+    let (rows, spent) = state.get_and_spent(&many, &budgets).await.unwrap();
+    assert_eq!(rows.iter().flatten().count(), 2);
+    assert_eq!((rows[2].as_deref(), spent[0]), (Some(&b"two"[..]), 12));
+}
+
 /// One `get` and one `scan` see one moment: rows that always change together are never seen apart.
 pub async fn one_moment(s: &dyn Subject) {
     let state = s.open().await.state;

@@ -6,6 +6,7 @@ use super::connection::{Fault, Pool, pause};
 use super::count::add;
 use super::gather::Handler;
 use super::locks::Locks;
+use super::statement::{Argument, Statement};
 use super::text::{Part, Texts};
 use super::unavailable;
 use luopan_kernel::id::{PartitionId, Position};
@@ -138,36 +139,42 @@ impl Writer {
     ) -> std::result::Result<Vec<Outcome>, Failed> {
         let mut lease = self.pool.lease().await?;
         add(&self.pool.counters.transactions, 1);
-        lease.simple(BEGIN, 1).await?;
-        if !plan.locks.is_empty() {
-            let locks: Vec<i32> = plan.locks.iter().copied().collect();
-            let query = sqlx::query(LOCK).bind(self.locks.space).bind(locks);
-            lease.execute(query).await?;
-        }
-        let seen = if plan.reads() {
-            let rows = lease.rows(plan.look(&self.texts)).await?;
-            plan.seen(&rows)?
-        } else {
-            Seen::default()
+        let begin = self.locks.begin(plan.locks.iter().copied());
+        let seen = match plan.look(&self.texts) {
+            None => {
+                lease.simple(begin, 2).await?;
+                Seen::default()
+            }
+            Some(look) if look.is_small() => {
+                let name = lease.named(&look.text).await?;
+                let rows = lease.said(format!("{begin}; {}", look.said(&name)), 3);
+                plan.seen(&rows.await?)?
+            }
+            Some(look) => {
+                lease.simple(begin, 2).await?;
+                plan.seen(&lease.rows(look.query()).await?)?
+            }
         };
         let mut run = Run::new(plan, &seen);
         let outcomes: Vec<Outcome> = calls.iter().flatten().map(|c| run.commit(c)).collect();
-        let writes = run.writes();
-        for write in writes {
-            lease.execute(write.query(&self.texts)).await?;
+        let mut end = (String::from("COMMIT"), 1);
+        for write in run.writes() {
+            let write = write.statement(&self.texts);
+            if end.1 == 1 && write.is_small() {
+                let name = lease.named(&write.text).await?;
+                end = (format!("{}; COMMIT", write.said(&name)), 2);
+            } else {
+                lease.execute(write.query()).await?;
+            }
         }
-        lease.simple("COMMIT", 1).await.map_err(|fault| Failed {
-            fault,
-            is_unknown: true,
-        })?;
+        lease
+            .last(end.0, end.1)
+            .await
+            .map_err(|(fault, is_unknown)| Failed { fault, is_unknown })?;
         lease.done();
         Ok(outcomes)
     }
 }
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-/// The subquery is sorted before the function is called on its rows: a sorted subquery is never flattened.
-pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock($1, s.k) FROM (SELECT k FROM unnest($2::int4[]) AS u (k) ORDER BY k) AS s";
 
 /// What a transaction locks and reads, known before it begins.
 struct Plan<'a> {
@@ -214,43 +221,28 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    fn reads(&self) -> bool {
-        !(self.partitions.is_empty() && self.expected.is_empty() && self.budgets.is_empty())
-    }
-
-    /// The statement that reads positions, budgets and digests.
-    fn look(
-        &self,
-        texts: &Texts,
-    ) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
-        let groups: Vec<(usize, &[&RowKey])> = {
-            let mut at = 0;
-            let chunks = self.expected.chunk_by(|a, b| a.table == b.table);
-            chunks
-                .map(|chunk| {
-                    let first = at;
-                    at += chunk.len();
-                    (first, chunk)
-                })
-                .collect()
-        };
-        let tables: Vec<Table> = groups.iter().map(|(_, keys)| keys[0].table).collect();
-        let partitions: Vec<i32> = self.partitions.iter().map(|p| i32::from(p.0)).collect();
-        let budgets: Vec<&[u8]> = self.budgets.iter().map(|b| b.as_bytes()).collect();
-        let mut query = texts
-            .look(&tables)
-            .bind(partitions)
-            .bind(numbered(0, budgets.len()))
-            .bind(budgets);
-        for (first, keys) in groups {
-            let partitions: Vec<i32> = keys.iter().map(|k| i32::from(k.partition.0)).collect();
-            let bytes: Vec<&[u8]> = keys.iter().map(|k| &k.key[..]).collect();
-            query = query
-                .bind(numbered(first, keys.len()))
-                .bind(partitions)
-                .bind(bytes);
+    /// The statement that reads positions, budgets and digests; none when nothing is to be read.
+    fn look(&self, texts: &Texts) -> Option<Statement<'a>> {
+        if self.partitions.is_empty() && self.expected.is_empty() && self.budgets.is_empty() {
+            return None;
         }
-        query
+        let chunks = || self.expected.chunk_by(|a, b| a.table == b.table);
+        let tables: Vec<Table> = chunks().map(|keys| keys[0].table).collect();
+        let budgets: Vec<&[u8]> = self.budgets.iter().map(|b| b.as_bytes()).collect();
+        let mut arguments = vec![
+            Argument::Ints(self.partitions.iter().map(|p| i32::from(p.0)).collect()),
+            Argument::Ints(numbered(0, budgets.len())),
+            Argument::Bytes(budgets),
+        ];
+        let mut first = 0;
+        for keys in chunks() {
+            arguments.push(Argument::Ints(numbered(first, keys.len())));
+            arguments.push(partitions_of(keys));
+            arguments.push(keys_of(keys));
+            first += keys.len();
+        }
+        let text = texts.look(&tables);
+        Some(Statement { text, arguments })
     }
 
     /// What that statement found.
@@ -272,6 +264,10 @@ impl<'a> Plan<'a> {
     fn take(&self, row: &PgRow, seen: &mut Seen) -> std::result::Result<(), String> {
         let wrong = |e: sqlx::Error| e.to_string();
         let kind: i32 = row.try_get(0).map_err(wrong)?;
+        // What took the locks.
+        if kind < 0 {
+            return Ok(());
+        }
         let which: i32 = row.try_get(1).map_err(wrong)?;
         let at = usize::try_from(which).map_err(|e| e.to_string())?;
         let missing = || format!("a row of kind {kind} was not asked for: {which}");
@@ -291,8 +287,8 @@ impl<'a> Plan<'a> {
                 rows.insert(share, spent);
             }
             _ => {
-                let digest: &[u8] = row.try_get(4).map_err(wrong)?;
-                let digest = Short::try_from(digest).map_err(|_| {
+                let digest: Vec<u8> = row.try_get(4).map_err(wrong)?;
+                let digest = Short::try_from(&digest[..]).map_err(|_| {
                     format!("a digest of 16 bytes is wanted, found {}", digest.len())
                 })?;
                 *seen.digests.get_mut(at).ok_or_else(missing)? = Some(digest);
@@ -456,15 +452,12 @@ struct WriteStatement<'a> {
     bytes: usize,
 }
 
-impl WriteStatement<'_> {
+impl<'a> WriteStatement<'a> {
     fn is_empty(&self) -> bool {
         self.positions.is_empty() && self.budgets.is_empty() && self.rows.is_empty()
     }
 
-    fn query(
-        &self,
-        texts: &Texts,
-    ) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    fn statement(&self, texts: &Texts) -> Statement<'a> {
         let mut puts: Vec<(&RowKey, &bytes::Bytes)> = Vec::new();
         let mut deletes: Vec<&RowKey> = Vec::new();
         for (key, value) in &self.rows {
@@ -473,47 +466,45 @@ impl WriteStatement<'_> {
                 None => deletes.push(key),
             }
         }
-        let mut parts = Vec::new();
+        let (mut parts, mut arguments) = (Vec::new(), Vec::new());
         if !self.positions.is_empty() {
+            let (partitions, entries) = self.positions.iter().copied().unzip();
             parts.push(Part::Positions);
+            arguments.extend([Argument::Ints(partitions), Argument::Longs(entries)]);
         }
         if !self.budgets.is_empty() {
             parts.push(Part::Budgets);
+            arguments.extend([
+                Argument::Bytes(self.budgets.iter().map(|b| b.0).collect()),
+                Argument::Ints(self.budgets.iter().map(|b| b.1).collect()),
+                Argument::Longs(self.budgets.iter().map(|b| b.2).collect()),
+            ]);
         }
-        let put_tables = puts.chunk_by(|a, b| a.0.table == b.0.table);
-        parts.extend(put_tables.clone().map(|rows| Part::Put(rows[0].0.table)));
-        let delete_tables = deletes.chunk_by(|a, b| a.table == b.table);
-        parts.extend(
-            delete_tables
-                .clone()
-                .map(|keys| Part::Delete(keys[0].table)),
-        );
-        let mut query = texts.write(&parts);
-        if !self.positions.is_empty() {
-            let (partitions, entries): (Vec<i32>, Vec<i64>) =
-                self.positions.iter().copied().unzip();
-            query = query.bind(partitions).bind(entries);
+        for rows in puts.chunk_by(|a, b| a.0.table == b.0.table) {
+            let keys: Vec<&RowKey> = rows.iter().map(|r| r.0).collect();
+            parts.push(Part::Put(keys[0].table));
+            arguments.extend([
+                partitions_of(&keys),
+                keys_of(&keys),
+                Argument::Bytes(rows.iter().map(|r| &r.1[..]).collect()),
+                Argument::Shorts(rows.iter().map(|r| short(r.1)).collect()),
+            ]);
         }
-        if !self.budgets.is_empty() {
-            let names: Vec<&[u8]> = self.budgets.iter().map(|b| b.0).collect();
-            let shares: Vec<i32> = self.budgets.iter().map(|b| b.1).collect();
-            let spent: Vec<i64> = self.budgets.iter().map(|b| b.2).collect();
-            query = query.bind(names).bind(shares).bind(spent);
+        for keys in deletes.chunk_by(|a, b| a.table == b.table) {
+            parts.push(Part::Delete(keys[0].table));
+            arguments.extend([partitions_of(keys), keys_of(keys)]);
         }
-        for rows in put_tables {
-            let partitions: Vec<i32> = rows.iter().map(|r| i32::from(r.0.partition.0)).collect();
-            let keys: Vec<&[u8]> = rows.iter().map(|r| &r.0.key[..]).collect();
-            let values: Vec<&[u8]> = rows.iter().map(|r| &r.1[..]).collect();
-            let digests: Vec<Short> = rows.iter().map(|r| short(r.1)).collect();
-            query = query.bind(partitions).bind(keys).bind(values).bind(digests);
-        }
-        for keys in delete_tables {
-            let partitions: Vec<i32> = keys.iter().map(|k| i32::from(k.partition.0)).collect();
-            let bytes: Vec<&[u8]> = keys.iter().map(|k| &k.key[..]).collect();
-            query = query.bind(partitions).bind(bytes);
-        }
-        query
+        let text = texts.write(&parts);
+        Statement { text, arguments }
     }
+}
+
+fn partitions_of(keys: &[&RowKey]) -> Argument<'static> {
+    Argument::Ints(keys.iter().map(|k| i32::from(k.partition.0)).collect())
+}
+
+fn keys_of<'a>(keys: &[&'a RowKey]) -> Argument<'a> {
+    Argument::Bytes(keys.iter().map(|k| &k.key[..]).collect())
 }
 
 /// The digest of a value.

@@ -5,13 +5,15 @@
 //! a while; reads are tried again when one turns out to be dead, and a transaction that was not yet being committed is too.
 
 use super::count::{Counters, add};
-use super::options::{PostgresOptions, Session};
+use super::options::{PostgresOptions, STATEMENTS_KEPT, Session};
 use super::unavailable;
+use futures::StreamExt;
 use luopan_store::{Error, Result};
 use parking_lot::Mutex;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions, Connection, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,12 +89,18 @@ fn hint(code: &str) -> &'static str {
     }
 }
 
+/// A connection, and the statements that the server keeps on it under names of ours, by their texts.
+struct Kept {
+    connection: PgConnection,
+    named: HashMap<Arc<str>, String>,
+}
+
 /// The connections.
 pub(crate) struct Pool {
     pub(crate) store: &'static str,
     session: Session,
     permits: Semaphore,
-    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    idle: Mutex<Vec<(Kept, Instant)>>,
     connect_timeout: Duration,
     statement_timeout: Duration,
     pub(crate) counters: Arc<Counters>,
@@ -130,13 +138,18 @@ impl Pool {
             let idle = self.idle.lock().pop();
             match idle {
                 Some((connection, since)) if since.elapsed() < IDLE_TRUSTED => break connection,
-                Some((mut connection, _)) => {
-                    let asked = tokio::time::timeout(self.connect_timeout, connection.ping());
+                Some((mut kept, _)) => {
+                    let asked = tokio::time::timeout(self.connect_timeout, kept.connection.ping());
                     if matches!(asked.await, Ok(Ok(()))) {
-                        break connection;
+                        break kept;
                     }
                 }
-                None => break self.connect().await?,
+                None => {
+                    break Kept {
+                        connection: self.connect().await?,
+                        named: HashMap::new(),
+                    };
+                }
             }
         };
         Ok(Lease {
@@ -235,7 +248,7 @@ pub(crate) async fn connect(
 /// A connection taken from the pool. It is closed when it is dropped before [`Lease::done`]: whatever ran on it is then rolled back.
 pub(crate) struct Lease<'a> {
     pool: &'a Pool,
-    connection: Option<PgConnection>,
+    connection: Option<Kept>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -268,27 +281,89 @@ impl Lease<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Runs `count` statements without parameters or rows, sent together.
+    /// Runs `count` statements without parameters, sent together; what they answer is passed over.
     pub(crate) async fn simple(
         &mut self,
-        text: &'static str,
+        text: impl Into<Arc<str>>,
         count: u64,
     ) -> std::result::Result<(), Fault> {
         let (pool, connection) = self.sound()?;
         add(&pool.counters.statements, count);
-        pool.bounded(sqlx::raw_sql(text).execute(connection))
-            .await?;
+        // Our own words and numbers alone.
+        let text = sqlx::raw_sql(AssertSqlSafe(text.into()));
+        pool.bounded(text.execute(connection)).await?;
         Ok(())
     }
 
     fn sound(&mut self) -> std::result::Result<(&Pool, &mut PgConnection), Fault> {
         match &mut self.connection {
-            Some(connection) => Ok((self.pool, connection)),
+            Some(kept) => Ok((self.pool, &mut kept.connection)),
             None => Err(Fault {
                 cause: "the connection was given back".into(),
                 is_passing: false,
             }),
         }
+    }
+
+    /// The name under which the server keeps a statement on this connection; it is told of it the first time.
+    pub(crate) async fn named(&mut self, text: &Arc<str>) -> std::result::Result<String, Fault> {
+        let known = self.connection.as_ref().map(|kept| &kept.named);
+        if let Some(name) = known.and_then(|named| named.get(text)) {
+            return Ok(name.clone());
+        }
+        if known.is_some_and(|named| named.len() >= STATEMENTS_KEPT)
+            && let Some(kept) = &mut self.connection
+        {
+            let named = std::mem::take(&mut kept.named);
+            let forget: Vec<String> = named
+                .into_values()
+                .map(|n| format!("DEALLOCATE {n}"))
+                .collect();
+            self.simple(forget.join("; "), 0).await?;
+        }
+        let at = self.connection.as_ref().map_or(0, |kept| kept.named.len());
+        let name = format!("luopan_{at}");
+        self.simple(format!("PREPARE {name} AS {text}"), 0).await?;
+        if let Some(kept) = &mut self.connection {
+            kept.named.insert(Arc::clone(text), name.clone());
+        }
+        Ok(name)
+    }
+
+    /// Runs `count` statements that bear their parameters, sent together, for the rows of all.
+    pub(crate) async fn said(
+        &mut self,
+        text: String,
+        count: u64,
+    ) -> std::result::Result<Vec<PgRow>, Fault> {
+        let (pool, connection) = self.sound()?;
+        add(&pool.counters.statements, count);
+        let text = sqlx::raw_sql(AssertSqlSafe(text));
+        pool.bounded(text.fetch_all(connection)).await
+    }
+
+    /// As [`Lease::simple`], with `COMMIT` as the last statement. Of a failure it says whether the transaction may have taken effect:
+    /// not when the server refused a statement before it.
+    pub(crate) async fn last(
+        &mut self,
+        text: String,
+        count: u64,
+    ) -> std::result::Result<(), (Fault, bool)> {
+        let (pool, connection) = self.sound().map_err(|fault| (fault, false))?;
+        add(&pool.counters.statements, count);
+        let mut done = 0;
+        let mut refused = false;
+        let all = async {
+            let mut results = sqlx::raw_sql(AssertSqlSafe(text)).execute_many(connection);
+            while let Some(result) = results.next().await {
+                refused = matches!(result, Err(sqlx::Error::Database(_)));
+                result?;
+                done += 1;
+            }
+            Ok(())
+        };
+        let ran = pool.bounded(all).await;
+        ran.map_err(|fault| (fault, !refused || done + 1 >= count))
     }
 }
 

@@ -31,14 +31,8 @@ impl PostgresControl {
     async fn begin(&self, tried: &'static str) -> Result<Transaction<'_>> {
         let failed = |fault: Fault| fault.error(STORE, tried);
         let mut lease = self.pool.lease().await.map_err(failed)?;
-        lease
-            .simple("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 1)
-            .await
-            .map_err(failed)?;
-        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
-            .bind(self.locks.space)
-            .bind(Locks::control());
-        lease.execute(lock).await.map_err(failed)?;
+        let begin = self.locks.begin([Locks::control()].into_iter());
+        lease.simple(begin, 2).await.map_err(failed)?;
         Ok(Transaction { lease, tried })
     }
 

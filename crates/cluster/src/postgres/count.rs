@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What was asked of the servers by one opening since it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counted {
-    /// SQL statements sent, `BEGIN`, `SET` and `COMMIT` included.
+    /// SQL statements sent, `BEGIN` and `COMMIT` included; what tells the server of a statement for the first time is not.
     pub statements: u64,
     /// Transactions that commits of State were gathered into, those tried again included.
     pub transactions: u64,

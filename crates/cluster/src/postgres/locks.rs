@@ -5,6 +5,7 @@
 
 use luopan_kernel::id::PartitionId;
 use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// Locks that partitions share: partition modulo this. The server's lock table holds
 /// `max_locks_per_transaction` x `max_connections` locks (6,400 by default) of all transactions together, so their number is bounded.
@@ -29,6 +30,22 @@ impl Locks {
         }
     }
 
+    /// Two statements: they begin a transaction and take its locks, which the caller gives in ascending order. The second reads
+    /// nothing and names no table, so that planning it anew each time costs less than a way of its own to the server would. It
+    /// answers one row, whose first column is -1.
+    pub(crate) fn begin(&self, locks: impl Iterator<Item = i32>) -> String {
+        let mut text = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+             SELECT -1, count(pg_advisory_xact_lock({}, k)) FROM unnest('{{",
+            self.space
+        );
+        for (i, lock) in locks.enumerate() {
+            let _ = write!(text, "{}{lock}", if i == 0 { "" } else { "," });
+        }
+        text.push_str("}'::int4[]) AS u (k)");
+        text
+    }
+
     /// The lock of a partition: its position and every row in it.
     pub(crate) fn partition(partition: PartitionId) -> i32 {
         i32::from(partition.0 % PARTITION_LOCKS)
@@ -49,6 +66,16 @@ impl Locks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locks_are_taken_as_they_are_given() {
+        let text = Locks { space: -7 }.begin([3, 17, 256].into_iter());
+        assert!(text.contains("READ COMMITTED READ WRITE; SELECT"), "{text}");
+        assert!(
+            text.contains("(-7, k)) FROM unnest('{3,17,256}'::int4[])"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn the_numbers_are_those_that_every_version_uses() {

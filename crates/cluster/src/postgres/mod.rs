@@ -15,11 +15,15 @@
 //! 5. One statement writes what they leave: an upsert and a delete for each table touched, as common table expressions over arrays.
 //! 6. `COMMIT`. Only its answer makes anything acknowledged.
 //!
+//! Steps 1 to 3 are one message to the server and one answer, and so are 5 and 6 ([`statement`]), unless the statement is large: what a
+//! small transaction costs, on both sides, is mostly its ways. Decisions, links and folds share one queue, since what is gathered
+//! from all of them costs least.
+//!
 //! # Why READ COMMITTED is enough, and why locks come in a statement of their own
 //!
 //! Under READ COMMITTED every statement looks at the database as of its own start. The statement of step 2 may wait for another
 //! transaction, and what it would read itself could be older than that transaction's work; so it reads nothing. The statement of
-//! step 3 starts when all locks are held. PostgreSQL makes a transaction's work visible before it lets go of its locks (and
+//! step 3 looks when all locks are held, in the same message or not: each statement of a message has a snapshot of its own. PostgreSQL makes a transaction's work visible before it lets go of its locks (and
 //! makes it visible only after its commit is flushed), so step 3 sees all that former holders committed, and until step 6 nobody else
 //! may change what it read. Under REPEATABLE READ the snapshot of step 2 would be kept, which is older: that would be wrong.
 //!
@@ -50,6 +54,7 @@ mod moment;
 mod nodes;
 mod options;
 mod state;
+mod statement;
 mod text;
 
 pub use count::Counted;
@@ -71,6 +76,7 @@ pub mod limits {
     pub use super::locks::{BUDGET_LOCKS, PARTITION_LOCKS};
     pub use super::moment::MOMENT_TIME_MAX;
     pub use super::state::GATHERED_KEYS_MAX;
+    pub use super::statement::SAID_BYTES_MAX;
 }
 
 /// The stores of one installation that are on PostgreSQL: all but the log. Any number of nodes may hold them at once.
@@ -114,8 +120,7 @@ impl Postgres {
         let main = &opened.main;
         let state = state::PostgresState::start(
             pool("state", main, options.read_connections),
-            pool("state", main, options.durable_connections),
-            pool("state", main, options.fold_connections),
+            pool("state", main, options.commit_connections),
             locks::Locks::new(&opened.installation),
             &options,
         );

@@ -3,7 +3,6 @@
 //!
 //! It must hold the locks for no longer than that, and never write.
 
-use super::commit::LOCK;
 use super::connection::{Fault, Pool};
 use super::locks::{BUDGET_LOCKS, Locks, PARTITION_LOCKS};
 use super::text::name;
@@ -50,14 +49,11 @@ pub(crate) async fn take(pool: &Pool, locks: Locks, log: &dyn EventLog) -> Resul
     log.latest().await?;
     let mut keeping = pool.connect().await.map_err(failed)?;
     let mut lease = pool.lease().await.map_err(failed)?;
+    let last = i32::from(PARTITION_LOCKS) + i32::from(BUDGET_LOCKS);
     lease
-        .simple("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 1)
+        .simple(locks.begin(0..last), 2)
         .await
         .map_err(failed)?;
-    let last = i32::from(PARTITION_LOCKS) + i32::from(BUDGET_LOCKS);
-    let all: Vec<i32> = (0..last).collect();
-    let query = sqlx::query(LOCK).bind(locks.space).bind(all);
-    lease.execute(query).await.map_err(failed)?;
     let look = async {
         let heads = log.latest().await?;
         sqlx::raw_sql(KEEP)

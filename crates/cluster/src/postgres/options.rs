@@ -19,8 +19,7 @@ const APPLICATION_NAME_BYTES_MAX: usize = 63;
 
 /// Where the stores are and how much of them a node takes.
 ///
-/// Connections of one node: [`Self::read_connections`] + [`Self::durable_connections`] + [`Self::fold_connections`] +
-/// [`CONTROL_CONNECTIONS`] and one for the list of nodes to the database of State, [`Self::key_connections`] to that of the key store.
+/// Connections of one node: [`Self::read_connections`] + [`Self::commit_connections`] + [`CONTROL_CONNECTIONS`] and one for the list of nodes to the database of State, [`Self::key_connections`] to that of the key store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, as PostgreSQL's own programs take it. It must lead to the server itself:
@@ -34,12 +33,10 @@ pub struct PostgresOptions {
     pub application_name: String,
     /// Connections that State is read by, at least 1.
     pub read_connections: u32,
-    /// Connections that durable commits run on, at least 1. With one, calls that come while a transaction runs make up the next
+    /// Connections that commits run on, at least 1. With one, calls that come while a transaction runs make up the next
     /// one; with more, transactions of one node wait for each other wherever their partitions or budgets meet, and are smaller
     /// (64 callers that spend one budget: 37 commits a transaction on one, 22 on two), so that more statements are sent.
-    pub durable_connections: u32,
-    /// Connections that fold commits run on, at least 1.
-    pub fold_connections: u32,
+    pub commit_connections: u32,
     /// Connections of the key store, at least 2.
     pub key_connections: u32,
     /// A statement that runs for longer is given up by the server, and by the node 5 seconds later.
@@ -57,8 +54,7 @@ impl PostgresOptions {
             installation: None,
             application_name: "luopan".into(),
             read_connections: 4,
-            durable_connections: 1,
-            fold_connections: 2,
+            commit_connections: 1,
             key_connections: 2,
             statement_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{
-    Commit, Durability, Error, EventLog, Moment, Queue, Result, Row, RowKey, State, Table, limits,
+    Commit, Error, EventLog, Moment, Queue, Result, Row, RowKey, State, Table, limits,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -30,8 +30,7 @@ const STORE: &str = "state";
 pub(crate) struct PostgresState {
     reads: Arc<Reader>,
     gets: Gather<Get>,
-    durable: Gather<commit::Job>,
-    folds: Gather<commit::Job>,
+    commits: Gather<commit::Job>,
     locks: Locks,
 }
 
@@ -39,8 +38,7 @@ impl PostgresState {
     /// Starts the workers.
     pub(crate) fn start(
         reads: Pool,
-        durable: Pool,
-        folds: Pool,
+        commits: Pool,
         locks: Locks,
         options: &PostgresOptions,
     ) -> Self {
@@ -49,9 +47,9 @@ impl PostgresState {
             pool: reads,
             texts: Arc::clone(&texts),
         });
-        let writer = |pool| Writer {
-            pool,
-            texts: Arc::clone(&texts),
+        let writer = Writer {
+            pool: commits,
+            texts,
             locks,
         };
         Self {
@@ -60,18 +58,21 @@ impl PostgresState {
                 GetHandler(Arc::clone(&reads)),
                 options.read_connections,
             ),
-            durable: Gather::start(STORE, writer(durable), options.durable_connections),
-            folds: Gather::start(STORE, writer(folds), options.fold_connections),
+            commits: Gather::start(STORE, writer, options.commit_connections),
             reads,
             locks,
         }
     }
 }
 
+/// Values of rows, and what is spent of budgets, each in the order asked.
+type Got = (Vec<Option<Bytes>>, Vec<i64>);
+
 /// A call of `get` that is gathered with others.
 struct Get {
     keys: Vec<RowKey>,
-    answer: oneshot::Sender<Result<Vec<Option<Bytes>>>>,
+    budgets: Vec<String>,
+    answer: oneshot::Sender<Result<Got>>,
 }
 
 struct GetHandler(Arc<Reader>);
@@ -81,17 +82,31 @@ impl Handler for GetHandler {
 
     fn bytes(job: &Get) -> usize {
         // A row that is fetched is reckoned as a kilobyte.
-        job.keys.len() << 10
+        (job.keys.len() + job.budgets.len()) << 10
     }
 
     async fn group(&self, jobs: Vec<Get>) {
         let keys: Vec<&RowKey> = jobs.iter().flat_map(|j| &j.keys).collect();
-        match self.0.get(&keys).await {
-            Ok(mut values) => {
-                for job in jobs.into_iter().rev() {
-                    let mine = values.split_off(values.len() - job.keys.len());
+        // Many callers ask for the same few.
+        let mut budgets: Vec<&str> = (jobs.iter())
+            .flat_map(|j| j.budgets.iter().map(String::as_str))
+            .collect();
+        budgets.sort_unstable();
+        budgets.dedup();
+        match self.0.get(&keys, &budgets).await {
+            Ok((values, spent)) => {
+                let places: Vec<Vec<usize>> = (jobs.iter())
+                    .map(|j| {
+                        let place = |b: &String| budgets.binary_search(&b.as_str());
+                        j.budgets.iter().flat_map(place).collect()
+                    })
+                    .collect();
+                let mut values = values.into_iter();
+                for (job, places) in jobs.into_iter().zip(places) {
+                    let mine = values.by_ref().take(job.keys.len()).collect();
+                    let spent = places.into_iter().map(|at| spent[at]).collect();
                     // A caller that has gone away needs no answer.
-                    let _ = job.answer.send(Ok(mine));
+                    let _ = job.answer.send(Ok((mine, spent)));
                 }
             }
             Err(e) => {
@@ -149,9 +164,10 @@ fn index(row: &PgRow, count: usize) -> Result<usize> {
 }
 
 impl Reader {
-    async fn get(&self, keys: &[&RowKey]) -> Result<Vec<Option<Bytes>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    async fn get(&self, keys: &[&RowKey], budgets: &[&str]) -> Result<Got> {
+        let mut out = (vec![None; keys.len()], vec![0; budgets.len()]);
+        if keys.is_empty() && budgets.is_empty() {
+            return Ok(out);
         }
         let mut by_table: BTreeMap<Table, Asked<'_>> = BTreeMap::new();
         for (o, key) in numbered(0, keys.len()).into_iter().zip(keys) {
@@ -162,7 +178,12 @@ impl Reader {
         }
         let tables: Vec<Table> = by_table.keys().copied().collect();
         let rows = self.pool.read("read rows", || {
-            let mut query = self.texts.get(&tables);
+            let text = self.texts.get(&tables, !budgets.is_empty());
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            if !budgets.is_empty() {
+                let names: Vec<&[u8]> = budgets.iter().map(|b| b.as_bytes()).collect();
+                query = query.bind(numbered(0, names.len())).bind(names);
+            }
             for asked in by_table.values() {
                 query = query
                     .bind(&asked.order)
@@ -171,26 +192,83 @@ impl Reader {
             }
             query
         });
-        let mut out = vec![None; keys.len()];
         for row in &rows.await? {
-            out[index(row, keys.len())?] = Some(value(row, 1)?);
+            match field::<Option<i64>>(row, 2)? {
+                Some(spent) => out.1[index(row, budgets.len())?] = spent,
+                None => out.0[index(row, keys.len())?] = Some(value(row, 1)?),
+            }
         }
         Ok(out)
+    }
+
+    /// The first rows of each partition, partitions in ascending order one after another: the server looks into one when it
+    /// needs its rows, so that a bound over all ends the walk.
+    async fn firsts(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        each: usize,
+        bound: &str,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        if partitions.is_empty() || each == 0 {
+            return Ok(Vec::new());
+        }
+        let each = i64::try_from(each).unwrap_or(i64::MAX);
+        let mut asked: Vec<i32> = partitions.iter().map(|p| p.0.into()).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let text: Arc<str> = format!(
+            "SELECT a.partition, t.key, t.value FROM unnest($1::int4[]) AS a (partition) CROSS JOIN LATERAL \
+             (SELECT key, value FROM {} WHERE partition = a.partition ORDER BY key LIMIT $2) AS t{bound}",
+            name(table)
+        )
+        .into();
+        let rows = self.pool.read("read rows of many partitions", || {
+            sqlx::query(AssertSqlSafe(Arc::clone(&text)))
+                .bind(asked.clone())
+                .bind(each)
+        });
+        let rows = rows.await?;
+        rows.iter()
+            .map(|row| {
+                let found = Row {
+                    key: value(row, 1)?,
+                    value: value(row, 2)?,
+                };
+                let at: i32 = field(row, 0)?;
+                let at = u16::try_from(at).map_err(|e| corrupt(STORE, "partition", e))?;
+                Ok((PartitionId(at), found))
+            })
+            .collect()
     }
 }
 
 #[async_trait]
 impl State for PostgresState {
     async fn get(&self, keys: &[RowKey]) -> Result<Vec<Option<Bytes>>> {
-        if keys.len() > GATHERED_KEYS_MAX {
-            return self.reads.get(&keys.iter().collect::<Vec<_>>()).await;
+        Ok(self.get_and_spent(keys, &[]).await?.0)
+    }
+
+    async fn get_and_spent(&self, keys: &[RowKey], budgets: &[String]) -> Result<Got> {
+        if keys.len() + budgets.len() > GATHERED_KEYS_MAX {
+            let keys: Vec<&RowKey> = keys.iter().collect();
+            let mut names: Vec<&str> = budgets.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            let (values, spent) = self.reads.get(&keys, &names).await?;
+            let place = |b: &String| names.binary_search(&b.as_str()).map(|at| spent[at]);
+            return Ok((values, budgets.iter().flat_map(place).collect()));
         }
-        if keys.is_empty() {
-            return Ok(Vec::new());
+        if keys.is_empty() && budgets.is_empty() {
+            return Ok(Got::default());
         }
-        let keys = keys.to_vec();
+        let (keys, budgets) = (keys.to_vec(), budgets.to_vec());
         self.gets
-            .ask("read rows", |answer| Get { keys, answer })
+            .ask("read rows", |answer| Get {
+                keys,
+                budgets,
+                answer,
+            })
             .await
     }
 
@@ -239,31 +317,18 @@ impl State for PostgresState {
         partitions: &[PartitionId],
         limit: usize,
     ) -> Result<Vec<(PartitionId, Row)>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let asked: Vec<i32> = partitions.iter().map(|p| p.0.into()).collect();
-        let text: Arc<str> = format!(
-            "SELECT partition, key, value FROM {} WHERE partition = ANY($1::int4[]) \
-             ORDER BY partition, key LIMIT $2",
-            name(table)
-        )
-        .into();
-        let rows = self.reads.pool.read("read rows of many partitions", || {
-            sqlx::query(AssertSqlSafe(Arc::clone(&text)))
-                .bind(asked.clone())
-                .bind(limit)
-        });
-        let rows = rows.await?;
-        rows.iter()
-            .map(|row| {
-                let found = Row {
-                    key: value(row, 1)?,
-                    value: value(row, 2)?,
-                };
-                let at: i32 = field(row, 0)?;
-                let at = u16::try_from(at).map_err(|e| corrupt(STORE, "partition", e))?;
-                Ok((PartitionId(at), found))
-            })
-            .collect()
+        self.reads
+            .firsts(table, partitions, limit, " LIMIT $2")
+            .await
+    }
+
+    async fn scan_each(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        each: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        self.reads.firsts(table, partitions, each, "").await
     }
 
     async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {
@@ -286,8 +351,7 @@ impl State for PostgresState {
     fn queues(&self) -> Vec<Queue> {
         vec![
             self.gets.queue("state_reads"),
-            self.durable.queue("state_durable"),
-            self.folds.queue("state_folds"),
+            self.commits.queue("state_commits"),
         ]
     }
 
@@ -358,12 +422,8 @@ impl State for PostgresState {
         if commits.is_empty() {
             return Ok(Vec::new());
         }
-        let lane = if commits.iter().any(|c| c.durability == Durability::Durable) {
-            &self.durable
-        } else {
-            &self.folds
-        };
-        lane.ask("commit", |answer| commit::Job { commits, answer })
+        self.commits
+            .ask("commit", |answer| commit::Job { commits, answer })
             .await
     }
 

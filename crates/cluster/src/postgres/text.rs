@@ -2,9 +2,6 @@
 
 use luopan_store::Table;
 use parking_lot::Mutex;
-use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgArguments;
-use sqlx::query::Query;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -35,6 +32,7 @@ pub(crate) const fn name(table: Table) -> &'static str {
         Table::ItemPast => "state_item_past",
         Table::Nav => "state_nav",
         Table::Claim => "state_claim",
+        Table::Snapshot => "state_snapshot",
     }
 }
 
@@ -54,7 +52,7 @@ pub(crate) enum Part {
 /// Texts made so far.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
-    get: Mutex<BTreeMap<Vec<Table>, Arc<str>>>,
+    get: Mutex<BTreeMap<Vec<Option<Table>>, Arc<str>>>,
     look: Mutex<BTreeMap<Vec<Table>, Arc<str>>>,
     write: Mutex<BTreeMap<Vec<Part>, Arc<str>>>,
 }
@@ -63,32 +61,44 @@ fn made<E: Ord + Clone>(
     texts: &Mutex<BTreeMap<Vec<E>, Arc<str>>>,
     of: &[E],
     make: fn(&[E]) -> String,
-) -> Query<'static, sqlx::Postgres, PgArguments> {
+) -> Arc<str> {
     let mut texts = texts.lock();
-    let text = match texts.get(of) {
-        Some(text) => Arc::clone(text),
-        None => {
-            let text: Arc<str> = make(of).into();
-            if texts.len() >= TEXTS_KEPT {
-                texts.clear();
-            }
-            texts.insert(of.to_vec(), Arc::clone(&text));
-            text
-        }
-    };
-    // The text holds names from this file alone.
-    sqlx::query(AssertSqlSafe(text))
+    if let Some(text) = texts.get(of) {
+        return Arc::clone(text);
+    }
+    let text: Arc<str> = make(of).into();
+    if texts.len() >= TEXTS_KEPT {
+        texts.clear();
+    }
+    texts.insert(of.to_vec(), Arc::clone(&text));
+    text
 }
 
 impl Texts {
-    /// Values of rows. Parameters, for each table: indexes, partitions, keys. Columns: index, value.
-    pub(crate) fn get(&self, tables: &[Table]) -> Query<'static, sqlx::Postgres, PgArguments> {
-        made(&self.get, tables, |tables| {
+    /// Values of rows and, with `budgets`, what is spent. Parameters: indexes and names of budgets; for each table indexes, partitions,
+    /// keys. Columns: index, value, spent (null for a row).
+    pub(crate) fn get(&self, tables: &[Table], budgets: bool) -> Arc<str> {
+        let parts = budgets.then_some(None).into_iter();
+        let parts: Vec<_> = parts.chain(tables.iter().copied().map(Some)).collect();
+        made(&self.get, &parts, |parts| {
             let mut parameters = 1..;
-            arms(tables, &mut parameters, |out, table, [o, p, k]| {
+            let mut out = String::new();
+            let tables: Vec<Table> = parts.iter().copied().flatten().collect();
+            if parts.first() == Some(&None) {
+                let [o, b] = next(&mut parameters);
                 let _ = write!(
                     out,
-                    "SELECT a.o, t.value FROM unnest(${o}::int4[], ${p}::int4[], ${k}::bytea[]) AS a (o, partition, key) \
+                    "SELECT a.o, NULL::bytea, least(sum(b.spent), 9223372036854775807)::int8 \
+                     FROM unnest(${o}::int4[], ${b}::bytea[]) AS a (o, budget) JOIN state_budget AS b ON b.budget = a.budget GROUP BY a.o"
+                );
+                if !tables.is_empty() {
+                    out.push_str(" UNION ALL ");
+                }
+            }
+            out + &arms(&tables, &mut parameters, |out, table, [o, p, k]| {
+                let _ = write!(
+                    out,
+                    "SELECT a.o, t.value, NULL::int8 FROM unnest(${o}::int4[], ${p}::int4[], ${k}::bytea[]) AS a (o, partition, key) \
                      JOIN {} AS t ON t.partition = a.partition AND t.key = a.key",
                     name(table)
                 );
@@ -99,7 +109,7 @@ impl Texts {
     /// What a transaction reads before it decides. Parameters: partitions whose positions are read; indexes and names of budgets;
     /// then for each table indexes, partitions and keys of expected rows. Columns: kind (0 position, 1 budget, 2 row); partition or index;
     /// share; entries or spent; digest.
-    pub(crate) fn look(&self, tables: &[Table]) -> Query<'static, sqlx::Postgres, PgArguments> {
+    pub(crate) fn look(&self, tables: &[Table]) -> Arc<str> {
         made(&self.look, tables, |tables| {
             let head = "SELECT 0, p.partition, 0, p.entries, NULL::bytea FROM state_position AS p WHERE p.partition = ANY($1::int4[]) \
                  UNION ALL SELECT 1, a.o, b.share, b.spent, NULL::bytea FROM unnest($2::int4[], $3::bytea[]) AS a (o, budget) \
@@ -122,7 +132,7 @@ impl Texts {
     }
 
     /// What a transaction writes; parameters as [`Part`] names them, part by part.
-    pub(crate) fn write(&self, parts: &[Part]) -> Query<'static, sqlx::Postgres, PgArguments> {
+    pub(crate) fn write(&self, parts: &[Part]) -> Arc<str> {
         made(&self.write, parts, |parts| {
             let mut out = String::from("WITH ");
             let mut parameters = 1..;

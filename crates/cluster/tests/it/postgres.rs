@@ -60,6 +60,7 @@ mod suite {
     luopan_store::conformance! { @ match Server::find().await { Some(server) => OnServer(server), None => return };
         state: rows_are_ordered_and_bounded, position_conflicts, expected_rows, later_write_wins, a_conflict_leaves_nothing,
             a_conflict_does_not_stop_the_others, commits_see_those_before_them, limits, tables_are_apart,
+            partitions_are_scanned_together, rows_and_budgets_are_read_together,
             one_moment, concurrent_expectations_let_one_win;
         budgets: checks_both_ways, debits_spill_over_rows, credits, names_and_zeros, never_over_under_concurrency,
             the_last_unit, refused_changes;

@@ -82,7 +82,7 @@ async fn commits() {
     };
     for connections in [1, 2] {
         let mut options = options(&server);
-        options.durable_connections = connections;
+        options.commit_connections = connections;
         let node = Postgres::connect(options).await.unwrap();
         for callers in [1, 8, 64, 512] {
             durable(&node, connections, callers).await;

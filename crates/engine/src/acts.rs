@@ -7,7 +7,7 @@ use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result};
 use luopan_kernel::event::{Entry, Event, Origin, decode_message};
 use luopan_kernel::fold::{FoldPlan, fold};
-use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId, Position};
+use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
 use luopan_kernel::plan::{Aggregate, ScenePlan};
 use luopan_kernel::profile::{Act, Held, Profile, State};
 use luopan_kernel::time::Micros;
@@ -27,6 +27,8 @@ pub struct ActsRead {
     pub pause_us: Option<i64>,
     /// Of each customer of whom there is any, ascending by the customer's id: time, as told by the sender, and number of the word.
     pub acts: Vec<Vec<(Micros, u8)>>,
+    /// Entries of the log that are gone: what they told of acts is not among them.
+    pub truncated: u64,
     /// Until when the log tells: the greatest time at which an entry was received.
     pub until: Micros,
     /// Entries of the log that were read.
@@ -83,8 +85,10 @@ impl Inner {
         let heads = self.log.heads(&partitions).await?;
         let mut of: BTreeMap<IdentifierId, BTreeSet<Act>> = BTreeMap::new();
         let (mut until, mut entries) = (Micros(0), 0);
-        for (partition, head) in partitions.iter().zip(&heads) {
-            let mut next = Position(0);
+        let begins = self.log.begins(&partitions).await?;
+        let truncated = begins.iter().map(|b| b.0).sum();
+        for ((partition, head), begin) in partitions.iter().zip(&heads).zip(begins) {
+            let mut next = begin;
             while next < *head {
                 let messages = self.log.read(*partition, next, READ_BYTES).await?;
                 let Some(last) = messages.last() else { break };
@@ -132,6 +136,7 @@ impl Inner {
                     acts.iter().map(|a| (a.at, a.word)).collect()
                 })
                 .collect(),
+            truncated,
             until,
             entries,
         })

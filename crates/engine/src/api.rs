@@ -331,11 +331,34 @@ pub struct Quarantined {
     pub raw: String,
 }
 
+/// What log retention did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetainReport {
+    /// What was received before was let go, as far as whole messages go.
+    pub before: Micros,
+    /// Partitions of which something was let go.
+    pub partitions: u64,
+    /// Log entries let go.
+    pub entries: u64,
+    /// Log entries left.
+    pub left: u64,
+    /// Log entries replayed to make snapshots.
+    pub replayed: u64,
+    /// Parts of the snapshots made: rows, ids of events, links.
+    pub parts: u64,
+}
+
 /// What `verify` found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerifyReport {
     /// Log entries replayed.
     pub entries: u64,
+    /// Partitions that were replayed from a snapshot, since their log was truncated.
+    #[serde(default)]
+    pub snapshots: u64,
+    /// Log entries that are gone: their snapshots tell what they told.
+    #[serde(default)]
+    pub truncated: u64,
     /// Rows compared.
     pub rows: u64,
     /// Decisions that ledgers were rebuilt from.
@@ -482,10 +505,14 @@ impl From<luopan_store::Error> for Refusal {
     fn from(e: luopan_store::Error) -> Self {
         let kind = match e {
             luopan_store::Error::Limit { .. } => RefusalKind::TooLarge,
+            luopan_store::Error::Truncated { .. } => RefusalKind::NotFound,
             _ => RefusalKind::Unavailable,
         };
         Self {
-            code: "store_unavailable",
+            code: match kind {
+                RefusalKind::NotFound => "log_truncated",
+                _ => "store_unavailable",
+            },
             kind,
             message: e.to_string(),
         }

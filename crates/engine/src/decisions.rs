@@ -32,6 +32,7 @@ use luopan_store::{
     BudgetChange, BudgetCheck, Commit, Conflict, Durability, Expect, RowKey, Table, Write,
 };
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracing::Instrument;
 
@@ -73,6 +74,8 @@ struct Wanted {
 struct Read<'r> {
     keys: &'r [RowKey],
     values: &'r [Option<Bytes>],
+    /// Budgets by name, with what is spent of them.
+    spent: &'r BTreeMap<String, i64>,
 }
 
 /// A decision ready to commit.
@@ -222,6 +225,7 @@ impl Inner {
         open: &mut Vec<(usize, Prepared)>,
     ) -> Result<Vec<(usize, Result<DecisionAnswer>)>> {
         let mut keys: Vec<RowKey> = Vec::new();
+        let mut budgets: BTreeSet<String> = BTreeSet::new();
         let mut wanted = Vec::with_capacity(open.len());
         let mut positions = Vec::with_capacity(open.len());
         for (_, p) in open.iter() {
@@ -261,11 +265,20 @@ impl Inner {
                 identity,
             });
         }
+        for (_, p) in open.iter().filter(|(_, p)| !p.policy().budgets.is_empty()) {
+            let names = budget_names(&*self.env, &p.scene, p.origin, self.env.now());
+            budgets.extend(names);
+        }
+        let budgets: Vec<String> = budgets.into_iter().collect();
         let load = tracing::debug_span!("load", rows = keys.len());
-        let values = self.state.get(&keys).instrument(load).await?;
+        let (values, spent) = (self.state.get_and_spent(&keys, &budgets))
+            .instrument(load)
+            .await?;
+        let spent = budgets.into_iter().zip(spent).collect();
         let read = Read {
             keys: &keys,
             values: &values,
+            spent: &spent,
         };
         let mut done = Vec::new();
         let mut commits = Vec::new();
@@ -414,7 +427,13 @@ impl Inner {
         let spent = if policy.budgets.is_empty() {
             Vec::new()
         } else {
-            self.state.spent(&budgets).await?
+            let read: Option<Vec<i64>> =
+                budgets.iter().map(|b| read.spent.get(b).copied()).collect();
+            match read {
+                Some(spent) => spent,
+                // A day began since the names were asked for.
+                None => self.state.spent(&budgets).await?,
+            }
         };
         let snapshot = self.catalogues.get(&p.scene);
         let around = (snapshot.as_ref()).map_or_else(Around::default, |s| s.around());

@@ -3,7 +3,7 @@
 use crate::api::{
     CustomerView, DecideRequest, DecisionAnswer, Explanation, IngestReceipt, Input, ItemPage,
     ItemView, Outcome, PositionToken, ProductInput, Quarantined, Raw, Refusal, RefusalKind, Result,
-    RuleCount, SceneInfo, SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
+    RetainReport, RuleCount, SceneInfo, SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
@@ -321,6 +321,21 @@ impl Engine {
         let heads = inner.log.heads(&partitions).await?;
         let halts: Vec<_> = partitions.iter().map(|p| rows::halt(*p)).collect();
         let halts = inner.state.get(&halts).await?;
+        for ((p, at), begin) in
+            (partitions.iter().zip(&folded)).zip(inner.log.begins(&partitions).await?)
+        {
+            if *at < begin {
+                return Err(luopan_store::Error::Corrupt {
+                    store: "state",
+                    at: format!("partition {}", p.0),
+                    cause: format!(
+                        "state reflects the log up to {}, the log begins at {}: what lies between was let go; restore both from one backup",
+                        at.0, begin.0
+                    ),
+                }
+                .into());
+            }
+        }
         for (((p, at), head), halt) in partitions.iter().zip(folded).zip(heads).zip(halts) {
             inner.progress.folded(*p, at, &[]);
             inner.progress.appended(*p, head);
@@ -698,12 +713,31 @@ impl Engine {
         self.inner.retry_quarantine(ids, parse).await
     }
 
-    /// Replays the log from nothing, a partition at a time in memory, and compares with State byte for byte; rebuilds
+    /// Log retention: lets go of log entries received before `before`, once a snapshot holds what they told. The engine may be at
+    /// work meanwhile, here and on other nodes; nobody else may truncate.
+    ///
+    /// # Errors
+    /// `retention_too_short`, `partition_halted`; when a store fails, or the log and its snapshots do not fit: then the log
+    /// of what was not done yet is kept.
+    pub async fn retain(&self, before: Micros) -> Result<RetainReport> {
+        // Another node may have applied what this one has not heard of.
+        self.inner.learn_scenes().await?;
+        self.inner.retain(before).await
+    }
+
+    /// True on one node of several: the one that does what is done once for all of them, such as [`Engine::retain`].
+    pub fn is_keeper(&self) -> bool {
+        let environment = PartitionId(luopan_kernel::ENVIRONMENT_PARTITION);
+        self.inner.fleet.owns(environment)
+    }
+
+    /// Replays the log from its snapshots, or from nothing, a partition at a time in memory, and compares with State byte for byte; rebuilds
     /// ledgers from decisions and models from their streams. The engine must be quiet ([`Engine::settle`] first).
     ///
     /// # Errors
     /// When a store fails.
     pub async fn verify(&self) -> Result<VerifyReport> {
+        self.inner.learn_scenes().await?;
         crate::verify::verify(&self.inner).await
     }
 
@@ -858,14 +892,13 @@ impl Inner {
                 )));
             }
         }
-        for p in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
-            let dirty = (self.state.scan(luopan_store::Table::Dirty, p, &[], None, 1)).await?;
-            if !dirty.is_empty() {
-                let why = format!("customers of partition {} are to be looked at again", p.0);
-                return Ok(Some(why));
-            }
-        }
-        Ok(None)
+        let customers = &partitions[..usize::from(luopan_kernel::PARTITIONS)];
+        let dirty = (self.state)
+            .scan_partitions(luopan_store::Table::Dirty, customers, 1)
+            .await?;
+        Ok(dirty
+            .first()
+            .map(|(p, _)| format!("customers of partition {} are to be looked at again", p.0)))
     }
 
     async fn settle(&self, wait_us: i64) -> Result<()> {

@@ -247,6 +247,50 @@ impl Examples {
         Ok(replay.told)
     }
 
+    /// What was known of a partition's customers where its log begins.
+    fn begin_with(
+        &self,
+        found: &crate::snapshot::Snapshot,
+        alone: bool,
+        replay: &mut Replay<'_>,
+        known: &mut Known,
+        together: &mut Together,
+    ) {
+        let newest = (self.scene, u32::MAX);
+        let rows = found.rows_as(newest, replay.fold.layout());
+        for ((_, id), slot) in rows.slots {
+            let profile = slot.row.profile;
+            if let Some(group) = together.groups.get(&id) {
+                together.clocks.insert(id, profile.last_log_time);
+                together
+                    .began
+                    .entry(*group)
+                    .or_default()
+                    .profiles
+                    .insert(id, profile);
+            } else if alone && self.inner.identity.is_single(id) {
+                known.profiles.insert(id, profile);
+            }
+        }
+        for ((_, id, hash), expiry) in rows.spilled {
+            match together.groups.get(&id) {
+                Some(group) => {
+                    let began = together.began.entry(*group).or_default();
+                    began.spilled.insert((id, hash), expiry);
+                }
+                None => {
+                    known.spilled.insert((id, hash), expiry);
+                }
+            }
+        }
+        for (id, link) in &found.links {
+            if let Some(group) = together.groups.get(id) {
+                let links = together.links.entry(*group).or_default();
+                links.push((*id, link.revision, link.customer));
+            }
+        }
+    }
+
     /// Replays a partition for those of one identifier (`alone`), and keeps the entries of the others.
     async fn partition(
         &self,
@@ -258,6 +302,10 @@ impl Examples {
     ) -> Result<()> {
         let mut known = Known::default();
         let mut next = Position(0);
+        if let Some(found) = crate::snapshot::start_of(&self.inner, partition).await? {
+            next = found.header.at;
+            self.begin_with(&found, alone, replay, &mut known, together);
+        }
         while next < head {
             let messages = self.inner.log.read(partition, next, READ_BYTES).await?;
             let Some(last) = messages.last() else { break };
@@ -569,6 +617,9 @@ struct Together {
     groups: HashMap<IdentifierId, u32>,
     clocks: HashMap<IdentifierId, Micros>,
     entries: Vec<Kept>,
+    /// What was known of each group where the log begins, and how it was linked.
+    began: HashMap<u32, Known>,
+    links: HashMap<u32, Vec<(IdentifierId, u64, CustomerId)>>,
 }
 
 impl Together {
@@ -583,7 +634,18 @@ impl Together {
         let mut known = Known::default();
         let mut of: BTreeMap<IdentifierId, (u64, CustomerId)> = BTreeMap::new();
         let mut entries = self.entries.iter().peekable();
+        let mut group = None;
         while let Some(kept) = entries.next() {
+            if group != Some(kept.group) {
+                group = Some(kept.group);
+                known = self.began.remove(&kept.group).unwrap_or_default();
+                for (id, revision, customer) in self.links.remove(&kept.group).unwrap_or_default() {
+                    let row = of.entry(id).or_insert((0, id));
+                    if revision > row.0 {
+                        *row = (revision, customer);
+                    }
+                }
+            }
             let corrupt = |e: luopan_kernel::codec::Error| luopan_store::Error::Corrupt {
                 store: "log",
                 at: format!("partition {}", kept.partition.0),
@@ -617,7 +679,6 @@ impl Together {
                 let before = replay.told.examples;
                 replay.hand_out(see)?;
                 replay.told.linked += u64::from(replay.told.examples > before);
-                known = Known::default();
                 of.clear();
             }
         }

@@ -7,11 +7,12 @@
 
 use crate::counters::Counters;
 use crate::fold::core::RowName;
+use crate::pages::Pages;
 use crate::relay;
 use crate::{Inner, rows};
 use bytes::Bytes;
 use luopan_kernel::event::{Entry, Link, encode_message};
-use luopan_kernel::id::{IdentifierId, PartitionId, Position, hash64};
+use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, hash64};
 use luopan_kernel::time::{Micros, SECOND_US};
 use luopan_store::{Append, Node, RowKey, Table};
 use parking_lot::{Mutex, RwLock};
@@ -26,8 +27,6 @@ pub const BEAT_US: i64 = SECOND_US;
 pub const LIFE_US: i64 = 4 * SECOND_US;
 /// How often State is asked how far others have folded, while somebody waits for it.
 const ASK_US: i64 = 5_000;
-/// Rows of a partition that are read at once when it is taken over.
-const READ_ROWS: usize = 1_000;
 /// Beats between two looks at what transactions left behind of which nothing was heard.
 const SWEEP_BEATS: u64 = 10;
 /// Most marks looked at then.
@@ -159,6 +158,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 struct Left {
     outbox: HashSet<RowKey>,
     marks: BTreeSet<RowName>,
+    scenes: BTreeSet<(SceneNo, u32)>,
 }
 
 impl Left {
@@ -176,7 +176,7 @@ impl Left {
             inner.inbox_of(name.1.partition()).dirty(*name);
         }
         self.marks = found;
-        Ok(())
+        inner.sweep_scenes(&mut self.scenes).await
     }
 }
 
@@ -288,23 +288,20 @@ pub(crate) async fn take_over(
     Ok(())
 }
 
-/// Has everybody in a partition looked at again who is marked.
+/// Has everybody in these partitions looked at again who is marked.
 pub(crate) async fn look_at_marks(
     inner: &Inner,
-    partition: PartitionId,
+    partitions: &[PartitionId],
 ) -> luopan_store::Result<()> {
-    let mut from = Vec::new();
+    let mut pages = Pages::new(&*inner.state, Table::Dirty, partitions);
     loop {
-        let found = (inner.state)
-            .scan(Table::Dirty, partition, &from, None, READ_ROWS)
-            .await?;
-        let Some(last) = found.last() else {
+        let found = pages.next().await?;
+        if found.is_empty() {
             return Ok(());
-        };
-        from = [&last.key[..], &[0]].concat();
-        for row in &found {
+        }
+        for (partition, row) in &found {
             if let Some(name) = rows::parse_scene_and_id(&row.key) {
-                inner.inbox_of(partition).dirty(name);
+                inner.inbox_of(*partition).dirty(name);
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::environment::rows::{ItemRow, NavYear};
 use crate::learner::{self, Learner};
 use crate::row::{CustomerRow, Debit, Hold, Pending, Recent, debits_from_text, debits_to_text};
 use crate::rows::{self, DecisionKeyRow, IdentityRow};
+use crate::snapshot::Header;
 use crate::{quarantine, relay};
 use luopan_kernel::event::{Entry, Event, NAV_TYPE, Origin, PRODUCT_TYPE, PRODUCT_WITHDRAWN_TYPE};
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, PartitionId, Position, SceneNo};
@@ -40,6 +41,14 @@ fn debits() -> Vec<Debit> {
         home: 3,
         amount: -5,
     }]
+}
+
+fn snapshot() -> Header {
+    let mut header = Header::new(Position(300), Micros(-2), Micros(5));
+    header.running = vec![(SceneNo(1), 7), (SceneNo(300), 1)];
+    header.voided.insert("2/coupons/2026-11".into(), -5);
+    header.late.insert("2/coupons/2026-12".into(), 400);
+    header
 }
 
 fn customer_row(profile: &[u8]) -> CustomerRow {
@@ -240,6 +249,7 @@ fn golden_file_of_format_1_is_read() {
         ("learner checkpoint", learner(model).encode()),
         ("samples", learner::encode_samples(&[sample()])),
         ("debits", debits_to_text(&debits()).into_bytes()),
+        ("snapshot", snapshot().encode().to_vec()),
     ];
     let mut text = String::new();
     for (name, k) in keys() {
@@ -267,6 +277,10 @@ fn golden_file_of_format_1_is_read() {
             .find_map(|l| l.strip_prefix(&format!("{name}: ")));
         unhex(line.unwrap())
     };
+    assert_eq!(Header::decode(&kept("snapshot")).unwrap(), snapshot());
+    let mut newer = kept("snapshot");
+    newer[0] += 1;
+    assert!(Header::decode(&newer).is_err());
     let row = CustomerRow::decode(&kept("customer row")).unwrap();
     let want = customer_row(profile);
     assert_eq!(row.profile, want.profile);

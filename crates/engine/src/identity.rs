@@ -2,6 +2,7 @@
 //! also marks what has to be looked at again and tells the log through the outbox. This map is its image in memory;
 //! it holds linked identifiers only, so a store whose customers have one identifier each keeps it empty.
 
+use crate::pages::Pages;
 use crate::rows::{self, IdentityRow};
 use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
 use luopan_store::{Expect, Result, State, Table};
@@ -44,23 +45,21 @@ impl IdentityMap {
             .map(|p| rows::identity_epoch(*p))
             .collect();
         let epochs = state.get(&keys).await?;
-        for partition in &partitions {
-            let mut from = Vec::new();
-            loop {
-                let found = state
-                    .scan(Table::Identity, *partition, &from, None, 1000)
-                    .await?;
-                let Some(last) = found.last() else { break };
-                from = [&last.key[..], &[0]].concat();
-                for row in found.iter().filter(|r| !r.key.is_empty()) {
-                    let (Ok(key), Ok(value)) = (
-                        <[u8; 16]>::try_from(&row.key[..]),
-                        IdentityRow::decode(&row.value),
-                    ) else {
-                        return Err(corrupt(&row.key));
-                    };
-                    self.set(IdentifierId(key), value);
-                }
+        let mut pages = Pages::new(state, Table::Identity, &partitions);
+        loop {
+            let found = pages.next().await?;
+            if found.is_empty() {
+                break;
+            }
+            // The row without a key is the epoch.
+            for (_, row) in found.iter().filter(|(_, row)| !row.key.is_empty()) {
+                let (Ok(key), Ok(value)) = (
+                    <[u8; 16]>::try_from(&row.key[..]),
+                    IdentityRow::decode(&row.value),
+                ) else {
+                    return Err(corrupt(&row.key));
+                };
+                self.set(IdentifierId(key), value);
             }
         }
         for (partition, epoch) in partitions.iter().zip(epochs) {

@@ -22,6 +22,12 @@ pub const RECENT_MAX: usize = 32;
 /// How long such outcomes are remembered, in log time.
 pub const RECENT_US: i64 = 10 * MINUTE_US;
 
+/// What was received within so many microseconds is never let go by log retention, unless [`Limits::retained_us_min`] says otherwise: senders
+/// repeat, receipts come late, and what just happened is what one looks at when something is wrong.
+pub const RETAINED_US_MIN: i64 = luopan_kernel::time::DAY_US;
+/// How long behind its expiry the id of an event stays in a snapshot: longer than clocks differ.
+pub const SPILLED_KEPT_US: i64 = luopan_kernel::time::DAY_US;
+
 /// Most snapshots of earlier catalogue versions kept for explaining.
 pub const PAST_SNAPSHOTS_MAX: usize = 8;
 /// Most rows of such snapshots together (the newest one is kept whatever its size); rows that did not change are shared.
@@ -42,12 +48,18 @@ pub struct Limits {
     pub fold_bytes_max: usize,
     /// Fold workers: each owns a share of the partitions.
     pub workers: usize,
+    /// Least time between the beginnings of two rounds of a fold worker, and of two appends of the relay, while they have little to
+    /// do, in microseconds; 0: none. Over stores that are reached by a network, rounds that wait for each other are fewer and
+    /// larger; nothing that is acknowledged waits for them, but what asks for `at_least` may wait so long more.
+    pub pace_us: i64,
     /// Foreign ids remembered by intake.
     pub id_cache_entries: usize,
     /// Decisions under way at once.
     pub decisions_in_flight_max: usize,
     /// Samples between two checkpoints of a model.
     pub checkpoint_samples: u64,
+    /// What was received within so many microseconds is never let go by log retention.
+    pub retained_us_min: i64,
     /// Items of a catalogue, at most the kernel's `ITEMS_MAX`.
     pub items_max: usize,
 }
@@ -60,9 +72,11 @@ impl Default for Limits {
             fold_round_entries_max: 4_000,
             fold_bytes_max: 256 << 10,
             workers: 2,
+            pace_us: 0,
             id_cache_entries: 2_000_000,
             decisions_in_flight_max: 4_096,
             checkpoint_samples: 1_000,
+            retained_us_min: RETAINED_US_MIN,
             items_max: luopan_kernel::plan::ITEMS_MAX,
         }
     }

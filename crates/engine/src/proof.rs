@@ -4,8 +4,8 @@
 //! An event is read by the version of the scene that was in force at its place in the log, and counts at the time at which the
 //! log took it: what its sender says of its time is told beside it, and moves it into no other period.
 
-use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result};
+use crate::{Inner, snapshot};
 use luopan_kernel::event::{Entry, Event, Origin, decode_message};
 use luopan_kernel::id::{CustomerId, DecisionId, IdentifierId, PartitionId, Position, hash128};
 use luopan_kernel::plan::ScenePlan;
@@ -65,7 +65,8 @@ type Told = BTreeMap<(CustomerId, u128), Micros>;
 
 impl Inner {
     /// Hands every decision and every order of `from..to` of a scene to `see`: decisions first, with the earlier ones that were
-    /// still valid at `from`; then what was submitted, then what was confirmed without a submission before it.
+    /// still valid at `from`; then what was submitted, then what was confirmed without a submission before it. Of a log that was
+    /// truncated, the period must begin where it was: what was submitted before is not known, and its confirmation tells the order.
     pub(crate) async fn evidence(
         &self,
         scene: &str,
@@ -105,8 +106,23 @@ impl Inner {
         let mut told = Told::new();
         let mut confirmed: Vec<OrderSeen> = Vec::new();
         for partition in (0..luopan_kernel::PARTITIONS).map(PartitionId) {
-            let mut next = Position(0);
-            let mut in_force = None;
+            let (mut next, mut in_force) = (Position(0), None);
+            if let Some(found) = snapshot::start_of(self, partition).await? {
+                let told = &found.header;
+                if from < told.before {
+                    return Err(Refusal {
+                        code: "log_truncated",
+                        kind: RefusalKind::NotFound,
+                        message: format!(
+                            "orders before {} were let go by log retention; ask for a period that begins then or later",
+                            crate::retention::in_words(told.before)
+                        ),
+                    });
+                }
+                next = told.at;
+                let ran = told.running.iter().find(|(no, _)| *no == newest.no);
+                in_force = ran.and_then(|(no, v)| self.scenes.version(*no, *v));
+            }
             let mut seen: BTreeMap<(IdentifierId, u128), Micros> = BTreeMap::new();
             loop {
                 let messages = self.log.read(partition, next, READ_BYTES).await?;

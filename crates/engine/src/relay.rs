@@ -2,6 +2,8 @@
 //! A crash in between appends a row again; whoever folds that partition drops ids it knows.
 
 use crate::Inner;
+use crate::pace::Pace;
+use crate::pages::Pages;
 use bytes::Bytes;
 use luopan_kernel::codec::{Reader, Writer};
 use luopan_kernel::event::{Entry, encode_message};
@@ -12,8 +14,6 @@ use std::sync::Arc;
 
 /// Most rows relayed in one append.
 const RELAY_ROWS_MAX: usize = 2_000;
-/// Rows read at once when the outbox of a node that is gone is taken over.
-const RECOVERED_ROWS: usize = 1_000;
 /// Most rows looked at when the outbox is swept.
 const SWEPT_ROWS: usize = 1_000;
 
@@ -64,9 +64,14 @@ impl OutboxRow {
 
 /// Relays what a crash left behind, then what transactions hand over, until the engine stops.
 pub(crate) async fn run(inner: Arc<Inner>) {
+    let mut pace = Pace::default();
     loop {
-        let rows = inner.outbox.take(RELAY_ROWS_MAX).await;
-        let Some(rows) = rows else { return };
+        if !inner.outbox.wait().await {
+            return;
+        }
+        // What comes meanwhile is appended with it.
+        pace.keep(&inner).await;
+        let rows = inner.outbox.take(RELAY_ROWS_MAX);
         let mut failures = 0u32;
         while let Err(e) = relay(&inner, &rows).await {
             failures += 1;
@@ -109,44 +114,13 @@ async fn relay(inner: &Inner, rows: &[OutboxRow]) -> luopan_store::Result<()> {
 
 /// Everything that the outbox of these partitions holds.
 pub(crate) async fn recover(inner: &Inner, partitions: &[PartitionId]) -> luopan_store::Result<()> {
-    let mut left = partitions.to_vec();
-    left.sort_unstable();
-    while !left.is_empty() {
-        let found = (inner.state)
-            .scan_partitions(Table::Outbox, &left, RECOVERED_ROWS)
-            .await?;
-        let whole = found.len() < RECOVERED_ROWS;
-        let Some((last, from)) = found.last().map(|(p, r)| (*p, [&r.key[..], &[0]].concat()))
-        else {
-            return Ok(());
-        };
-        inner
-            .outbox
-            .put(found.into_iter().map(outbox_row).collect());
-        if whole {
+    let mut pages = Pages::new(&*inner.state, Table::Outbox, partitions);
+    loop {
+        let found = pages.next().await?;
+        if found.is_empty() {
             return Ok(());
         }
-        // The rest of the partition at which the limit was met, then those behind it.
-        recover_from(inner, last, from).await?;
-        left.retain(|p| *p > last);
-    }
-    Ok(())
-}
-
-async fn recover_from(
-    inner: &Inner,
-    partition: PartitionId,
-    mut from: Vec<u8>,
-) -> luopan_store::Result<()> {
-    loop {
-        let found = (inner.state)
-            .scan(Table::Outbox, partition, &from, None, RECOVERED_ROWS)
-            .await?;
-        let Some(last) = found.last() else {
-            return Ok(());
-        };
-        from = [&last.key[..], &[0]].concat();
-        let rows = found.into_iter().map(|r| outbox_row((partition, r)));
+        let rows = found.into_iter().map(outbox_row);
         inner.outbox.put(rows.collect());
     }
 }
@@ -220,21 +194,24 @@ impl Outbox {
         self.inner.lock().known.contains(key)
     }
 
-    async fn take(&self, most: usize) -> Option<Vec<OutboxRow>> {
+    /// Waits for a row; false when none will come.
+    async fn wait(&self) -> bool {
         loop {
             let seen = self.wake.ticket();
-            {
-                let mut inner = self.inner.lock();
-                if !inner.queue.is_empty() {
-                    let n = inner.queue.len().min(most);
-                    return Some(inner.queue.drain(..n).collect());
-                }
+            if !self.inner.lock().queue.is_empty() {
+                return true;
             }
             if self.wake.is_closed() {
-                return None;
+                return false;
             }
             self.wake.wait(seen).await;
         }
+    }
+
+    fn take(&self, most: usize) -> Vec<OutboxRow> {
+        let mut inner = self.inner.lock();
+        let n = inner.queue.len().min(most);
+        inner.queue.drain(..n).collect()
     }
 
     fn done(&self, rows: &[OutboxRow]) {

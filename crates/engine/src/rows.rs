@@ -261,6 +261,12 @@ pub(crate) fn nav(scene: SceneNo, catalogue: u64, key: &str, year: i32) -> RowKe
     )
 }
 
+/// The year of a key of [`nav`].
+pub(crate) fn year_of_nav(key: &[u8]) -> i32 {
+    key.last_chunk::<4>()
+        .map_or(0, |year| (u32::from_be_bytes(*year) ^ (1 << 31)) as i32)
+}
+
 /// The identity of a linked identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IdentityRow {

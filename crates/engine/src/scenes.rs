@@ -17,7 +17,7 @@ use luopan_kernel::slots::SlotSet;
 use luopan_kernel::time::Micros;
 use luopan_store::{Append, AppliedScene, AuditRecord, NewScene};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One version of a scene, compiled for running.
@@ -237,14 +237,55 @@ impl Inner {
             let runtime = self.runtime(&applied).await?;
             self.scenes.put(runtime.clone());
             if !applied.announced {
-                self.announce(&applied).await?;
+                self.complete(&applied).await?;
             }
             self.scenes.announced(runtime);
         }
         Ok(())
     }
 
-    /// Makes known what other nodes applied. What is not announced yet is announced by whoever applied it.
+    /// Completes what was recorded and never told to the whole log: whoever applied it died, lost its way, or heard nothing of what
+    /// it did. `seen` are the versions that the look before found so; one that is there for the second time is announced by the
+    /// owner of the first partition. Two who do it at once announce it twice, and the second time changes nothing.
+    pub(crate) async fn sweep_scenes(
+        self: &Arc<Self>,
+        seen: &mut BTreeSet<(SceneNo, u32)>,
+    ) -> luopan_store::Result<()> {
+        let newest = self.control.newest_scenes().await?;
+        let half: BTreeSet<(SceneNo, u32)> = (newest.iter())
+            .filter(|(_, _, announced)| !announced)
+            .map(|(scene, version, _)| (*scene, *version))
+            .collect();
+        let stays: BTreeSet<_> = half.intersection(seen).copied().collect();
+        *seen = half;
+        // Somebody here who applies a scene has it on the way.
+        let applying = self.applying.try_lock();
+        if applying.is_some() && !stays.is_empty() && self.fleet.owns(PartitionId(0)) {
+            for applied in self.control.scenes().await? {
+                if !applied.announced && stays.contains(&(applied.scene, applied.version)) {
+                    tracing::warn!(
+                        scene = applied.name,
+                        version = applied.version,
+                        "a scene was applied and not announced to the whole log; it is announced now"
+                    );
+                    self.complete(&applied).await?;
+                }
+            }
+        }
+        drop(applying);
+        self.learn_scenes().await
+    }
+
+    /// Announces for whoever applied a version, and notes in the audit that it is applied.
+    async fn complete(&self, applied: &AppliedScene) -> luopan_store::Result<()> {
+        self.announce(applied, 0).await?;
+        self.control
+            .audit(audited(applied, applied.at, &applied.by))
+            .await
+    }
+
+    /// Makes known what other nodes applied, or this one without hearing of it. What is not announced yet is announced by whoever
+    /// applied it, else by [`Inner::sweep_scenes`].
     pub(crate) async fn learn_scenes(self: &Arc<Self>) -> luopan_store::Result<()> {
         let known = self.control.newest_scenes().await?;
         let is_new = |(scene, version, announced): &(SceneNo, u32, bool)| {
@@ -311,7 +352,8 @@ impl Inner {
         Ok(read)
     }
 
-    async fn announce(&self, applied: &AppliedScene) -> Result<()> {
+    /// Tells every partition of the log, waits so long at most until they have come to it, and marks the version as announced.
+    async fn announce(&self, applied: &AppliedScene, wait_us: i64) -> luopan_store::Result<()> {
         let entry = Entry::SceneApplied {
             scene: applied.scene,
             version: applied.version,
@@ -328,20 +370,19 @@ impl Inner {
             .collect();
         let landed = self.log.append(batch).await?;
         self.heads_moved(&landed);
-        if self.is_started() {
+        if wait_us > 0 && self.is_started() {
             // Whoever applied a scene may use it at once, wherever the customer's partition is.
             let mut token = crate::api::PositionToken::default();
             landed
                 .iter()
                 .for_each(|a| token.include(a.partition, a.end));
-            self.wait_for(&token, crate::api::WAIT_US_MAX).await.unwrap_or_else(|e| {
+            self.wait_for(&token, wait_us).await.unwrap_or_else(|e| {
                 tracing::warn!(error = %e, "the scene is applied, and some partitions have not come to it yet");
             });
         }
         self.control
             .mark_announced(applied.scene, applied.version)
-            .await?;
-        Ok(())
+            .await
     }
 
     pub(crate) async fn apply_scene(
@@ -386,23 +427,26 @@ impl Inner {
         self.start_learners(&runtime).await?;
         self.scenes.put(runtime.clone());
         if !applied.announced {
-            self.announce(&applied).await?;
-            self.control
-                .audit(AuditRecord {
-                    at,
-                    by: by.to_owned(),
-                    action: "scene.apply".into(),
-                    detail: format!(
-                        "{{\"scene\":{:?},\"version\":{}}}",
-                        applied.name, applied.version
-                    ),
-                })
-                .await?;
+            self.announce(&applied, crate::api::WAIT_US_MAX).await?;
+            self.control.audit(audited(&applied, at, by)).await?;
         }
         // Catalogues are laid out for the version before anyone decides under it.
         self.reload_catalogues().await?;
         self.scenes.announced(runtime.clone());
         Ok(runtime.info())
+    }
+}
+
+/// What the audit says of a version that is applied.
+fn audited(applied: &AppliedScene, at: Micros, by: &str) -> AuditRecord {
+    AuditRecord {
+        at,
+        by: by.to_owned(),
+        action: "scene.apply".into(),
+        detail: format!(
+            "{{\"scene\":{:?},\"version\":{}}}",
+            applied.name, applied.version
+        ),
     }
 }
 

@@ -112,14 +112,21 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 async fn fire(inner: &Inner, partitions: &[PartitionId], now: Micros) -> luopan_store::Result<()> {
     let mut appends = Vec::new();
     let mut fired = 0;
-    for partition in partitions {
-        // Taken before the scan: a timer set meanwhile shows up either in the scan or in the map.
-        inner.timers.take(*partition);
-        // A halted partition folds nothing: its timers would be found again and again. One that falls to another node is
-        // looked at when it comes back.
-        if inner.progress.halt_of(*partition).is_some() || !inner.fleet.owns(*partition) {
-            continue;
+    // Taken before the scan: a timer set meanwhile shows up either in the scan or in the map.
+    partitions.iter().for_each(|p| inner.timers.take(*p));
+    // A halted partition folds nothing: its timers would be found again and again. One that falls to another node is
+    // looked at when it comes back.
+    let own = (partitions.iter().copied())
+        .filter(|p| inner.progress.halt_of(*p).is_none() && inner.fleet.owns(*p))
+        .collect::<Vec<_>>();
+    let mut ripe = Vec::new();
+    for (partition, row) in inner.state.scan_each(Table::Timer, &own, 1).await? {
+        match rows::parse_timer(&row.key) {
+            Some((due, _, _)) if due > now => inner.timers.set(partition, due),
+            _ => ripe.push(partition),
         }
+    }
+    for partition in &ripe {
         let mut entries: Vec<Entry<'static>> = Vec::new();
         for row in inner
             .state

@@ -1,24 +1,22 @@
-//! Verify: the log is replayed from nothing, a partition at a time in memory, and what comes out is compared with State byte
-//! for byte. Ledgers are rebuilt from decisions, identity from link entries, models from their streams.
+//! Verify: the log is replayed from its snapshots or from nothing, a partition at a time in memory, and what comes out is compared with State
+//! byte for byte. Ledgers are rebuilt from decisions, identity from link entries, models from their streams.
 //!
 //! It uses the same fold core as the live workers, but none of their batching, caching or committing.
 
-use crate::Inner;
 use crate::api::{Result, VerifyReport};
 use crate::contacts::{ContactEntry, ContactsRow};
 use crate::decisions::budget_names;
 use crate::environment::fold::{self, ENVIRONMENT};
 use crate::environment::rows::{ItemRow, name_of_prefix};
-use crate::fold::core::{Effects, RowName, Rows, Running, Step, step};
+use crate::fold::core::{RowName, Rows, Running};
 use crate::fold::finish::{Counts, Finished, membership, settle_row};
-use crate::fold::rebuild::fold_log;
+use crate::replay::Replay;
 use crate::row::{CustomerRow, NEVER};
 use crate::rows::{self, IdentityRow};
+use crate::{Inner, snapshot};
 use bytes::Bytes;
-use luopan_kernel::event::{Entry, Origin, decode_message};
-use luopan_kernel::id::{
-    CustomerId, DEFAULT_TENANT, IdentifierId, PartitionId, Position, SceneNo, TenantId,
-};
+use luopan_kernel::event::Origin;
+use luopan_kernel::id::{CustomerId, DEFAULT_TENANT, IdentifierId, PartitionId, SceneNo, TenantId};
 use luopan_kernel::profile::Profile;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
@@ -27,7 +25,6 @@ use luopan_store::{Table, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-const READ_BYTES: usize = 4 << 20;
 const SCAN_ROWS: usize = 5_000;
 /// Most segment counts of a partition: every segment of every scene.
 const COUNTS_MAX: usize = 1_000_000;
@@ -86,87 +83,31 @@ async fn replay(
     all: &mut Gathered,
 ) -> luopan_store::Result<()> {
     let until = inner.state.positions(&[partition]).await?[0];
-    let mut rows = Rows::default();
-    let mut running = Running::default();
-    let mut next = Position(0);
-    while next < until {
-        let messages = inner.log.read(partition, next, READ_BYTES).await?;
-        if messages.is_empty() {
-            all.differs(|| {
-                format!(
-                    "partition {}: state is at {}, the log ends at {}",
-                    partition.0, until.0, next.0
-                )
-            });
-            break;
-        }
-        for message in &messages {
-            if message.first >= until {
-                break;
-            }
-            let start = std::time::Instant::now();
-            let entries =
-                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                    store: "log",
-                    at: format!("partition {} position {}", partition.0, message.first.0),
-                    cause: e.to_string(),
-                })?;
-            let mut effects = Effects::default();
-            let mut switched = None;
-            for (i, entry) in entries.iter().enumerate() {
-                let position = Position(message.first.0 + i as u64 + 1);
-                if position > until {
-                    break;
-                }
-                all.report.entries += 1;
-                if let Entry::Linked(l) = entry {
-                    let row = IdentityRow {
-                        customer: l.customer,
-                        revision: l.revision,
-                    };
-                    let newest = all
-                        .links
-                        .get(&l.identifier)
-                        .is_none_or(|r| r.revision < l.revision);
-                    if newest {
-                        all.links.insert(l.identifier, row);
-                    }
-                }
-                if let Step::Switch(scene, version) =
-                    step(&running, &mut rows, &mut effects, entry, position)
-                {
-                    switched = Some((scene, version, Position(position.0 - 1)));
-                    // A scene change stands alone in its message.
-                }
-            }
-            all.replaying += start.elapsed();
-            for (_, debit) in &effects.voided {
-                *all.voided.entry(debit.budget.clone()).or_default() += debit.amount;
-            }
-            for (_, debit) in &effects.late {
-                *all.late.entry(debit.budget.clone()).or_default() += debit.amount;
-            }
-            if let Some((scene, version, at)) = switched {
-                switch(
-                    inner,
-                    partition,
-                    &mut running,
-                    &mut rows,
-                    scene,
-                    version,
-                    at,
-                    all,
-                )
-                .await?;
-            }
-            next = message.end();
-        }
-        next = next.max(messages.last().map_or(next, luopan_store::LogMessage::end));
+    let mut replay = Replay::begin(inner, partition).await?;
+    replay.run(inner, until, None).await?;
+    all.report.entries += replay.entries;
+    all.report.snapshots += u64::from(replay.from.0 > 0);
+    all.report.truncated += replay.from.0;
+    all.replaying += replay.spent;
+    for words in replay.wrong.drain(..) {
+        all.differs(|| words);
     }
-    let seen: BTreeSet<IdentifierId> = rows.slots.keys().map(|(_, id)| *id).collect();
+    for (budget, amount) in &replay.voided {
+        *all.voided.entry(budget.clone()).or_default() += amount;
+    }
+    for (budget, amount) in &replay.late {
+        *all.late.entry(budget.clone()).or_default() += amount;
+    }
+    for (id, row) in &replay.links {
+        let known = all.links.get(id);
+        if known.is_none_or(|r| r.revision < row.revision) {
+            all.links.insert(*id, *row);
+        }
+    }
+    let seen: BTreeSet<IdentifierId> = replay.rows.slots.keys().map(|(_, id)| *id).collect();
     names(inner, partition, seen.into_iter().collect(), all).await?;
-    compare(inner, partition, &running, rows, all).await?;
-    all.running.insert(partition, running);
+    compare(inner, partition, &replay.running, replay.rows, all).await?;
+    all.running.insert(partition, replay.running);
     Ok(())
 }
 
@@ -222,7 +163,10 @@ async fn erased<'a>(
 /// Catalogue items, their past and their NAVs, from the environment partition, and the snapshots laid out from them.
 async fn environment(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
     let until = inner.state.positions(&[ENVIRONMENT]).await?[0];
-    let passes = until.0 / ENTRIES_A_PASS + 1;
+    let from = snapshot::position(inner, ENVIRONMENT).await?;
+    all.report.snapshots += u64::from(from.0 > 0);
+    all.report.truncated += from.0;
+    let passes = (until.0 - from.0) / ENTRIES_A_PASS + 1;
     for pass in 0..passes {
         let start = std::time::Instant::now();
         let (replayed, read, end) = fold::replay(inner, until, pass, passes).await?;
@@ -273,56 +217,6 @@ async fn environment(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<
     }
     for words in inner.verify_catalogues().await? {
         all.differs(|| words);
-    }
-    Ok(())
-}
-
-/// The same swap that the live worker made at this entry.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the whole replay stands at this point"
-)]
-async fn switch(
-    inner: &Inner,
-    partition: PartitionId,
-    running: &mut Running,
-    rows: &mut Rows,
-    scene: SceneNo,
-    version: u32,
-    at: Position,
-    all: &mut Gathered,
-) -> luopan_store::Result<()> {
-    let old = running.scenes.get(&scene).cloned();
-    if old.as_ref().is_some_and(|o| o.version >= version) {
-        return Ok(());
-    }
-    let Some(new) = inner.scenes.version(scene, version) else {
-        all.differs(|| {
-            format!(
-                "partition {}: scene {} version {version} is applied but not recorded",
-                partition.0, scene.0
-            )
-        });
-        return Ok(());
-    };
-    running.scenes.insert(scene, new.clone());
-    let Some(old) = old else { return Ok(()) };
-    if !old.fold.layout().holds_the_same(new.fold.layout()) {
-        let mut alone = Running::default();
-        alone.scenes.insert(scene, new.clone());
-        let mut folded = fold_log(inner, partition, at, &alone).await?;
-        for (name, slot) in rows.slots.iter_mut().filter(|(n, _)| n.0 == scene) {
-            match folded.slots.remove(name) {
-                Some(f) => slot.row.profile = f.row.profile,
-                None => {
-                    slot.row.profile.adapt(new.fold.layout());
-                }
-            }
-        }
-    } else {
-        for (_, slot) in rows.slots.iter_mut().filter(|(n, _)| n.0 == scene) {
-            slot.row.profile.adapt(new.fold.layout());
-        }
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The fold of the environment partition, free of IO: rows and entries in, rows out. The live worker, `verify` and the
 //! bringing up to date of older rows run this code.
 
-use super::rows::{Announced, ItemRow, NavYear, Withdrawn, year_of};
+use super::rows::{Announced, ItemRow, NavYear, Withdrawn, name_of_prefix, year_of};
 use super::{ItemName, number};
-use crate::{Inner, rows};
+use crate::{Inner, rows, snapshot};
 use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::catalogue::measures::Nav;
 use luopan_kernel::event::{
@@ -12,7 +12,7 @@ use luopan_kernel::event::{
 };
 use luopan_kernel::id::{PartitionId, Position, hash64};
 use luopan_kernel::value::Value;
-use luopan_store::{RowKey, Table, Write};
+use luopan_store::{Row, RowKey, Table, Write};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The partition.
@@ -249,7 +249,39 @@ fn real_again(item: &mut ItemRow, named: &[(String, Value<'static>)]) {
     item.set(GENERATED_ATTRIBUTE, left);
 }
 
-/// Folds the log from its beginning up to `until`, for the items of one of `passes` shares of all.
+/// The item whose row this is.
+fn name_of_row(table: Table, row: &Row) -> luopan_store::Result<ItemName> {
+    match table {
+        Table::Item => Ok(ItemRow::read(row)?.0),
+        _ => name_of_prefix(row),
+    }
+}
+
+impl Environment {
+    /// Takes in a row of a snapshot; it counts as changed.
+    fn take(&mut self, table: Table, row: &Row) -> luopan_store::Result<()> {
+        let name = name_of_row(table, row)?;
+        match table {
+            Table::Item => {
+                let item = ItemRow::decode(&row.key, &row.value)?;
+                self.items.insert(name.clone(), Some(item));
+                self.items_touched.insert(name);
+            }
+            Table::Nav => {
+                let year = rows::year_of_nav(&row.key);
+                let navs = NavYear::decode(&row.key, &row.value)?;
+                self.years.insert((name.clone(), year), navs);
+                self.years_touched.insert((name, year));
+            }
+            _ => self
+                .past
+                .push((name, ItemRow::decode(&row.key, &row.value)?)),
+        }
+        Ok(())
+    }
+}
+
+/// Folds the log from its snapshot or its beginning up to `until`, for the items of one of `passes` shares of all.
 ///
 /// Returns the entries read beside it.
 pub(crate) async fn replay(
@@ -261,6 +293,15 @@ pub(crate) async fn replay(
     let mut out = Environment::default();
     let mut read = 0;
     let mut next = Position(0);
+    if let Some((at, rows)) = snapshot::read_environment(inner, ENVIRONMENT).await? {
+        next = at;
+        for (table, row) in rows {
+            let (_, _, key) = name_of_row(table, &row)?;
+            if hash64(key.as_bytes()) % passes == pass {
+                out.take(table, &row)?;
+            }
+        }
+    }
     while next < until {
         let messages = inner.log.read(ENVIRONMENT, next, READ_BYTES).await?;
         let Some(last) = messages.last() else { break };

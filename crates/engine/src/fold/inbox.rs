@@ -20,6 +20,15 @@ pub(super) struct Pending {
     pub(super) dirty: BTreeSet<RowName>,
 }
 
+impl Pending {
+    /// Takes in what has come besides.
+    pub(super) fn add(&mut self, more: Self) {
+        self.partitions.extend(more.partitions);
+        self.anew.extend(more.anew);
+        self.dirty.extend(more.dirty);
+    }
+}
+
 impl Inbox {
     pub(crate) fn appended(&self, partition: PartitionId) {
         self.pending.lock().partitions.insert(partition);

@@ -3,7 +3,8 @@
 
 use super::core::RowName;
 use super::finish::{Finished, membership, segment_nos, settle_row};
-use super::worker::{Partition, is_of_identity, open};
+use super::partition::{Partition, open};
+use super::worker::is_of_identity;
 use crate::row::{CustomerRow, NEVER, describe};
 use crate::{Inner, rows};
 use luopan_kernel::id::PartitionId;

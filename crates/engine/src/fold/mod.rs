@@ -5,5 +5,6 @@ pub(crate) mod core;
 pub(crate) mod finish;
 pub(crate) mod inbox;
 mod look_again;
+mod partition;
 pub(crate) mod rebuild;
 pub(crate) mod worker;

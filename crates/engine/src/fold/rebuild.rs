@@ -155,7 +155,7 @@ async fn drop_members(
     Ok(())
 }
 
-/// Folds a partition's log from nothing up to `until`.
+/// Folds a partition's log up to `until`, from its snapshot or from nothing.
 pub(crate) async fn fold_log(
     inner: &Inner,
     partition: PartitionId,
@@ -164,12 +164,28 @@ pub(crate) async fn fold_log(
 ) -> luopan_store::Result<Rows> {
     let mut rows = Rows::default();
     let mut next = Position(0);
+    if let Some(found) = crate::snapshot::start_of(inner, partition).await? {
+        next = found.header.at;
+        for scene in running.scenes.values() {
+            let mine = found.rows_for(scene);
+            rows.slots.extend(mine.slots);
+            rows.spilled.extend(mine.spilled);
+        }
+    }
+    if next > until {
+        return Err(luopan_store::Error::Truncated {
+            partition: partition.0,
+            from: until.0,
+            begin: next.0,
+        });
+    }
     while next < until {
         let messages = inner.log.read(partition, next, READ_BYTES).await?;
         if messages.is_empty() {
-            break;
+            return Err(crate::replay::ends(partition, next, until));
         }
         for message in &messages {
+            crate::replay::unbroken(partition, next, message)?;
             let entries: Vec<Entry<'_>> =
                 decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
                     store: "log",

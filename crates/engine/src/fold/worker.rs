@@ -6,14 +6,16 @@
 //! expects that row: from the moment at which another node claims the partition, nothing of the first takes effect, whatever
 //! it still believes.
 
-use super::core::{Effects, RowName, Rows, Running, Settled, Slot, Step, names, step};
-use super::finish::{Counts, Finished, Place, finish};
+use super::core::{Effects, RowName, Rows, Settled, Slot, Step, names, step};
+use super::finish::{Finished, Place, finish};
 use super::look_again::look_again;
+use super::partition::{Partition, load_one, open, open_all};
 use super::rebuild;
 use crate::counters::Counters;
 use crate::environment::fold::Environment;
-use crate::fleet::{follow_environment, look_at_marks};
+use crate::fleet::look_at_marks;
 use crate::limits::REFRESH_ENTRIES_MAX;
+use crate::pace::Pace;
 use crate::row::{CustomerRow, describe};
 use crate::{Inner, relay, rows};
 use bytes::Bytes;
@@ -21,8 +23,8 @@ use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
 use luopan_store::state::VALUE_BYTES_MAX;
-use luopan_store::{Advance, Commit, Conflict, Durability, Expect, LogMessage, Table, Write};
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use luopan_store::{Advance, Commit, Conflict, Durability, LogMessage, Table, Write};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -34,18 +36,6 @@ const PARTITIONS_A_ROUND: usize = 64;
 const TASK: &str = "fold";
 /// Races lost in a row that are told.
 const LOST_TOLD: i64 = 50;
-
-/// What a worker knows of a partition it owns.
-#[derive(Debug)]
-pub(super) struct Partition {
-    id: PartitionId,
-    next: Position,
-    pub(super) running: Running,
-    pub(super) counts: Counts,
-    /// What must stand as long as this worker folds here.
-    pub(super) claim: Expect,
-    halted: bool,
-}
 
 /// What became of one partition's turn.
 enum Turn {
@@ -75,11 +65,15 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
     let mut partitions: BTreeMap<PartitionId, Partition> = BTreeMap::new();
     let mut next = PartitionId(0);
     let mut lost: i64 = 0;
+    let mut pace = Pace::default();
     loop {
         let Some(mut work) = inner.inboxes[index].take().await else {
             return;
         };
+        // What comes meanwhile is folded with it.
+        pace.keep(&inner).await;
         while !work.partitions.is_empty() || !work.dirty.is_empty() {
+            work.add(inner.inboxes[index].take_now());
             for p in std::mem::take(&mut work.anew) {
                 partitions.remove(&p);
             }
@@ -148,102 +142,8 @@ pub(crate) async fn run(inner: Arc<Inner>, index: usize) {
                     }
                 }
             }
-            let more = inner.inboxes[index].take_now();
-            work.partitions.extend(more.partitions);
-            work.anew.extend(more.anew);
-            work.dirty.extend(more.dirty);
         }
     }
-}
-
-pub(super) async fn open<'p>(
-    inner: &Inner,
-    partitions: &'p mut BTreeMap<PartitionId, Partition>,
-    id: PartitionId,
-) -> luopan_store::Result<&'p mut Partition> {
-    match partitions.entry(id) {
-        btree_map::Entry::Occupied(e) => Ok(e.into_mut()),
-        btree_map::Entry::Vacant(v) => Ok(v.insert(load(inner, id).await?)),
-    }
-}
-
-/// A partition as State holds it.
-async fn load(inner: &Inner, id: PartitionId) -> luopan_store::Result<Partition> {
-    let unreadable = |what: &str, cause: String| luopan_store::Error::Corrupt {
-        store: "state",
-        at: format!("{what} row of partition {}", id.0),
-        cause,
-    };
-    let claim = claim(inner, id).await?;
-    // From here on no commit of whoever folded here before can land, not even one of this node of which it heard nothing. What
-    // those that landed left to do is found in State.
-    relay::recover(inner, &[id]).await?;
-    look_at_marks(inner, id).await?;
-    if id.0 < luopan_kernel::PARTITIONS {
-        inner.timers.look(id);
-    }
-    let next = inner.state.positions(&[id]).await?[0];
-    // What another node folded meanwhile.
-    if id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
-        follow_environment(inner, next).await?;
-    } else {
-        inner.progress.folded(id, next, &[]);
-    }
-    let mut running = Running::default();
-    for row in inner
-        .state
-        .scan(Table::SceneVersion, id, &[], None, 10_000)
-        .await?
-    {
-        let scene = <[u8; 2]>::try_from(&row.key[..])
-            .map(|k| SceneNo(u16::from_be_bytes(k)))
-            .map_err(|e| unreadable("scene version", e.to_string()))?;
-        let version = rows::decode_number(&row.value)
-            .map_err(|e| unreadable("scene version", e.to_string()))?;
-        let found = inner.scenes.version(scene, version as u32);
-        let found = found.ok_or_else(|| {
-            unreadable(
-                "scene version",
-                format!("version {version} of scene {} is not recorded", scene.0),
-            )
-        })?;
-        running.scenes.insert(scene, found);
-    }
-    let mut counts = Counts::new();
-    for row in inner
-        .state
-        .scan(Table::MemberCount, id, &[], None, 100_000)
-        .await?
-    {
-        let key = <[u8; 10]>::try_from(&row.key[..])
-            .map_err(|e| unreadable("segment count", e.to_string()))?;
-        let n = rows::decode_number(&row.value)
-            .map_err(|e| unreadable("segment count", e.to_string()))?;
-        let segment = key[2..].try_into().map_or(0, u64::from_be_bytes);
-        counts.insert((SceneNo(u16::from_be_bytes([key[0], key[1]])), segment), n);
-    }
-    let halted = inner.state.get(&[rows::halt(id)]).await?[0].is_some();
-    Ok(Partition {
-        id,
-        next,
-        running,
-        counts,
-        claim,
-        halted,
-    })
-}
-
-/// Claims a partition: who claimed it before folds it no more.
-async fn claim(inner: &Inner, id: PartitionId) -> luopan_store::Result<Expect> {
-    let key = rows::claim(id);
-    let value = Some(rows::encode_claim(inner.fleet.id(), inner.env.fresh_id()));
-    let mut commit = Commit::new(Durability::Replayable);
-    commit.writes.push(Write {
-        key: key.clone(),
-        value: value.clone(),
-    });
-    inner.state.commit(vec![commit]).await?;
-    Ok(Expect { key, value })
 }
 
 /// Reads, folds and commits one batch of each partition.
@@ -257,6 +157,7 @@ async fn fold_round(
     let heads = inner.log.heads(round).await?;
     let heads: BTreeMap<PartitionId, Position> = round.iter().copied().zip(heads).collect();
     let mut read: Vec<(PartitionId, Vec<LogMessage>)> = Vec::new();
+    open_all(inner, partitions, round).await?;
     // Rows of a round are in memory together: the round is bounded, not only each partition's share of it.
     let mut wanted_entries = 0;
     for id in round {
@@ -309,13 +210,8 @@ async fn fold_round(
                 batches.push((*id, entries));
             }
             Err(e) => {
-                halt(
-                    inner,
-                    partitions,
-                    *id,
-                    &format!("log message cannot be read: {e}"),
-                )
-                .await?
+                let what = format!("log message cannot be read: {e}");
+                unreadable(inner, partitions, *id, &e, &what).await?;
             }
         }
     }
@@ -356,7 +252,7 @@ async fn fold_round(
                 }
                 Err(e) => {
                     let what = format!("row of {} cannot be read: {e}", describe(name.0, name.1));
-                    halt(inner, partitions, id, &what).await?;
+                    unreadable(inner, partitions, id, &e, &what).await?;
                 }
             }
         }
@@ -626,7 +522,7 @@ async fn commit_round(
                 }
                 // Who linked, perhaps another node, left marks.
                 if inner.fleet.is_shared() && r.effects.links > 0 {
-                    look_at_marks(inner, r.partition).await?;
+                    look_at_marks(inner, &[r.partition]).await?;
                 }
                 inner.outbox.put(r.finished.outbox);
                 if let Some(folded) = &r.environment {
@@ -739,6 +635,9 @@ async fn switch(
         });
         running.scenes.insert(scene, new.clone());
         if let Some(old) = present {
+            // Log retention may replace the snapshot that the profiles are folded from: then they are folded again.
+            let snapshot = crate::snapshot::unchanged(inner, partition.id).await?;
+            commit.expect.push(snapshot);
             let rebuilt =
                 rebuild::rebuild(inner, partition.id, from, &old, &new, &counts, at).await?;
             commit.writes.extend(rebuilt.writes);
@@ -769,10 +668,34 @@ async fn switch(
         // Somebody else was here, or linked: what this worker knows of the partition is not worth anything any more.
         _ => {
             inner.identity.learn(&*inner.state, &[partition.id]).await?;
-            *partition = load(inner, partition.id).await?;
+            *partition = load_one(inner, partition.id).await?;
             Ok(false)
         }
     }
+}
+
+/// Halts a partition that holds what this program cannot read. What a newer program wrote is no damage: the alarm stands here
+/// alone, so that a node which knows more folds on, and this one when it is started again as the newer program.
+async fn unreadable(
+    inner: &Inner,
+    partitions: &mut BTreeMap<PartitionId, Partition>,
+    id: PartitionId,
+    e: &luopan_kernel::codec::Error,
+    reason: &str,
+) -> luopan_store::Result<()> {
+    if !matches!(e, luopan_kernel::codec::Error::Newer { .. }) {
+        return halt(inner, partitions, id, reason).await;
+    }
+    tracing::error!(
+        partition = id.0,
+        reason,
+        "the partition is halted on this node"
+    );
+    if let Some(p) = partitions.get_mut(&id) {
+        p.halted = true;
+    }
+    inner.progress.halted(id, reason);
+    Ok(())
 }
 
 /// Halts a partition with an alarm that outlives a restart; `luopan verify` and `/readyz` tell of it.

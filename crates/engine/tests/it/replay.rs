@@ -85,3 +85,32 @@ async fn an_unreadable_message_halts_its_partition_with_an_alarm() {
     }
     panic!("the partition was not halted");
 }
+
+/// Of a newer program, beside which this one runs while a cluster is brought up to date.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_a_newer_program_halts_its_partition_on_this_node_alone() {
+    let w = World::new(SHOP).await;
+    let receipt = w.event("ann", "visit", &[]).await;
+    let partition = *receipt.token.0.keys().next().unwrap();
+    let newer = luopan_store::Append {
+        partition,
+        count: 1,
+        message: bytes::Bytes::from_static(&[99, 1, 77]),
+    };
+    w.stores.log.append(vec![newer]).await.unwrap();
+    let begun = std::time::Instant::now();
+    let reason = loop {
+        let halted = w.engine.stats().await.unwrap().halted;
+        if let [(p, reason)] = &halted[..] {
+            assert_eq!(*p, partition.0);
+            break reason.clone();
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert!(reason.contains("format 99"), "{reason}");
+    // Nothing in State keeps a newer program from folding on.
+    let other = Engine::open(w.stores.clone(), w.env.clone(), Limits::default());
+    let other = other.await.unwrap();
+    assert_eq!(other.stats().await.unwrap().halted, []);
+}

@@ -13,6 +13,9 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Least time between two rounds of a fold worker, or two appends of the relay, that find little to do: see [`Limits::pace_us`].
+const PACE_US: i64 = 20_000;
+
 /// What `luopan.toml` holds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,7 +148,10 @@ pub async fn engine(cluster: Cluster, stores: Stores, postgres: &Postgres) -> Re
     let engine = Engine::open_node(
         stores.clone(),
         env.clone(),
-        Limits::default(),
+        Limits {
+            pace_us: PACE_US,
+            ..Limits::default()
+        },
         &name,
         &cluster.address,
     )

@@ -66,6 +66,11 @@ pub const ALL: &[Code] = &[
     code("internal", 500, "a fault of the program"),
     code("link_contention", 429, "the link lost to others"),
     code(
+        "log_truncated",
+        404,
+        "log retention let go of what was asked for",
+    ),
+    code(
         "malformed_event",
         422,
         "the input does not have the shape of an event",
@@ -118,6 +123,7 @@ pub const ALL: &[Code] = &[
         422,
         "an event type that only luopan writes",
     ),
+    code("retention_too_short", 422, "the log keeps more than that"),
     code("rule_faults", 422, "the rule has faults"),
     code("scene_faults", 422, "the scene pack has faults"),
     code("scene_wanted", 422, "the request names no scene"),

@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod problem;
 pub mod proof;
 pub mod question;
+pub mod retention;
 mod simulate;
 pub mod telemetry;
 pub mod time;

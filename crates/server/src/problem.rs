@@ -105,6 +105,9 @@ impl From<luopan_store::Error> for Box<Problem> {
     fn from(error: luopan_store::Error) -> Self {
         match error {
             luopan_store::Error::InUse(_) => Problem::new("data_in_use", error.to_string()),
+            luopan_store::Error::Truncated { .. } => {
+                Problem::new("log_truncated", error.to_string())
+            }
             _ => Problem::new("data_unusable", error.to_string()),
         }
     }

@@ -118,6 +118,18 @@ impl EventLog for Log {
         self.inner.partitions().await
     }
 
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        self.inner.begins(partitions).await
+    }
+
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        self.inner.truncate(to).await
+    }
+
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        self.inner.start(at).await
+    }
+
     // A wait lasts as long as nothing comes: it is no latency.
     async fn wait(&self, ticket: u64) -> Result<Wake> {
         self.inner.wait(ticket).await
@@ -162,6 +174,25 @@ impl State for Rows {
         (self.scan)
             .of(self.inner.scan_partitions(table, partitions, limit))
             .await
+    }
+
+    async fn scan_each(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        each: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        (self.scan)
+            .of(self.inner.scan_each(table, partitions, each))
+            .await
+    }
+
+    async fn get_and_spent(
+        &self,
+        keys: &[RowKey],
+        budgets: &[String],
+    ) -> Result<(Vec<Option<Bytes>>, Vec<i64>)> {
+        (self.get).of(self.inner.get_and_spent(keys, budgets)).await
     }
 
     async fn count(&self, table: Table, partition: PartitionId, most: usize) -> Result<usize> {

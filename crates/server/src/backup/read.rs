@@ -159,9 +159,11 @@ pub(super) async fn part(
         (frames, found) = read.await.map_err(stopped("reading a backup"))?;
         let Some(records) = found? else { break };
         for record in &records {
-            if let Record::Message(partition, message) = record {
-                heads.insert(partition.0, message.end().0);
-            }
+            match record {
+                Record::Begin(partition, at) => heads.insert(partition.0, at.0),
+                Record::Message(partition, message) => heads.insert(partition.0, message.end().0),
+                _ => None,
+            };
         }
         sink.put(records).await?;
     }

@@ -46,6 +46,11 @@ pub(super) fn frame_head(bytes: [u8; FRAME_HEAD]) -> (usize, u32) {
 
 fn put(w: &mut Writer, record: &Record) {
     match record {
+        Record::Begin(partition, at) => {
+            w.u8(12);
+            w.uint(partition.0.into());
+            w.uint(at.0);
+        }
         Record::Message(partition, m) => {
             w.u8(1);
             w.uint(partition.0.into());
@@ -216,6 +221,7 @@ fn get(r: &mut Reader<'_>, of: &Bytes) -> Result<Record> {
             IdentifierId(r.array()?),
         ),
         11 => Record::Erased(TenantId(number(r)?), IdentifierId(r.array()?)),
+        12 => Record::Begin(PartitionId(number(r)?), Position(r.uint()?)),
         _ => return Err(r.malformed("a record of an unknown kind")),
     })
 }
@@ -295,6 +301,7 @@ mod tests {
                 IdentifierId([8; 16]),
             ),
             Record::Erased(TenantId(1), IdentifierId([9; 16])),
+            Record::Begin(PartitionId(256), Position(1 << 39)),
         ]
     }
 
@@ -303,7 +310,7 @@ mod tests {
         let framed = frame(&each());
         let head: [u8; FRAME_HEAD] = framed[..FRAME_HEAD].try_into().unwrap();
         let (length, count) = frame_head(head);
-        assert_eq!((length, count), (framed.len() - FRAME_HEAD, 11));
+        assert_eq!((length, count), (framed.len() - FRAME_HEAD, 12));
         let body = Bytes::from(framed).slice(FRAME_HEAD..);
         assert_eq!(records(&body, count).unwrap(), each());
         for cut in 0..body.len() {
@@ -317,7 +324,7 @@ mod tests {
         assert_eq!(head(Part::Keys), b"LUOPAN BACKUP keys 1\n");
         assert_eq!(
             hash,
-            "bfe23dea580c180b882419fae212381ae73207becf4e806dc7c99a55e1bfa6fc"
+            "51e038bbd52098a27440f5544e04803d7a02423ea0c78b46fe9411c3b3d46cf1"
         );
     }
 }

@@ -187,7 +187,6 @@ pub async fn migrate(data: &Path, cluster: Cluster) -> Result<Moved> {
     filler.finish().await?;
     let seconds = began.elapsed().as_secs_f64();
     let entries = copied.partitions.values().map(|(head, _)| head.0).sum();
-    crate::data::let_go(&source).await;
     let opened = cluster::engine(cluster, target, &postgres).await?;
     let verified = opened.verify().await?;
     if verified.differences_count > 0 {
@@ -201,6 +200,8 @@ pub async fn migrate(data: &Path, cluster: Cluster) -> Result<Moved> {
     let installation = postgres.installation().to_owned();
     let words = format!("This data folder was moved to installation {installation}.\n");
     crate::whole::write_whole(&data.join(MOVED), words.as_bytes())?;
+    // Held until here: whoever opened the folder meanwhile would go on with what has moved.
+    crate::data::let_go(&source).await;
     postgres.filling(None).await?;
     Ok(Moved {
         installation,

@@ -16,6 +16,7 @@ mod product;
 mod profile;
 mod proof;
 mod quarantine;
+mod retain;
 mod scene;
 mod segment;
 mod serve;
@@ -161,8 +162,10 @@ enum Command {
     /// Write what was known, decided and ordered for other programs
     #[command(subcommand)]
     Export(export::Export),
-    /// Replay the log from nothing and compare with what is stored
+    /// Replay the log, from its snapshots or from nothing, and compare with what is stored
     Verify,
+    /// Let go of log entries older than is kept, once snapshots tell what they told
+    Retain(retain::Retain),
     /// Back everything up into a folder, while nodes of a cluster run
     Backup(backup::Backup),
     /// Put a backup back into an empty data folder or an empty cluster
@@ -205,6 +208,7 @@ impl Command {
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
+            Self::Retain(_) => "a server that runs on it does it by itself every day, when it was started with `--keep-log TIME`".to_owned(),
             Self::Backup(_) => "a server that runs on it takes backups at `POST /v1/backups`, when it was started with `--backups DIR`".to_owned(),
             Self::Restore(_) => "a backup is put back into a new folder: name one with --data".to_owned(),
             Self::Migrate(_) => needs_stopped("cannot be moved while it writes"),
@@ -236,6 +240,7 @@ impl Command {
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,
             Self::Verify => verify::run(common).await,
+            Self::Retain(c) => retain::run(common, c).await,
             Self::Backup(c) => backup::backup(common, c).await,
             Self::Restore(c) => backup::restore(common, c).await,
             Self::Migrate(c) => backup::migrate(common, c).await,

@@ -37,6 +37,9 @@ pub(super) struct Serve {
     /// Folder for backups that are asked for at POST /v1/backups; none are taken without it
     #[arg(long, env = "LUOPAN_BACKUPS", value_name = "DIR")]
     backups: Option<PathBuf>,
+    /// How much of the log is kept, at least one day (`90d`): what is older is let go once a day; all is kept without it
+    #[arg(long, env = "LUOPAN_KEEP_LOG", value_name = "TIME", value_parser = crate::retention::keep)]
+    keep_log: Option<i64>,
 }
 
 pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
@@ -85,6 +88,10 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
             }
         })
     });
+    let keeping = serve.keep_log.map(|keep_us| {
+        let (engine, env) = (opened.engine.clone(), opened.env.clone());
+        tokio::spawn(crate::retention::daily(engine, env, keep_us))
+    });
     let late = async {
         let _ = heard.wait_for(|told| *told).await;
         tokio::time::sleep(STOP_TIME_MAX).await;
@@ -97,8 +104,10 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         }
     };
     drop((app, later));
-    if let Some(reading) = reading {
-        reading.abort();
+    for task in [reading, keeping].into_iter().flatten() {
+        task.abort();
+        // Its stores are let go before they are closed.
+        let _ = task.await;
     }
     opened.close().await;
     tracing::info!(target: "luopan", "stopped");

@@ -156,8 +156,35 @@ async fn look(stores: Stores, said: &Said) -> Result<String, Vec<String>> {
         now,
         pause: &|ms| tokio::time::sleep(Duration::from_millis(ms)).boxed(),
         explained: 3,
+        lie: None,
     };
     let words = check::check(&look).await?.words;
+    let took = since.elapsed();
+    // The same look, lied to: as if everything that was sent had been acknowledged, and as if the stores held something else.
+    let mut lied = said.clone();
+    lied.events_taken.extend(said.events_sent.keys().cloned());
+    let look = Looked {
+        said: &lied,
+        lie: Some(&check::lies),
+        ..look
+    };
+    let found = check::check(&look).await.err().unwrap_or_default();
     engine.stop().await;
-    Ok(format!("{words}; looked at in {:.1?}", since.elapsed()))
+    let refused = (said.events_sent.len()).saturating_sub(said.events_taken.len());
+    let lost = found
+        .iter()
+        .any(|b| b.starts_with("no acknowledged event is missing"));
+    eprintln!(
+        "{refused} events were sent and not acknowledged, some are {}; lied to, {} laws were found broken",
+        if lost { "lost" } else { "all there" },
+        found.len()
+    );
+    let unnoticed: Vec<String> = (check::BROKEN_BY_LIES.iter())
+        .filter(|law| !found.iter().any(|b| b.starts_with(**law)))
+        .map(|law| format!("a lie went unnoticed: {law}"))
+        .collect();
+    match unnoticed.is_empty() {
+        true => Ok(format!("{words}; looked at in {took:.1?}")),
+        false => Err(unnoticed),
+    }
 }

@@ -311,17 +311,16 @@ fn what_the_image_starts_is_a_command_and_the_sizes_are_those_of_the_page() {
     assert!(sizes.contains(&format!("{locks} x {connections}")));
     let all: u64 =
         locks.parse::<u64>().expect("a number") * connections.parse::<u64>().expect("one");
-    let node = 3
+    let node = 2
         * (u64::from(luopan_cluster::postgres::limits::PARTITION_LOCKS)
             + u64::from(luopan_cluster::postgres::limits::BUDGET_LOCKS));
     assert!(
-        all > 7 * node && sizes.contains("320 a transaction"),
+        all > 11 * node && sizes.contains("320 a transaction"),
         "{all} {node}"
     );
     let options = luopan_cluster::postgres::PostgresOptions::new(String::new());
     let each = options.read_connections
-        + options.durable_connections
-        + options.fold_connections
+        + options.commit_connections
         + options.key_connections
         + luopan_cluster::postgres::CONTROL_CONNECTIONS
         + 1;

@@ -125,6 +125,15 @@ impl EventLog for FaultyLog {
     async fn partitions(&self) -> Result<Vec<PartitionId>> {
         self.0.partitions().await
     }
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        self.0.begins(partitions).await
+    }
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        self.0.truncate(to).await
+    }
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        self.0.start(at).await
+    }
     async fn wait(&self, ticket: u64) -> Result<Wake> {
         self.0.wait(ticket).await
     }

@@ -3,6 +3,7 @@
 mod load;
 mod measure;
 mod servers;
+mod truncated;
 
 use crate::command_line::luopan;
 use crate::server::Server;

@@ -12,6 +12,7 @@ use luopan_engine::{Engine, RefusalKind, Stores};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::ScenePlan;
+use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use luopan_store::Table;
@@ -22,6 +23,38 @@ use std::sync::Arc;
 const TOLD_MAX: usize = 5;
 /// Most tries at finding the engine quiet.
 const TRIES: usize = 20;
+
+/// Laws that [`lies`] break, and that anybody who looks must then find broken.
+pub const BROKEN_BY_LIES: [&str; 5] = [
+    "every event is folded once",
+    "no acknowledged decision is missing",
+    "rewards are exact",
+    "a sample is made of what the decision saw",
+    "the ledger is what decisions spent",
+];
+
+/// Lies about what the stores hold, one for each of [`BROKEN_BY_LIES`]: a visit more, no decisions that spent and taught nothing, another reward, an arm that
+/// nobody chose, money that was given back.
+pub fn lies(told: &mut Told) {
+    if let Some(sums) = told.sums.values_mut().next() {
+        sums.visits += 1;
+    }
+    let spends = |r: &DecisionRecord| !r.decision.debits.is_empty();
+    let holds = |(id, r): &(&DecisionId, &DecisionRecord)| spends(r) && !told.voided.contains(id);
+    let held = told.records.iter().find(holds).map(|(id, _)| *id);
+    told.voided.extend(held);
+    let rewards = &told.rewards;
+    (told.records).retain(|id, r| spends(r) || rewards.contains_key(id));
+    let sure = (told.rewards.iter())
+        .find(|(_, r)| !r.near)
+        .map(|(d, _)| *d);
+    for ((decision, _), sample) in &mut told.samples {
+        if Some(*decision) == sure {
+            sample.reward += 1.0;
+            sample.arm = Some("nothing that there is".into());
+        }
+    }
+}
 
 struct Faults(BTreeMap<&'static str, (usize, Vec<String>)>);
 
@@ -58,6 +91,8 @@ pub struct Looked<'l> {
     pub pause: &'l (dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync),
     /// Decisions made again to compare.
     pub explained: usize,
+    /// Changes what the stores are read to hold, so that the laws are seen to notice.
+    pub lie: Option<&'l (dyn Fn(&mut Told) + Send + Sync)>,
 }
 
 /// What was found, when every law stands.
@@ -79,7 +114,10 @@ pub async fn check(look: &Looked<'_>) -> Result<Checked, Vec<String>> {
         // Timers due by now fire, and what follows from them is folded.
         let before = rest(look).await.map_err(one)?;
         let mut faults = Faults(BTreeMap::new());
-        let told = oracle::read(look.stores, look.now).await.map_err(one)?;
+        let mut told = oracle::read(look.stores, look.now).await.map_err(one)?;
+        if let Some(lie) = look.lie {
+            lie(&mut told);
+        }
         let words = laws(look, &told, &mut faults).await.map_err(one)?;
         if before
             != oracle::heads(&*look.stores.log)
@@ -441,15 +479,27 @@ async fn ledger(
 
 /// Every settled reward was learned once, and nothing else was.
 async fn learned(engine: &Engine, told: &Told, faults: &mut Faults) -> Result<(), String> {
-    for ((decision, _), value) in &told.samples {
+    for ((decision, _), sample) in &told.samples {
+        let value = sample.reward;
         match told.rewards.get(decision) {
             None => faults.add("only what happened is learned", || {
                 format!("{decision} has reward {value} and is not settled")
             }),
-            Some(r) => faults.unless(r.near || r.value == *value, "rewards are exact", || {
+            Some(r) => faults.unless(r.near || r.value == value, "rewards are exact", || {
                 format!("{decision}: learned {value}, the log says {}", r.value)
             }),
         }
+        let wanted = told.records.get(decision).and_then(oracle::learned);
+        let is_of_it = wanted.is_some_and(|(arm, features, propensity)| {
+            sample.arm.as_deref() == arm
+                && sample.features == features
+                && sample.propensity == propensity
+        });
+        faults.unless(
+            is_of_it,
+            "a sample is made of what the decision saw",
+            || format!("{decision}: {wanted:?} is recorded, {sample:?} was learned"),
+        );
     }
     let samples: BTreeSet<_> = told.samples.keys().map(|(d, _)| *d).collect();
     for decision in told.rewards.keys() {

@@ -63,7 +63,7 @@ pub struct Told {
     /// Rewards of decisions by the policy `learned`.
     pub rewards: BTreeMap<DecisionId, Reward>,
     /// Samples in the streams, repeats by relays dropped.
-    pub samples: BTreeMap<(DecisionId, u16), f64>,
+    pub samples: BTreeMap<(DecisionId, u16), Sample>,
     /// Repeated samples in the streams.
     pub samples_repeated: u64,
     /// What cannot be.
@@ -158,6 +158,28 @@ async fn messages(log: &dyn EventLog, partition: PartitionId) -> Result<Vec<byte
         at = last.end();
         out.extend(found.into_iter().map(|m| m.message));
     }
+}
+
+/// What a model of the load scene is to learn of a decision, worked out from the record by hand: the arm, the features
+/// (an intercept, then visits below 1, below 10, from 10 on, and not known) and how likely the arm was. None for a record that
+/// does not say.
+pub fn learned(record: &DecisionRecord) -> Option<(Option<&str>, [f64; 5], f64)> {
+    let decision = &record.decision;
+    let (arm, propensity) = match decision.choices.first() {
+        Some(c) => (Some(c.item.as_str()), c.propensity),
+        None => (None, decision.null_propensity?),
+    };
+    let read = |(slot, _): &&(String, Value<'_>)| slot.rsplit('.').next() == Some("visits");
+    let bin = match decision.slots_read.iter().find(read)?.1 {
+        Value::Int(n) if n < 1 => 1,
+        Value::Int(n) if n < 10 => 2,
+        Value::Int(_) => 3,
+        Value::Missing => 4,
+        _ => return None,
+    };
+    let mut features = [1.0, 0.0, 0.0, 0.0, 0.0];
+    features[bin] = 1.0;
+    Some((arm, features, propensity))
 }
 
 impl Told {
@@ -286,13 +308,21 @@ impl Told {
         r.format("sample message", 1)?;
         for _ in 0..r.count(8)? {
             let sample = Sample::decode(r.bytes()?)?;
-            match self.samples.insert(sample.id, sample.reward) {
-                None => {}
-                Some(before) if before == sample.reward => self.samples_repeated += 1,
-                Some(before) => self.broken.push(format!(
-                    "decision {} was rewarded twice, {before} and {}",
-                    sample.id.0, sample.reward
+            match self.samples.get(&sample.id) {
+                None => drop(self.samples.insert(sample.id, sample)),
+                Some(before) if before.reward != sample.reward => self.broken.push(format!(
+                    "decision {} was rewarded twice, {} and {}",
+                    sample.id.0, before.reward, sample.reward
                 )),
+                Some(before) => {
+                    self.samples_repeated += 1;
+                    if (&before.arm, &before.features) != (&sample.arm, &sample.features) {
+                        self.broken.push(format!(
+                            "the sample of decision {} comes again as another",
+                            sample.id.0
+                        ));
+                    }
+                }
             }
         }
         r.done()

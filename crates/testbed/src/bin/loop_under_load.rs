@@ -82,6 +82,7 @@ async fn work(arguments: Arguments) -> Result<(), Vec<String>> {
         now,
         pause: &|ms| tokio::time::sleep(Duration::from_millis(ms)).boxed(),
         explained: EXPLAINED,
+        lie: None,
     };
     let checked = check::check(&look).await?;
     say(&[Line::Checked(checked.words)]);

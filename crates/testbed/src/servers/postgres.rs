@@ -1,5 +1,6 @@
-//! A PostgreSQL server of its own, which syncs as one in production does. `initdb` and `postgres` refuse to run as root, so root
-//! runs them as the user `postgres`, or `nobody`.
+//! A PostgreSQL server of its own, which syncs as one in production does. `initdb` runs once into a folder under the system's
+//! temporary folder, which each server copies, so that one is there within a second. `initdb` and `postgres` refuse to run as
+//! root, so root runs them as the user `postgres`, or `nobody`.
 
 use super::{Process, READY_MAX, free_port, missing, path};
 use std::fs::File;
@@ -37,7 +38,7 @@ impl Postgres {
     pub fn start_in(folder: TempDir, data: PathBuf, settings: &[&str]) -> Option<Self> {
         let Some(bin) = programs() else {
             missing(
-                "several nodes: PostgreSQL's initdb and postgres are neither in /usr/lib/postgresql/*/bin nor in PATH",
+                "PostgreSQL's initdb and postgres are neither in /usr/lib/postgresql/*/bin nor in PATH (Debian's package postgresql has them)",
             );
             return None;
         };
@@ -46,18 +47,16 @@ impl Postgres {
         if let Some(above) = data.parent() {
             give(above, user);
         }
-        let made = as_user(&bin.join("initdb"), user)
-            .arg("-D")
+        let template = template(&bin, user);
+        let copied = Command::new("cp")
+            .args(["-a", "--reflink=auto"])
+            .arg(&template)
             .arg(&data)
-            .args(["-U", "luopan", "-A", "trust", "-E", "UTF8", "--locale=C"])
-            .args(["--no-sync", "--wal-segsize=1"])
-            .current_dir(folder.path())
-            .output()
-            .expect("initdb runs");
+            .status();
         assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
+            copied.is_ok_and(|s| s.success()),
+            "copying {}",
+            template.display()
         );
         let mut server = Self {
             bin,
@@ -129,7 +128,13 @@ impl Postgres {
     /// Its one database, reached through `port`: the server's own, or a proxy's.
     #[must_use]
     pub fn url(&self, port: u16) -> String {
-        format!("postgres://luopan@127.0.0.1:{port}/postgres")
+        self.url_of("postgres", port)
+    }
+
+    /// As [`Postgres::url`], of a database of this name.
+    #[must_use]
+    pub fn url_of(&self, database: &str, port: u16) -> String {
+        format!("postgres://luopan@127.0.0.1:{port}/{database}")
     }
 
     /// Rows of a statement as text, columns between `|`.
@@ -217,4 +222,48 @@ fn give(path: &Path, user: Option<(u32, u32)>) {
     if let Some((uid, gid)) = user {
         chown(path, Some(uid), Some(gid)).expect("a folder is given away");
     }
+}
+
+/// A data folder as `initdb` makes it, made once for a version and user.
+fn template(bin: &Path, user: Option<(u32, u32)>) -> PathBuf {
+    let version = Command::new(bin.join("postgres")).arg("--version").output();
+    let version = version.expect("postgres runs").stdout;
+    // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+    let version = String::from_utf8_lossy(&version);
+    let version = version.split_whitespace().nth(2).unwrap_or("unknown");
+    let own = || std::fs::metadata("/proc/self").map_or(0, |m| m.uid());
+    let uid = user.map_or_else(own, |u| u.0);
+    let folder = std::env::temp_dir().join(format!("luopan-test-postgres-{version}-{uid}"));
+    let (data, done) = (folder.join("data"), folder.join("done"));
+    let lock = std::env::temp_dir().join(format!("luopan-test-postgres-{version}-{uid}.lock"));
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(lock)
+        .expect("a lock file");
+    lock.lock().expect("a lock");
+    if done.exists() {
+        return data;
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("a torn template goes");
+    }
+    std::fs::create_dir(&folder).expect("a folder");
+    give(&folder, user);
+    let made = as_user(&bin.join("initdb"), user)
+        .arg("-D")
+        .arg(&data)
+        .args(["-U", "luopan", "-A", "trust", "-E", "UTF8", "--locale=C"])
+        .args(["--no-sync", "--wal-segsize=1"])
+        .current_dir(&folder)
+        .output()
+        .expect("initdb runs");
+    assert!(
+        made.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    File::create(done).expect("a mark");
+    data
 }

@@ -3,14 +3,14 @@
 //! way; its disk may refuse to write.
 
 use super::executor::{Owner, Sim};
-use super::servers::Servers;
+use super::servers::{Planted, Servers};
 use crate::dice::Dice;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
+use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId, hash64};
 use luopan_store::{
     ApiKey, Append, Appended, AppliedScene, AuditRecord, Beat, Commit, Committed, Conflict,
     Control, Error, EventLog, ForeignId, Keys, LogMessage, Moment, NewScene, Node, Nodes, Resolved,
@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// How long a caller waits for an answer, in microseconds.
 const ANSWER_WITHIN_US: i64 = 1_500_000;
+
+/// One of so many messages is of a format that an older program does not know.
+const NEWER_ONE_OF: u64 = 4;
 
 /// Which server a call goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct Link {
     pub log_down_until: Arc<AtomicI64>,
     /// State's server is down until then.
     pub state_down_until: Arc<AtomicI64>,
+    /// Heads of the partitions when the others were brought up to date: the process does not know what they write since.
+    pub older_than: Mutex<Option<Vec<Position>>>,
     /// Writes are refused until then (embedded): the disk is full.
     pub full_until: AtomicI64,
     /// Whoever carries the calls out: the servers, or the process's own disk.
@@ -115,6 +120,21 @@ impl Link {
             back_us,
             arrives,
             answered,
+        }
+    }
+
+    /// Messages as an older program sees them, of which some are of a format that it does not know.
+    fn as_it_reads(&self, partition: PartitionId, messages: &mut [LogMessage]) {
+        let older_than = self.older_than.lock();
+        let Some(heads) = &*older_than else { return };
+        let head = heads.get(usize::from(partition.0));
+        for m in messages {
+            let is_new = head.is_some_and(|head| m.first >= *head);
+            if is_new && hash64(&m.message).is_multiple_of(NEWER_ONE_OF) {
+                let mut bytes = m.message.to_vec();
+                bytes[0] = u8::MAX;
+                m.message = bytes.into();
+            }
         }
     }
 
@@ -237,10 +257,14 @@ impl EventLog for Connection {
         from: Position,
         bytes_max: usize,
     ) -> Result<Vec<LogMessage>> {
-        self.call(Server::Log, "read", false, move |s| {
+        let read = self.call(Server::Log, "read", false, move |s| {
             s.read(partition, from, bytes_max)
-        })
-        .await
+        });
+        let mut messages = read.await?;
+        if let Some(link) = &self.link {
+            link.as_it_reads(partition, &mut messages);
+        }
+        Ok(messages)
     }
 
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
@@ -253,6 +277,26 @@ impl EventLog for Connection {
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {
         self.call(Server::Log, "list partitions", false, Servers::partitions)
+            .await
+    }
+
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        let partitions = partitions.to_vec();
+        self.call(Server::Log, "read where it begins", false, move |s| {
+            s.begins(&partitions)
+        })
+        .await
+    }
+
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        let to = to.to_vec();
+        self.call(Server::Log, "truncate", true, move |s| s.truncate(&to))
+            .await
+    }
+
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        let at = at.to_vec();
+        self.call(Server::Log, "start", true, move |s| s.start(&at))
             .await
     }
 
@@ -313,6 +357,19 @@ impl State for Connection {
         let partitions = partitions.to_vec();
         self.call(Server::State, "scan many partitions", false, move |s| {
             s.state(async |state| state.scan_partitions(table, &partitions, limit).await)
+        })
+        .await
+    }
+
+    async fn scan_each(
+        &self,
+        table: Table,
+        partitions: &[PartitionId],
+        each: usize,
+    ) -> Result<Vec<(PartitionId, Row)>> {
+        let partitions = partitions.to_vec();
+        self.call(Server::State, "scan each partition", false, move |s| {
+            s.state(async |state| state.scan_each(table, &partitions, each).await)
         })
         .await
     }
@@ -378,7 +435,13 @@ impl Control for Connection {
     }
 
     async fn newest_scenes(&self) -> Result<Vec<(SceneNo, u32, bool)>> {
-        ask!(self, false, "read scenes", control, |c| c.newest_scenes())
+        let mut found = ask!(self, false, "read scenes", control, |c| c.newest_scenes())?;
+        if self.servers.planted() == Some(Planted::AnnouncementsForgotten) {
+            found
+                .iter_mut()
+                .for_each(|(.., announced)| *announced = true);
+        }
+        Ok(found)
     }
 
     async fn scene_files(&self, scene: SceneNo, version: u32) -> Result<Vec<(String, Bytes)>> {

@@ -1,11 +1,15 @@
 //! Whoever makes things go wrong: kills, losses of power, processes that stand still, ways that are cut, servers that go down
 //! and lose what was not synced, full disks, clocks that step, time that jumps, and scenes that are applied anew.
 
+use super::executor::WORLD;
 use super::node::Cluster;
 use crate::dice::Dice;
 use crate::scene::SCENE;
+use futures::FutureExt;
+use luopan_kernel::ENVIRONMENT_PARTITION;
+use luopan_kernel::id::PartitionId;
 use luopan_kernel::plan::ScenePlan;
-use luopan_kernel::time::{HOUR_US, SECOND_US};
+use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Most faults of a run: it has to get somewhere between them.
 const FAULTS_MAX: u64 = 60;
-
-/// Most tries to apply a scene.
-const APPLIED_AGAIN: usize = 100;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,10 +37,14 @@ pub enum Fault {
     Full,
     /// A node's clock is off by up to two seconds.
     Clock,
+    /// The other nodes are brought up to date, and write what this one cannot read; a while later it is too.
+    Older,
     /// Hours pass.
     Hours,
-    /// A scene is applied anew, with another segment or without it.
+    /// A scene is applied anew, with another segment or tag or without it.
     Scene,
+    /// Log retention lets go of what is older than a while.
+    Retain,
 }
 
 impl Fault {
@@ -54,6 +59,7 @@ impl Fault {
                 Self::Clock,
                 Self::Hours,
                 Self::Scene,
+                Self::Retain,
             ],
             false => vec![
                 Self::Kill,
@@ -61,9 +67,11 @@ impl Fault {
                 Self::Cut,
                 Self::LogDown,
                 Self::StateDown,
+                Self::Older,
                 Self::Clock,
                 Self::Hours,
                 Self::Scene,
+                Self::Retain,
             ],
         }
     }
@@ -112,6 +120,7 @@ impl Nemesis {
                     self.cluster.sim.jump(h * HOUR_US);
                 }
                 Fault::Scene => self.apply(&mut dice).await,
+                Fault::Retain => self.retain(&mut dice).await,
                 other => self.harm(other, &mut dice).await,
             }
         }
@@ -121,21 +130,41 @@ impl Nemesis {
         let Some(plan) = dice.one(&self.plans).cloned() else {
             return;
         };
-        // Whoever is told that it failed, or hears nothing, applies it again: until then it may be half told to the log.
-        for _ in 0..APPLIED_AGAIN {
-            let node = dice.below(self.cluster.shape.nodes as u64) as usize;
-            let plan = plan.clone();
-            let question = |engine: Arc<luopan_engine::Engine>| async move {
-                engine.apply_scene(&plan, &[], "sim").await
-            };
-            match self.cluster.ask(node, dice, question).await {
-                Some(Ok(_)) => return,
-                Some(Err(e)) if e.kind != luopan_engine::RefusalKind::Unavailable => {
-                    let what = format!("scene {SCENE} was refused: {e}");
-                    return self.cluster.broken(what);
-                }
-                _ => self.cluster.sim.sleep(400_000).await,
+        // Whoever is told that it failed, or hears nothing, leaves it at that: what is half told to the log is completed by the nodes.
+        let node = dice.below(self.cluster.shape.nodes as u64) as usize;
+        let question = |engine: Arc<luopan_engine::Engine>| async move {
+            engine.apply_scene(&plan, &[], "sim").await
+        };
+        match self.cluster.ask(node, dice, question).await {
+            Some(Err(e)) if e.kind != luopan_engine::RefusalKind::Unavailable => {
+                let what = format!("scene {SCENE} was refused: {e}");
+                self.cluster.broken(what);
             }
+            _ => {}
+        }
+    }
+
+    /// What is older than a while is let go, by any node; whether it is cut off in the middle is all the same.
+    async fn retain(&self, dice: &mut Dice) {
+        let node = dice.below(self.cluster.shape.nodes as u64) as usize;
+        let while_us = match dice.percent(50) {
+            true => dice.below(4 * HOUR_US as u64),
+            false => dice.below(2 * SECOND_US as u64),
+        };
+        // Nodes whose clocks are off by two seconds still find it in their past.
+        let before = Micros(self.cluster.sim.now() - 3 * SECOND_US - while_us as i64);
+        let question =
+            |engine: Arc<luopan_engine::Engine>| async move { engine.retain(before).await };
+        match self.cluster.ask(node, dice, question).await {
+            Some(Err(e))
+                if !matches!(
+                    e.kind,
+                    luopan_engine::RefusalKind::Unavailable | luopan_engine::RefusalKind::NotFound
+                ) =>
+            {
+                self.cluster.broken(format!("retention was refused: {e}"));
+            }
+            _ => {}
         }
     }
 
@@ -155,8 +184,22 @@ impl Nemesis {
                     sim.sleep(us).await;
                     me.start(node);
                 };
-                c.sim
-                    .spawn(super::executor::WORLD, futures::FutureExt::boxed(again));
+                c.sim.spawn(WORLD, again.boxed());
+            }
+            // One alone is brought up to date by stopping it.
+            Fault::Older if c.shape.nodes < 2 => {}
+            Fault::Older => {
+                let all: Vec<_> = (0..=ENVIRONMENT_PARTITION).map(PartitionId).collect();
+                // The servers themselves do not fail.
+                let heads = c.servers.heads(&all).ok();
+                c.with_place(node, |link, _| *link.older_than.lock() = heads);
+                let (me, sim) = (c.clone(), c.sim.clone());
+                let up_to_date = async move {
+                    sim.sleep(us).await;
+                    me.kill(node, false);
+                    me.start(node);
+                };
+                c.sim.spawn(WORLD, up_to_date.boxed());
             }
             Fault::Pause => c.pause(node, us),
             Fault::Cut => c.with_place(node, |link, _| {
@@ -177,7 +220,7 @@ impl Nemesis {
                 let skew = dice.below(4 * SECOND_US as u64) as i64 - 2 * SECOND_US;
                 c.with_place(node, |_, clock| clock.set_skew(skew));
             }
-            Fault::Hours | Fault::Scene => {}
+            Fault::Hours | Fault::Scene | Fault::Retain => {}
         }
     }
 }

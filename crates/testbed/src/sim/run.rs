@@ -99,13 +99,20 @@ pub struct Report {
 }
 
 /// The scene, small enough for budgets to end; with `more`, a segment more.
-fn plan(more: bool) -> Result<ScenePlan, String> {
+/// The scene: as it is, with another segment, with another tag, with both.
+fn plan((segment, tag): (bool, bool)) -> Result<ScenePlan, String> {
     let yaml = (scene::YAML)
         .replace("points: {limit: 60", "points: {limit: 14")
         .replace("whole: {limit: 1200", "whole: {limit: 30")
         .replace("daily: {limit: 800", "daily: {limit: 17");
-    let yaml = match more {
+    let yaml = match segment {
         true => yaml.replace("segments:\n", "segments:\n  heavy: weight > 0\n"),
+        false => yaml,
+    };
+    // Behind the others, so that the model reads the same slots and stays the same.
+    let heaviest = "  heaviest: {event: visit, aggregate: max, of: weight}\nsegments:\n";
+    let yaml = match tag {
+        true => yaml.replace("segments:\n", heaviest),
         false => yaml,
     };
     scene::compiled(&yaml)
@@ -138,6 +145,7 @@ fn shape(seed: u64, dice: &mut Dice) -> Shape {
     };
     let mut limits = Limits {
         workers: 1 + dice.below(3) as usize,
+        retained_us_min: 0,
         ..Limits::default()
     };
     if dice.percent(50) {
@@ -150,6 +158,9 @@ fn shape(seed: u64, dice: &mut Dice) -> Shape {
     if dice.percent(20) {
         limits.fold_lag_max = 30;
         limits.decisions_in_flight_max = 2;
+    }
+    if dice.percent(60) {
+        limits.pace_us = 1 + dice.below(100_000) as i64;
     }
     Shape {
         seed,
@@ -170,9 +181,9 @@ pub fn run(what: Seed) -> Report {
     let begin = BEGIN_US + dice.below(24 * HOUR_US as u64) as i64;
     let sim = Sim::new(what.seed, begin);
     let mut report = Report::default();
-    let plans = match [false, true].map(plan) {
-        [Ok(a), Ok(b)] => vec![a, b],
-        [a, b] => {
+    let plans = match [(false, false), (true, false), (false, true), (true, true)].map(plan) {
+        [Ok(a), Ok(b), Ok(c), Ok(d)] => vec![a, b, c, d],
+        [a, b, ..] => {
             report
                 .broken
                 .extend([a.err(), b.err()].into_iter().flatten());
@@ -345,7 +356,8 @@ async fn applied(cluster: &Cluster, plan: &ScenePlan) -> bool {
 /// Every clock stands, everything comes to rest, and the laws are looked at from one node; the others must know the same.
 async fn look(cluster: &Arc<Cluster>) -> Result<Checked, Vec<String>> {
     let now = cluster.hold();
-    let stores = Connection::new(&cluster.sim, &cluster.servers, None).stores();
+    let mut stores = Connection::new(&cluster.sim, &cluster.servers, None).stores();
+    stores.log = cluster.servers.archive.clone();
     let mut engines = cluster.engines();
     let turn = cluster.shape.seed as usize % engines.len().max(1);
     engines.rotate_left(turn);
@@ -358,10 +370,29 @@ async fn look(cluster: &Arc<Cluster>) -> Result<Checked, Vec<String>> {
         now,
         pause: &move |ms| sim.sleep(ms as i64 * 1_000),
         explained: 25,
+        lie: None,
     })
     .await?;
+    let recorded = stores.control.scenes().await;
+    let mut newest = BTreeMap::new();
+    for s in recorded.map_err(|e| vec![e.to_string()])? {
+        newest.insert(s.scene.0, (s.version, s.announced));
+    }
+    if let Some((scene, (version, _))) = newest.iter().find(|(_, (_, announced))| !announced) {
+        return Err(vec![format!(
+            "a scene is told to the whole log or to nobody: version {version} of scene {scene} is recorded and not announced"
+        )]);
+    }
+    let newest: Vec<_> = newest.into_iter().map(|(s, (v, _))| (s, v)).collect();
     let mut views = Vec::new();
     for engine in &engines {
+        let known = engine.scenes();
+        let known: Vec<_> = known.iter().map(|s| (s.number, s.version)).collect();
+        if known != newest {
+            return Err(vec![format!(
+                "every node knows the same: {known:?} are applied on one, {newest:?} are recorded"
+            )]);
+        }
         let mut view = Vec::new();
         for n in 0..CUSTOMERS {
             for name in [format!("t{n}a"), format!("f{n}b"), format!("s{n}")] {

@@ -13,6 +13,7 @@ use luopan_store::{
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 /// A fault in the program or its stores, planted so that the checkers are seen to find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum Planted {
     EventsSwapped,
     /// The log keeps some samples with another reward.
     RewardsChanged,
+    /// The log keeps some samples with features of another moment.
+    FeaturesChanged,
+    /// Nobody is told that a scene is recorded and not announced.
+    AnnouncementsForgotten,
     /// Durable commits are acknowledged before they are synced.
     SyncsLie,
     /// State does not compare the position, nor who claims the partition.
@@ -43,14 +48,18 @@ pub enum Planted {
     SeedsRepeat,
     /// The log answers with positions before what it appended.
     PositionsBehind,
+    /// The log lets go of more than it was asked to, and of more than State reflects.
+    TruncatedFurther,
 }
 
 impl Planted {
     /// Every one.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::AppendsLost,
         Self::EventsSwapped,
         Self::RewardsChanged,
+        Self::FeaturesChanged,
+        Self::AnnouncementsForgotten,
         Self::SyncsLie,
         Self::PositionsIgnored,
         Self::RowsIgnored,
@@ -61,6 +70,7 @@ impl Planted {
         Self::RecordsChanged,
         Self::SeedsRepeat,
         Self::PositionsBehind,
+        Self::TruncatedFurther,
     ];
 }
 
@@ -84,6 +94,8 @@ struct StateServer {
 pub struct Servers {
     /// The log.
     pub log: MemoryLog,
+    /// All that the log ever held, for the checkers: log retention takes nothing from it.
+    pub archive: Arc<MemoryLog>,
     /// The control plane.
     pub control: MemoryControl,
     /// The key store.
@@ -110,6 +122,7 @@ impl Servers {
         let room = sim.clock();
         Self {
             log: MemoryLog::default(),
+            archive: Arc::default(),
             control: MemoryControl::default(),
             keys: MemoryKeys::default(),
             nodes: MemoryNodes::with_clock(room),
@@ -291,8 +304,16 @@ impl Servers {
                     }
                 }
             }
+            Some(Planted::FeaturesChanged) => {
+                for a in &mut batch {
+                    if self.chance(10) {
+                        super::spoil::features(a);
+                    }
+                }
+            }
             _ => {}
         }
+        now(self.archive.append(batch.clone()))?;
         let mut landed = now(self.log.append(batch))?;
         if self.planted == Some(Planted::PositionsBehind) {
             for a in &mut landed {
@@ -315,6 +336,27 @@ impl Servers {
     /// As [`EventLog::heads`].
     pub fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
         now(self.log.heads(partitions))
+    }
+
+    /// As [`EventLog::begins`].
+    pub fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        now(self.log.begins(partitions))
+    }
+
+    /// As [`EventLog::truncate`].
+    pub fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        if self.planted == Some(Planted::TruncatedFurther) {
+            let partitions: Vec<_> = to.iter().map(|(p, _)| *p).collect();
+            let heads = now(self.log.heads(&partitions))?;
+            let further: Vec<_> = partitions.into_iter().zip(heads).collect();
+            return now(self.log.truncate(&further));
+        }
+        now(self.log.truncate(to))
+    }
+
+    /// As [`EventLog::start`].
+    pub fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        now(self.log.start(at))
     }
 
     /// As [`EventLog::partitions`].

@@ -35,6 +35,15 @@ pub fn swap(a: &mut Append) {
 
 /// Gives the first sample of a learner's message another reward.
 pub fn reward(a: &mut Append) {
+    first_sample(a, |s| s.reward += 1.0);
+}
+
+/// Gives the first sample of a learner's message the features of one who visited more often, or less.
+pub fn features(a: &mut Append) {
+    first_sample(a, |s| s.features[1..].rotate_left(1));
+}
+
+fn first_sample(a: &mut Append, change: impl FnOnce(&mut Sample)) {
     if a.partition.0 <= ENVIRONMENT_PARTITION {
         return;
     }
@@ -46,7 +55,7 @@ pub fn reward(a: &mut Append) {
         for _ in 0..n {
             samples.push(Sample::decode(r.bytes().ok()?).ok()?);
         }
-        samples.first_mut()?.reward += 1.0;
+        change(samples.first_mut()?);
         let mut w = Writer::with_format(1);
         w.uint(samples.len() as u64);
         for s in &samples {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most seeds in which a planted fault must show.
-const FOUND_WITHIN: u64 = 400;
+const FOUND_WITHIN: u64 = 1_000;
 /// Standard deviations beyond which draws are not those that were recorded: once in 16,000 runs by chance.
 const Z_MAX: f64 = 4.0;
 
@@ -143,6 +143,22 @@ fn rewards_that_are_changed_on_the_way_are_found() {
 }
 
 #[test]
+fn samples_of_another_moment_are_found() {
+    found(
+        Planted::FeaturesChanged,
+        &["a sample is made of what the decision saw"],
+    );
+}
+
+#[test]
+fn scenes_that_nobody_completes_are_found() {
+    found(
+        Planted::AnnouncementsForgotten,
+        &["every node knows the same", "a scene is told"],
+    );
+}
+
+#[test]
 fn commits_that_are_not_synced_are_found() {
     found(
         Planted::SyncsLie,
@@ -216,6 +232,17 @@ fn positions_that_come_too_early_are_found() {
     found(
         Planted::PositionsBehind,
         &["a decision sees what it asked for"],
+    );
+}
+
+#[test]
+fn a_log_that_lets_go_of_more_than_it_was_asked_to_is_found() {
+    found(
+        Planted::TruncatedFurther,
+        &[
+            "the engine did not settle",
+            "the state holds something unreadable",
+        ],
     );
 }
 

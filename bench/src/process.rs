@@ -116,7 +116,7 @@ pub fn memory(pid: u32, field: &str) -> Result<u64, Fault> {
 }
 
 /// Time that all cores together were busy since the machine started.
-fn busy() -> Result<Duration, Fault> {
+pub fn busy() -> Result<Duration, Fault> {
     let stat = std::fs::read_to_string("/proc/stat")?;
     let fields: Vec<u64> = stat
         .lines()

@@ -13,4 +13,6 @@ fn target() -> &'static Target {
     })
 }
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check(target(), bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    check(target(), bytes);
+});

@@ -19,7 +19,7 @@ fn again<T, E: Display>(
     read: Result<T, E>,
     write: impl Fn(&T) -> Vec<u8>,
     decode: impl Fn(&[u8]) -> Result<T, E>,
-) {
+) -> bool {
     match read {
         Ok(first) => {
             let stored = write(&first);
@@ -27,8 +27,12 @@ fn again<T, E: Display>(
                 Ok(second) => assert!(write(&second) == stored, "it changes when it is stored"),
                 Err(e) => panic!("what was written is refused: {e}"),
             }
+            true
         }
-        Err(e) => assert!(!e.to_string().is_empty()),
+        Err(e) => {
+            assert!(!e.to_string().is_empty());
+            false
+        }
     }
 }
 
@@ -44,7 +48,7 @@ fn placed<T>(read: codec::Result<T>, bytes: &[u8]) -> codec::Result<T> {
     read
 }
 
-pub(crate) fn message(bytes: &[u8]) {
+pub(crate) fn message(bytes: &[u8]) -> bool {
     match placed(decode_message(bytes), bytes) {
         Ok(entries) => {
             let stored = encode_message(&entries);
@@ -53,109 +57,141 @@ pub(crate) fn message(bytes: &[u8]) {
                 encode_message(&read) == stored,
                 "it changes when it is stored"
             );
+            true
         }
-        Err(e) => assert!(!e.to_string().is_empty()),
+        Err(e) => {
+            assert!(!e.to_string().is_empty());
+            false
+        }
     }
 }
 
-pub(crate) fn profile(bytes: &[u8]) {
+pub(crate) fn profile(bytes: &[u8]) -> bool {
     again(
         placed(Profile::decode(bytes), bytes),
         Profile::encode,
         Profile::decode,
-    );
+    )
 }
 
-pub(crate) fn record(bytes: &[u8]) {
+pub(crate) fn record(bytes: &[u8]) -> bool {
     again(
         DecisionRecord::decode(bytes),
         DecisionRecord::encode,
         DecisionRecord::decode,
-    );
+    )
 }
 
-pub(crate) fn sample(bytes: &[u8]) {
+pub(crate) fn sample(bytes: &[u8]) -> bool {
     again(
         placed(Sample::decode(bytes), bytes),
         Sample::encode,
         Sample::decode,
-    );
+    )
 }
 
-pub(crate) fn model(bytes: &[u8]) {
+pub(crate) fn model(bytes: &[u8]) -> bool {
     again(
         placed(ModelState::decode(bytes), bytes),
         ModelState::encode,
         ModelState::decode,
-    );
+    )
 }
 
-pub(crate) fn factors(bytes: &[u8]) {
+pub(crate) fn factors(bytes: &[u8]) -> bool {
     again(
         placed(Factors::decode(bytes), bytes),
         Factors::encode,
         Factors::decode,
-    );
+    )
 }
 
-pub(crate) fn trees(bytes: &[u8]) {
+pub(crate) fn trees(bytes: &[u8]) -> bool {
     again(
         placed(Ensemble::decode(bytes), bytes),
         Ensemble::encode,
         Ensemble::decode,
-    );
+    )
 }
 
-pub(crate) fn sequence(bytes: &[u8]) {
+pub(crate) fn sequence(bytes: &[u8]) -> bool {
     again(
         placed(SequenceModel::decode(bytes), bytes),
         SequenceModel::encode,
         SequenceModel::decode,
-    );
+    )
 }
 
-pub(crate) fn plan(bytes: &[u8]) {
+pub(crate) fn plan(bytes: &[u8]) -> bool {
     again(
         ScenePlan::decode(bytes),
         ScenePlan::encode,
         ScenePlan::decode,
-    );
+    )
 }
 
 /// A header's line, and the payload behind it.
-pub(crate) fn frame(bytes: &[u8]) {
+fn split(bytes: &[u8]) -> (Option<&str>, &[u8]) {
     let (head, payload) = match bytes.iter().position(|b| *b == b'\n') {
         Some(end) => (&bytes[..end], &bytes[end + 1..]),
         None => (bytes, &[][..]),
     };
-    let head = std::str::from_utf8(head).ok();
-    match frame::Label::decode("here", head) {
-        Ok(label) => {
-            let read = frame::Label::decode("here", Some(&label.encode()));
-            assert!(read.is_ok_and(|l| l.encode() == label.encode()));
-            let payload = Bytes::copy_from_slice(payload);
-            if let Ok(messages) = frame::messages("here", &label, &payload) {
-                assert!(messages.len() == label.sections.len());
-                for (section, messages) in label.sections.iter().zip(messages) {
-                    let mut parts = frame::Parts::default();
-                    for (count, message) in messages {
-                        parts.push(count, message);
-                    }
-                    assert!(parts.entries() == section.entries);
-                }
-            }
+    (std::str::from_utf8(head).ok(), payload)
+}
+
+fn refused(e: &luopan_store::Error) {
+    let words = e.to_string();
+    assert!(words.contains("here") || words.contains("format"));
+}
+
+/// A frame: its label and its log messages.
+pub(crate) fn frame(bytes: &[u8]) -> bool {
+    let (head, payload) = split(bytes);
+    let label = match frame::Label::decode("here", head) {
+        Ok(label) => label,
+        Err(e) => {
+            refused(&e);
+            return false;
         }
-        Err(e) => assert!(e.to_string().contains("here") || e.to_string().contains("format")),
+    };
+    let read = frame::Label::decode("here", Some(&label.encode()));
+    assert!(read.is_ok_and(|l| l.encode() == label.encode()));
+    match frame::messages("here", &label, &Bytes::copy_from_slice(payload)) {
+        Ok(messages) => {
+            assert!(messages.len() == label.sections.len());
+            for (section, messages) in label.sections.iter().zip(messages) {
+                let mut parts = frame::Parts::default();
+                for (count, message) in messages {
+                    parts.push(count, message);
+                }
+                assert!(parts.entries() == section.entries);
+            }
+            true
+        }
+        Err(e) => {
+            refused(&e);
+            false
+        }
     }
-    if let Ok(told) = frame::Told::decode("here", head) {
+}
+
+/// A checkpoint: what its header tells, and the heads.
+pub(crate) fn checkpoint(bytes: &[u8]) -> bool {
+    let (head, payload) = split(bytes);
+    let told = frame::Told::decode("here", head);
+    if let Ok(told) = &told {
         let read = frame::Told::decode("here", Some(&told.encode()));
-        assert!(read.is_ok_and(|t| t == told));
+        assert!(read.is_ok_and(|t| t == *told));
     }
     match frame::Checkpoint::decode("here", payload) {
         Ok(checkpoint) => {
             let read = frame::Checkpoint::decode("here", &checkpoint.encode());
             assert!(read.is_ok_and(|c| c == checkpoint));
+            told.is_ok()
         }
-        Err(e) => assert!(e.to_string().contains("here") || e.to_string().contains("format")),
+        Err(e) => {
+            refused(&e);
+            false
+        }
     }
 }

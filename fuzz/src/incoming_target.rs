@@ -4,14 +4,15 @@ use crate::incoming;
 use luopan_engine::api::{EVENT_BYTES_MAX, Input};
 
 /// A line of `POST /v1/events`, and the same text as an element of an array.
-pub(crate) fn event(bytes: &[u8]) {
-    look(&incoming::line(bytes), bytes.len());
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        look(&incoming::event(text), bytes.len());
+pub(crate) fn event(bytes: &[u8]) -> bool {
+    let is_read = look(&incoming::line(bytes), bytes.len());
+    match std::str::from_utf8(bytes) {
+        Ok(text) => look(&incoming::event(text), bytes.len()) || is_read,
+        Err(_) => is_read,
     }
 }
 
-fn look(input: &Input<'_>, bytes: usize) {
+fn look(input: &Input<'_>, bytes: usize) -> bool {
     match input {
         Ok(event) => {
             assert!(event.raw.len() <= bytes, "more is kept than came");
@@ -25,4 +26,5 @@ fn look(input: &Input<'_>, bytes: usize) {
             assert!(refused.reason.len() < 4_096, "{}", refused.reason.len());
         }
     }
+    input.is_ok()
 }

@@ -29,8 +29,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 pub struct Target {
     /// Its name, and that of its folder in the corpus.
     pub name: &'static str,
-    /// What it does with an input.
-    pub run: fn(&[u8]),
+    /// What it does with an input; true when the input was read, false when it was refused.
+    pub run: fn(&[u8]) -> bool,
 }
 
 /// All targets.
@@ -91,6 +91,10 @@ pub const TARGETS: &[Target] = &[
         name: "frame",
         run: formats::frame,
     },
+    Target {
+        name: "checkpoint",
+        run: formats::checkpoint,
+    },
 ];
 
 /// Most bytes that a target may hold at once for an input of this length.
@@ -99,11 +103,11 @@ pub fn memory_max(input: usize) -> usize {
     (32 << 20) + 2_000 * input
 }
 
-/// Runs a target and holds it to its memory.
-pub fn check(target: &Target, input: &[u8]) {
+/// Runs a target and holds it to its memory; true when the input was read.
+pub fn check(target: &Target, input: &[u8]) -> bool {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    (target.run)(input);
+    let is_read = (target.run)(input);
     let used = MEMORY.peak_usage().saturating_sub(before);
     let most = memory_max(input.len());
     assert!(
@@ -112,4 +116,5 @@ pub fn check(target: &Target, input: &[u8]) {
         target.name,
         input.len()
     );
+    is_read
 }

@@ -16,7 +16,8 @@ fn plan() -> &'static ScenePlan {
     })
 }
 
-fn places(faults: &[Fault], text: &str) {
+/// Every fault says where; false, since the text was refused.
+fn places(faults: &[Fault], text: &str) -> bool {
     assert!(!faults.is_empty(), "refused without a fault");
     let lines = text.lines().count() as u32 + 2;
     for fault in faults {
@@ -26,12 +27,13 @@ fn places(faults: &[Fault], text: &str) {
         );
         assert!(!fault.to_string().is_empty());
     }
+    false
 }
 
 /// A pack of one file.
-pub(crate) fn scene(bytes: &[u8]) {
+pub(crate) fn scene(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
     let files = vec![("scene.yaml".to_owned(), text.to_owned())];
     match luopan_scene::compile(files) {
@@ -39,18 +41,20 @@ pub(crate) fn scene(bytes: &[u8]) {
             let stored = checked.plan.encode();
             let read = ScenePlan::decode(&stored).expect("a plan that was just written");
             assert!(read.encode() == stored, "a plan changes when it is stored");
+            true
         }
         Err(faults) => places(&faults, text),
     }
 }
 
 /// An expression, in every place in which it may stand.
-pub(crate) fn cel(bytes: &[u8]) {
+pub(crate) fn cel(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
     let plan = plan();
     let nothing: [Value<'_>; 0] = [];
+    let mut is_read = false;
     for place in [
         Place::Customer,
         Place::Segment,
@@ -59,6 +63,7 @@ pub(crate) fn cel(bytes: &[u8]) {
     ] {
         match luopan_scene::rule(plan, place, "expression", text) {
             Ok(named) => {
+                is_read = true;
                 let expr = &named.expr;
                 let (whole, told) = (
                     rule::truth(expr, &nothing[..]),
@@ -72,21 +77,23 @@ pub(crate) fn cel(bytes: &[u8]) {
                     assert!(!luopan_scene::words(plan, expr, language).is_empty());
                 }
             }
-            Err(faults) => places(&faults, text),
+            Err(faults) => is_read |= places(&faults, text),
         }
     }
+    is_read
 }
 
 /// An import mapping, and a row through one that is right.
-pub(crate) fn mapping(bytes: &[u8]) {
+pub(crate) fn mapping(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
     match luopan_scene::mapping::parse("mapping.yaml", text, plan()) {
         Ok(mapping) => {
             let header = ["code", "date", "nav", "id", "customer", "name"];
             let cells = header.map(|name| Value::Text(name.into()));
             let _ = mapping.row(1, &header, &cells);
+            true
         }
         Err(faults) => places(&faults, text),
     }

@@ -31,7 +31,11 @@ const EDGES: [Row; 15] = [
     row("luopan-store", &["luopan-kernel"], &[]),
     row("luopan-lake", &["luopan-kernel"], &[]),
     row("luopan-embedded", &["luopan-kernel", "luopan-store"], &[]),
-    row("luopan-cluster", &["luopan-kernel", "luopan-store"], &[]),
+    row(
+        "luopan-cluster",
+        &["luopan-kernel", "luopan-store"],
+        &["luopan-testbed"],
+    ),
     row(
         "luopan-engine",
         &["luopan-kernel", "luopan-scene", "luopan-store"],

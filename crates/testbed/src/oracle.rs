@@ -133,7 +133,7 @@ pub async fn read(stores: &Stores, now: Micros) -> Result<Told, String> {
             }
         }
         for (_, mut w) in waiting {
-            told.pass(&mut w, now);
+            told.pass_timers(&mut w, now);
         }
     }
     let streams = stores.control.streams().await.map_err(failed)?;
@@ -192,6 +192,15 @@ impl Told {
         }
         for (_, _, decision) in w.rewards.extract_if(.., |(due, _, _)| *due <= w.time) {
             self.reward(decision, 0.0, false);
+        }
+    }
+
+    /// The clock reaches `now`: timers due by then have fired. Where none is due nothing is over, though a clock that ran
+    /// ahead may have taken log time past what is still waited for: its timer fires when its own time comes.
+    fn pass_timers(&mut self, w: &mut Waiting, now: Micros) {
+        let holds = w.holds.iter().map(|(due, _)| due);
+        if (holds.chain(w.rewards.iter().map(|(due, ..)| due))).any(|due| *due <= now) {
+            self.pass(w, now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{SHOP, START, TestEnv, World, plan};
 use async_trait::async_trait;
-use luopan_engine::api::{ProductInput, Raw};
+use luopan_engine::api::{ProductInput, Raw, Refusal};
 use luopan_engine::{Engine, Limits};
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros};
@@ -14,6 +14,7 @@ use luopan_store::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinHandle;
 
 const LONGEST: &str = "  longest: {event: visit, aggregate: max, of: seconds}\n  pages:";
 
@@ -421,38 +422,81 @@ async fn what_was_cut_off_is_finished_the_next_time() {
     assert!(rows > 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_who_truncate_at_once_one_stops() {
-    let mut w = World::new(SHOP).await;
-    a_while(&w, 40).await;
-    w.env.pass(3 * DAY_US);
-    w.event("ann", "visit", &[]).await;
-    let slow = Stuck::new(w.stores.log.clone());
+/// A second engine over the same stores; its replays from the beginning of the log wait while the gate of the log is shut.
+async fn beside(w: &World) -> (Engine, Arc<Stuck>) {
+    let gate = Stuck::new(w.stores.log.clone());
     let stores = Stores {
-        log: slow.clone(),
+        log: gate.clone(),
         ..w.stores.clone()
     };
     let other = Engine::open(stores, w.env.clone(), Limits::default());
     let other = other.await.unwrap();
-    slow.2.store(true, Ordering::SeqCst);
-    // It would let go of less than the one that comes behind it and is quicker.
-    let less = Micros(START.0 + 20 * HOUR_US);
-    let waiting = tokio::spawn(async move { other.retain(less).await });
+    gate.2.store(true, Ordering::SeqCst);
+    (other, gate)
+}
+
+/// Forty hours of visits, three days ago; a second engine that stands in the middle of letting go of what was before.
+async fn two(before: impl Fn(&World) -> Micros) -> (World, JoinHandle<Refusal>, Arc<Stuck>) {
+    let w = World::new(SHOP).await;
+    a_while(&w, 40).await;
+    w.env.pass(3 * DAY_US);
+    w.event("ann", "visit", &[]).await;
+    let (other, gate) = beside(&w).await;
+    let before = before(&w);
+    let waiting = tokio::spawn(async move { other.retain(before).await.unwrap_err() });
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    (w, waiting, gate)
+}
+
+async fn is_refused(waiting: JoinHandle<Refusal>, gate: &Stuck, word: &str) {
+    gate.2.store(false, Ordering::SeqCst);
+    let refused = waiting.await.unwrap();
+    assert_eq!(refused.code, "store_unavailable");
+    assert!(refused.message.contains(word), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_truncate_at_once_one_stops() {
+    // It would let go of less than the one that comes behind it and is quicker.
+    let less = |_: &World| Micros(START.0 + 20 * HOUR_US);
+    let (mut w, waiting, gate) = two(less).await;
     let done = w.engine.retain(ago(&w, 2 * DAY_US)).await.unwrap();
     assert!(done.entries > 40, "{done:?}");
-    slow.2.store(false, Ordering::SeqCst);
-    let refused = waiting.await.unwrap().unwrap_err();
-    assert_eq!(refused.code, "store_unavailable");
-    let words = ["somebody else truncates", "would fall back"];
-    assert!(
-        words.iter().any(|w| refused.message.contains(w)),
-        "{refused:?}"
-    );
+    is_refused(waiting, &gate, "somebody else truncates").await;
     assert_eq!(begins_of(&w.stores).await, done.entries);
     w.verify().await;
     let changed = plan(&SHOP.replace("  pages:", LONGEST));
     w.engine.apply_scene(&changed, &[], "test").await.unwrap();
+    w.verify().await;
+    w.restart().await;
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_the_claim_writes_nothing_more() {
+    // It would let go of more than the one that comes behind it, so that no header of its would fall back.
+    let (mut w, waiting, gate) = two(|w| ago(w, 2 * DAY_US)).await;
+    let less = Micros(START.0 + 20 * HOUR_US);
+    let done = w.engine.retain(less).await.unwrap();
+    assert!(done.entries > 10, "{done:?}");
+    is_refused(waiting, &gate, "somebody else truncates").await;
+    assert_eq!(begins_of(&w.stores).await, done.entries);
+    w.verify().await;
+    w.restart().await;
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scene_that_is_applied_meanwhile_is_waited_for() {
+    let (mut w, waiting, gate) = two(|w| ago(w, 2 * DAY_US)).await;
+    let changed = plan(&SHOP.replace("  pages:", LONGEST));
+    w.engine.apply_scene(&changed, &[], "test").await.unwrap();
+    w.settle().await;
+    is_refused(waiting, &gate, "a scene was applied").await;
+    assert_eq!(begins_of(&w.stores).await, 0);
+    w.verify().await;
+    let done = w.engine.retain(ago(&w, 2 * DAY_US)).await.unwrap();
+    assert!(done.entries > 40, "{done:?}");
     w.verify().await;
     w.restart().await;
     w.verify().await;

@@ -98,8 +98,7 @@ pub struct Report {
     pub seconds: i64,
 }
 
-/// The scene, small enough for budgets to end; with `more`, a segment more.
-/// The scene: as it is, with another segment, with another tag, with both.
+/// The scene, small enough for budgets to end: as it is, with another segment, with another tag, with both.
 fn plan((segment, tag): (bool, bool)) -> Result<ScenePlan, String> {
     let yaml = (scene::YAML)
         .replace("points: {limit: 60", "points: {limit: 14")
@@ -198,6 +197,13 @@ pub fn run(what: Seed) -> Report {
         faults = match shape.embedded {
             true => vec![Fault::Power],
             false => vec![Fault::StateDown],
+        };
+    }
+    if what.planted == Some(Planted::AnnouncementsForgotten) {
+        // What keeps an announcement from being made, and little else that hides it.
+        faults = match shape.embedded {
+            true => vec![Fault::Scene, Fault::Kill],
+            false => vec![Fault::Scene, Fault::Kill, Fault::LogDown],
         };
     }
     let between_us = 300_000 + dice.below(4_000_000);

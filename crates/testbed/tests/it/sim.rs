@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most seeds in which a planted fault must show.
-const FOUND_WITHIN: u64 = 1_000;
+const FOUND_WITHIN: u64 = 400;
 /// Standard deviations beyond which draws are not those that were recorded: once in 16,000 runs by chance.
 const Z_MAX: f64 = 4.0;
 

@@ -5,7 +5,7 @@
 
 use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result};
-use luopan_kernel::event::{Entry, Event, Origin, decode_message};
+use luopan_kernel::event::{Entry, Event, Origin};
 use luopan_kernel::fold::{FoldPlan, fold};
 use luopan_kernel::id::{CustomerId, IdentifierId, PartitionId};
 use luopan_kernel::plan::{Aggregate, ScenePlan};
@@ -94,14 +94,7 @@ impl Inner {
                 let Some(last) = messages.last() else { break };
                 next = last.end();
                 for message in &messages {
-                    let read = decode_message(&message.message).map_err(|e| {
-                        luopan_store::Error::Corrupt {
-                            store: "log",
-                            at: format!("partition {} position {}", partition.0, message.first.0),
-                            cause: e.to_string(),
-                        }
-                    })?;
-                    for entry in read {
+                    for entry in crate::replay::decode(*partition, message)? {
                         entries += 1;
                         until = until.max(entry.at());
                         match entry {

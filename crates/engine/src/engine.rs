@@ -7,6 +7,7 @@ use crate::api::{
 };
 use crate::catalogues::Catalogues;
 use crate::counters::Counters;
+use crate::dataset::Dataset;
 use crate::examples::Examples;
 use crate::fleet::Fleet;
 use crate::fold::inbox::Inbox;
@@ -763,6 +764,15 @@ impl Engine {
     /// `unknown_scene`, `unknown_policy`, `nothing_to_learn_from`, or a store that failed.
     pub async fn examples(&self, plan: Arc<ScenePlan>, policy: &str) -> Result<Examples> {
         Examples::new(self.inner.clone(), plan, policy).await
+    }
+
+    /// Readies the decisions of a policy to be read as a training set, with the tags and rewards of the newest version of its
+    /// scene.
+    ///
+    /// # Errors
+    /// `unknown_scene`, `unknown_policy`.
+    pub fn dataset(&self, scene: &str, policy: &str) -> Result<Dataset> {
+        Dataset::new(self.inner.clone(), scene, policy)
     }
 
     /// Number of quarantined inputs, counted up to `most`.

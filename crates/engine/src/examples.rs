@@ -311,12 +311,7 @@ impl Examples {
             let Some(last) = messages.last() else { break };
             next = last.end();
             for message in &messages {
-                let entries =
-                    decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                        store: "log",
-                        at: format!("partition {} position {}", partition.0, message.first.0),
-                        cause: e.to_string(),
-                    })?;
+                let entries = crate::replay::decode(partition, message)?;
                 for (i, entry) in entries.into_iter().enumerate() {
                     let position = Position(message.first.0 + i as u64 + 1);
                     if position > head {

@@ -10,6 +10,7 @@ mod catalogues;
 mod contacts;
 mod counters;
 mod customers;
+pub mod dataset;
 mod decisions;
 mod engine;
 mod env;

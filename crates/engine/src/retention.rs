@@ -11,6 +11,7 @@ use crate::fold::rebuild::fold_log;
 use crate::replay::{Replay, decode, laid_out_anew};
 use crate::snapshot::{self, Header, Snapshot};
 use crate::{Inner, rows};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use luopan_kernel::catalogue::measures::civil;
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_kernel::time::{DAY_US, HOUR_US, Micros};
@@ -20,6 +21,20 @@ use std::sync::Arc;
 
 /// Bytes of log read at once.
 const READ_BYTES: usize = 4 << 20;
+/// Partitions looked at side by side: stores that are far away are waited for together.
+const AT_ONCE: usize = 8;
+/// The time of what is not there.
+const NOTHING: Micros = Micros(i64::MIN);
+
+/// A snapshot that stands.
+struct Made {
+    /// Where: what lies before it may go.
+    at: Position,
+    /// Entries replayed for it.
+    replayed: u64,
+    /// Rows written.
+    parts: u64,
+}
 
 impl Inner {
     /// Lets go of what was received before `before`.
@@ -69,16 +84,15 @@ impl Inner {
         let before = before.min(Micros(newest.0.saturating_sub(least)));
         report.before = before;
         let claim = snapshot::claim(self).await?;
-        let mut to = Vec::new();
-        for partition in &partitions {
-            let at = if partition.0 < luopan_kernel::PARTITIONS {
-                self.snapshot_customers(*partition, before, now, &claim, &mut report)
-                    .await?
-            } else {
-                self.snapshot_environment(before, now, &claim, &mut report)
-                    .await?
-            };
-            to.push((*partition, at));
+        let work: Vec<_> = (partitions.iter())
+            .map(|p| self.snapshot(*p, before, now, &claim))
+            .collect();
+        let made: Vec<Made> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
+        let mut to = Vec::with_capacity(made.len());
+        for (partition, made) in partitions.iter().zip(made) {
+            to.push((*partition, made.at));
+            report.replayed += made.replayed;
+            report.parts += made.parts;
         }
         snapshot::seal(self, &claim).await?;
         // All at once: a backend that keeps several partitions together lets go of what all of them let go of.
@@ -110,24 +124,40 @@ impl Inner {
         Ok(report)
     }
 
-    /// Makes a snapshot of what a partition of customers held before the moment; gives its position.
+    /// Makes a snapshot of what a partition held before the moment.
+    async fn snapshot(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        before: Micros,
+        now: Micros,
+        claim: &Expect,
+    ) -> luopan_store::Result<Made> {
+        match partition {
+            ENVIRONMENT => self.snapshot_environment(before, now, claim).await,
+            customers => self.snapshot_customers(customers, before, now, claim).await,
+        }
+    }
+
     async fn snapshot_customers(
         self: &Arc<Self>,
         partition: PartitionId,
         before: Micros,
         now: Micros,
         claim: &Expect,
-        report: &mut RetainReport,
-    ) -> luopan_store::Result<Position> {
+    ) -> luopan_store::Result<Made> {
         // Versions that the partition switches to from here on must wait: their profiles would lack an image.
         let versions = self.versions_of(partition).await?;
         let until = self.state.positions(&[partition]).await?[0];
         let mut replay = Replay::begin(self, partition).await?;
         replay.run(self, until, Some(before)).await?;
         refuse_wrong(&replay)?;
-        report.replayed += replay.entries;
+        let mut out = Made {
+            at: replay.at,
+            replayed: replay.entries,
+            parts: 0,
+        };
         if replay.at == replay.from {
-            return Ok(replay.at);
+            return Ok(out);
         }
         let last = replay.last_times();
         let running = replay.running.scenes.iter();
@@ -148,38 +178,40 @@ impl Inner {
             let last = last.get(&scene.no).copied().unwrap_or_default();
             made.add((scene.no, scene.version), &folded, last, true);
         }
-        let at = replay.at;
         drop(replay);
-        report.parts += made.write(self, partition, claim, versions).await?;
-        Ok(at)
+        out.parts = made.write(self, partition, claim, versions).await?;
+        Ok(out)
     }
 
-    /// Makes a snapshot of what the environment was before the moment; gives its position.
     async fn snapshot_environment(
         &self,
         before: Micros,
         now: Micros,
         claim: &Expect,
-        report: &mut RetainReport,
-    ) -> luopan_store::Result<Position> {
+    ) -> luopan_store::Result<Made> {
         let until = self.state.positions(&[ENVIRONMENT]).await?[0];
         let from = snapshot::position(self, ENVIRONMENT).await?;
         let at = self.first_since(ENVIRONMENT, from, until, before).await?;
+        let mut out = Made {
+            at,
+            replayed: 0,
+            parts: 0,
+        };
         if at == from {
-            return Ok(from);
+            return Ok(out);
         }
-        let (replayed, read, _) = fold::replay(self, at, 0, 1).await?;
-        report.replayed += read;
-        let rows = replayed.writes().into_iter().filter_map(|w| {
+        let (folded, read, _) = fold::replay(self, at, 0, 1).await?;
+        out.replayed = read;
+        let rows = folded.writes().into_iter().filter_map(|w| {
             let (table, key) = (w.key.table, w.key.key);
             w.value
                 .map(|value| (table, luopan_store::Row { key, value }))
         });
         let rows = rows.collect();
-        drop(replayed);
+        drop(folded);
         let header = Header::new(at, now, before);
-        report.parts += snapshot::write_environment(self, ENVIRONMENT, header, rows, claim).await?;
-        Ok(at)
+        out.parts = snapshot::write_environment(self, ENVIRONMENT, header, rows, claim).await?;
+        Ok(out)
     }
 
     /// That the partition runs the scene versions that it runs now, all of which are known here then.
@@ -201,16 +233,20 @@ impl Inner {
         &self,
         heads: &BTreeMap<PartitionId, Position>,
     ) -> luopan_store::Result<Micros> {
-        let mut newest = Micros(i64::MIN);
-        for (partition, head) in heads.iter().filter(|(_, head)| head.0 > 0) {
-            if self.log.begins(&[*partition]).await?[0] == *head {
-                continue;
-            }
-            let last = Position(head.0 - 1);
-            for message in self.log.read(*partition, last, 1).await? {
-                let times = decode(*partition, &message)?.into_iter().map(|e| e.at());
-                newest = times.fold(newest, Micros::max);
-            }
+        let work: Vec<_> = heads.iter().map(|(p, head)| self.last(*p, *head)).collect();
+        let times: Vec<Micros> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
+        Ok(times.into_iter().max().unwrap_or(NOTHING))
+    }
+
+    /// Time of the newest entry of the partition's last message; [`NOTHING`] where it holds none.
+    async fn last(&self, partition: PartitionId, head: Position) -> luopan_store::Result<Micros> {
+        let mut newest = NOTHING;
+        if head.0 == 0 || self.log.begins(&[partition]).await?[0] == head {
+            return Ok(newest);
+        }
+        for message in (self.log.read(partition, Position(head.0 - 1), 1)).await? {
+            let times = decode(partition, &message)?.into_iter().map(|e| e.at());
+            newest = times.fold(newest, Micros::max);
         }
         Ok(newest)
     }

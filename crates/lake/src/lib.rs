@@ -1,10 +1,11 @@
-//! Parquet files that are written: rankings, part by part, and the one file that the parts become.
+//! Parquet files that are written: rankings, part by part, and the one file that the parts become; tables of any columns.
 //!
 //! A file appears under its name whole or not at all: it is written beside it, synced and renamed. The same rows and notes
 //! give the same bytes. This room knows rows and files; it must never decide anything, know a scene or a request, or write a
 //! foreign id.
 
 pub mod ranking;
+pub mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,14 @@ pub enum Error {
         /// Why.
         cause: parquet::errors::ParquetError,
     },
+    /// A row that is not what the file's columns hold.
+    #[error("{}: {cause}", .path.display())]
+    Row {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
     /// More row groups than a file may have.
     #[error(
         "{}: {found} row groups, and a file has at most {}; rank fewer items for each customer",
@@ -41,7 +50,10 @@ pub enum Error {
 }
 
 /// Result of work on files.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a file says of itself, in order: names and values.
+pub type Notes = Vec<(String, String)>;
 
 pub(crate) fn io<T>(path: &Path, outcome: std::io::Result<T>) -> Result<T> {
     outcome.map_err(|cause| Error::Io {

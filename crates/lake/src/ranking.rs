@@ -8,7 +8,7 @@
 //! | `item` | text | key of the item |
 //! | `score` | 64-bit number | the policy's score |
 
-use crate::{Error, Result, beside, form, io, settle};
+use crate::{Error, Notes, Result, beside, form, io, settle};
 use luopan_kernel::id::CustomerId;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
@@ -36,9 +36,6 @@ const SCHEMA: &str = "message ranking {
     required binary item (UTF8);
     required double score;
 }";
-
-/// What a file says of itself, in order: names and values.
-pub type Notes = Vec<(String, String)>;
 
 fn open(path: &Path) -> Result<(PathBuf, SerializedFileWriter<File>)> {
     let beside = beside(path);

@@ -144,6 +144,11 @@ pub const ALL: &[Code] = &[
     code("too_many_items", 422, "the catalogue is full"),
     code("too_many_properties", 422, "too many properties"),
     code("too_many_requests", 429, "too many requests at once"),
+    code(
+        "too_many_versions",
+        422,
+        "too many versions of the catalogues",
+    ),
     code("too_old", 422, "the event is older than the horizon"),
     code("unknown_action", 422, "there is no such action"),
     code("unknown_catalogue", 404, "there is no such catalogue"),

@@ -18,6 +18,7 @@ pub mod http;
 pub mod import;
 pub mod incoming;
 pub mod keys;
+pub mod learn;
 pub mod limits;
 mod matching;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! stops the server.
 
 use crate::data::Opened;
+use crate::metrics::Metrics;
 use crate::problem::{Problem, Result};
 use luopan_engine::api::RetainReport;
 use luopan_engine::{Engine, Env};
@@ -59,7 +60,7 @@ pub async fn once(opened: &Opened, keep_us: i64, compare: bool) -> Result<Retain
 }
 
 /// Lets go of what is older than `keep_us`, once a day, as long as the server runs.
-pub async fn daily(engine: Arc<Engine>, env: Arc<dyn Env>, keep_us: i64) {
+pub async fn daily(engine: Arc<Engine>, env: Arc<dyn Env>, metrics: Arc<Metrics>, keep_us: i64) {
     let mut wait = FIRST;
     loop {
         tokio::time::sleep(wait).await;
@@ -67,7 +68,9 @@ pub async fn daily(engine: Arc<Engine>, env: Arc<dyn Env>, keep_us: i64) {
         if !engine.is_keeper() {
             continue;
         }
-        match engine.retain(before(env.now(), keep_us)).await {
+        let done = engine.retain(before(env.now(), keep_us)).await;
+        metrics.retained(done.is_ok());
+        match done {
             Ok(done) => {
                 wait = EVERY;
                 tracing::info!(

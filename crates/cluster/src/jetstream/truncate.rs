@@ -9,6 +9,8 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::begins::Begins;
@@ -174,16 +176,38 @@ async fn tell(shared: &Shared, last: u64, begins: &Begins) -> Result<()> {
     follow::caught_up(shared, ack.sequence).await
 }
 
+/// What the leader was last asked of where partitions begin. Readers that end together share one question.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Questions asked so far.
+    asked: AtomicU64,
+    /// The number of the last one that was answered, and the sequence of the message that was told; 0 where nothing was.
+    told: Mutex<(u64, u64)>,
+}
+
+impl News {
+    /// The sequence of what was last told, by a question that was asked after this call began.
+    async fn since_now(&self, shared: &Shared) -> Result<u64> {
+        let before = self.asked.load(Ordering::SeqCst);
+        let mut told = self.told.lock().await;
+        if told.0 <= before {
+            let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            let found = last(&shared.stream, &shared.name).await?;
+            *told = (number, found.map_or(0, |(sequence, _)| sequence));
+        }
+        Ok(told.1)
+    }
+}
+
 /// Waits until this node has counted what was last told of where partitions begin; true when that was news to whoever knew what the
 /// message `known` told.
 pub(crate) async fn refresh(shared: &Shared, known: u64) -> Result<bool> {
-    match last(&shared.stream, &shared.name).await? {
-        Some((sequence, _)) if sequence != known => {
-            follow::caught_up(shared, sequence).await?;
-            Ok(true)
-        }
-        _ => Ok(false),
+    let sequence = shared.news.since_now(shared).await?;
+    if sequence == known {
+        return Ok(false);
     }
+    follow::caught_up(shared, sequence).await?;
+    Ok(true)
 }
 
 /// Refuses a position below where its partition begins.

@@ -8,7 +8,7 @@ use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
 use luopan_kernel::catalogue::measures::Nav;
 use luopan_kernel::event::{
     ANNOUNCEMENT_TYPE, Entry, Event, NAV_TYPE, PRODUCT_CHANGED_TYPE, PRODUCT_TYPE,
-    PRODUCT_WITHDRAWN_TYPE, decode_message,
+    PRODUCT_WITHDRAWN_TYPE,
 };
 use luopan_kernel::id::{PartitionId, Position, hash64};
 use luopan_kernel::value::Value;
@@ -307,12 +307,7 @@ pub(crate) async fn replay(
         let Some(last) = messages.last() else { break };
         next = last.end();
         for message in &messages {
-            let entries =
-                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                    store: "log",
-                    at: format!("environment position {}", message.first.0),
-                    cause: e.to_string(),
-                })?;
+            let entries = crate::replay::decode(ENVIRONMENT, message)?;
             for (i, entry) in entries.iter().enumerate() {
                 let position = message.first.0 + i as u64;
                 if position >= until.0 {
@@ -343,12 +338,7 @@ impl Inner {
             let Some(last) = messages.last() else { break };
             next = last.end();
             for message in &messages {
-                let entries =
-                    decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                        store: "log",
-                        at: format!("the environment at {}", message.first.0),
-                        cause: e.to_string(),
-                    })?;
+                let entries = crate::replay::decode(ENVIRONMENT, message)?;
                 for (name, year) in entries.iter().filter_map(rows_of) {
                     match year {
                         None => items.insert(name),

@@ -8,7 +8,6 @@ use crate::identity::IdentityMap;
 use crate::row::CustomerRow;
 use crate::scenes::SceneRuntime;
 use crate::{Inner, rows};
-use luopan_kernel::event::{Entry, decode_message};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo};
 use luopan_kernel::time::Micros;
 use luopan_store::{Table, Write};
@@ -155,6 +154,25 @@ async fn drop_members(
     Ok(())
 }
 
+/// Who is shown what folding gives on its way.
+pub(crate) trait Watch: Send {
+    /// Positions at which rows are shown, ascending; those below where the log begins are not reached.
+    fn stops(&self) -> &[Position] {
+        &[]
+    }
+
+    /// The rows at the stop of this index: all entries before it are folded.
+    fn reached(&mut self, _stop: usize, _rows: &Rows) {}
+
+    /// What a message asked of the world.
+    fn asked(&mut self, _effects: Effects) {}
+}
+
+/// Nobody looks.
+struct Nobody;
+
+impl Watch for Nobody {}
+
 /// Folds a partition's log up to `until`, from its snapshot or from nothing.
 pub(crate) async fn fold_log(
     inner: &Inner,
@@ -162,6 +180,18 @@ pub(crate) async fn fold_log(
     until: Position,
     running: &Running,
 ) -> luopan_store::Result<Rows> {
+    let (rows, _) = fold_along(inner, partition, until, running, &mut Nobody).await?;
+    Ok(rows)
+}
+
+/// As [`fold_log`], with somebody who watches; gives the number of entries folded too.
+pub(crate) async fn fold_along(
+    inner: &Inner,
+    partition: PartitionId,
+    until: Position,
+    running: &Running,
+    watch: &mut dyn Watch,
+) -> luopan_store::Result<(Rows, u64)> {
     let mut rows = Rows::default();
     let mut next = Position(0);
     if let Some(found) = crate::snapshot::start_of(inner, partition).await? {
@@ -179,6 +209,8 @@ pub(crate) async fn fold_log(
             begin: next.0,
         });
     }
+    let mut stop = watch.stops().partition_point(|p| *p < next);
+    let mut folded = 0;
     while next < until {
         let messages = inner.log.read(partition, next, READ_BYTES).await?;
         if messages.is_empty() {
@@ -186,23 +218,32 @@ pub(crate) async fn fold_log(
         }
         for message in &messages {
             crate::replay::unbroken(partition, next, message)?;
-            let entries: Vec<Entry<'_>> =
-                decode_message(&message.message).map_err(|e| luopan_store::Error::Corrupt {
-                    store: "log",
-                    at: format!("partition {} position {}", partition.0, message.first.0),
-                    cause: e.to_string(),
-                })?;
+            let entries = crate::replay::decode(partition, message)?;
             let mut effects = Effects::default();
             for (i, entry) in entries.iter().enumerate() {
-                let position = Position(message.first.0 + i as u64 + 1);
-                if position > until {
+                let before = Position(message.first.0 + i as u64);
+                if before >= until {
                     break;
                 }
+                if before < next {
+                    continue;
+                }
+                while watch.stops().get(stop).is_some_and(|p| *p <= before) {
+                    watch.reached(stop, &rows);
+                    stop += 1;
+                }
+                folded += 1;
                 // A scene change is not asked about: the rows are folded under the plan that is coming.
+                let position = Position(before.0 + 1);
                 step(running, &mut rows, &mut effects, entry, position);
             }
+            watch.asked(effects);
             next = message.end();
         }
     }
-    Ok(rows)
+    while watch.stops().get(stop).is_some_and(|p| *p <= until) {
+        watch.reached(stop, &rows);
+        stop += 1;
+    }
+    Ok((rows, folded))
 }

@@ -423,7 +423,7 @@ async fn what_was_cut_off_is_finished_the_next_time() {
 }
 
 /// A second engine over the same stores; its replays from the beginning of the log wait while the gate of the log is shut.
-async fn beside(w: &World) -> (Engine, Arc<Stuck>) {
+async fn beside(w: &World) -> (Arc<Engine>, Arc<Stuck>) {
     let gate = Stuck::new(w.stores.log.clone());
     let stores = Stores {
         log: gate.clone(),

@@ -13,7 +13,7 @@ pub use masks::{CatalogueRule, Mask, Rows};
 use crate::plan::{CataloguePlan, ITEMS_MAX, ItemPlan};
 use crate::time::Micros;
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A text attribute of this name, where a catalogue declares it, says which attributes of an item were generated: their names,
@@ -210,6 +210,17 @@ impl Catalogue {
             withdrawn,
         };
         (out, laid)
+    }
+
+    /// The same version with these candidates alone, as they stand among all: ranks are not computed anew.
+    pub fn only(&self, keys: &BTreeSet<String>) -> Self {
+        let is_kept = |row: &&Row| keys.contains(key_of(row));
+        Self {
+            version: self.version,
+            width: self.width,
+            rows: self.rows.iter().filter(is_kept).cloned().collect(),
+            withdrawn: Vec::new(),
+        }
     }
 
     /// Number of candidates.

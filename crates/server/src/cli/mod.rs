@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod import;
 mod key;
+mod learn;
 mod matching;
 mod openapi;
 mod output;
@@ -145,6 +146,9 @@ enum Command {
     Explain(explain::Explain),
     /// Rank a policy's items for all customers, into a Parquet file
     Match(matching::Match),
+    /// Learn from logged decisions: training sets
+    #[command(subcommand)]
+    Learn(learn::Learn),
     /// Train a pack's artifacts from history
     #[command(subcommand)]
     Train(train::Train),
@@ -206,6 +210,7 @@ impl Command {
                 needs_stopped("imports no files")
             ),
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
+            Self::Learn(_) => needs_stopped("writes no training sets"),
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Retain(_) => "a server that runs on it does it by itself every day, when it was started with `--keep-log TIME`".to_owned(),
@@ -235,6 +240,7 @@ impl Command {
             Self::Decide(c) => decide::run(common, c).await,
             Self::Explain(c) => explain::run(common, c).await,
             Self::Match(c) => matching::run(common, c).await,
+            Self::Learn(c) => learn::run(common, c).await,
             Self::Train(c) => train::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
             Self::Product(c) => product::run(common, c).await,

@@ -90,7 +90,8 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     });
     let keeping = serve.keep_log.map(|keep_us| {
         let (engine, env) = (opened.engine.clone(), opened.env.clone());
-        tokio::spawn(crate::retention::daily(engine, env, keep_us))
+        let metrics = app.metrics.clone();
+        tokio::spawn(crate::retention::daily(engine, env, metrics, keep_us))
     });
     let late = async {
         let _ = heard.wait_for(|told| *told).await;

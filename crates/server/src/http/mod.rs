@@ -52,7 +52,7 @@ pub struct App {
     engine: Arc<Engine>,
     stores: Stores,
     keys: RwLock<Keys>,
-    metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     metrics_keyed: bool,
     bodies: Arc<Semaphore>,
     in_flight: AtomicUsize,

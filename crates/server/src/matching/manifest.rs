@@ -4,7 +4,7 @@ use crate::problem::{Problem, Result};
 use luopan_engine::matching::Matched;
 use luopan_kernel::id::PartitionId;
 use luopan_kernel::time::Micros;
-use luopan_lake::ranking::Notes;
+use luopan_lake::Notes;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -102,7 +102,7 @@ pub(crate) fn work(
     matcher: &Matcher,
     folder: &Folder,
     output: &Path,
-    notes: &ranking::Notes,
+    notes: &luopan_lake::Notes,
     (top, threads): (usize, usize),
     progress: &Progress,
     runtime: &Handle,

@@ -98,6 +98,7 @@ pub(super) const STORE_SECONDS: &str = "luopan_store_call_duration_seconds";
 pub(super) const STORE_ERRORS: &str = "luopan_store_errors_total";
 pub(super) const REFUSALS: &str = "luopan_refusals_total";
 pub(super) const QUARANTINED: &str = "luopan_inputs_quarantined_total";
+pub(super) const RETENTIONS: &str = "luopan_log_retentions_total";
 pub(super) const LIMIT: &str = "luopan_limit";
 pub(super) const BUDGET: &str = "luopan_budget_spent";
 pub(super) const MODEL: &str = "luopan_model_samples";
@@ -281,6 +282,12 @@ pub const ALL: &[Metric] = &[
         Kind::Counter,
         &["code"],
         "inputs of /v1/events put in quarantine",
+    ),
+    other(
+        RETENTIONS,
+        Kind::Counter,
+        &["result"],
+        "times that this server truncated the log by itself, or failed to",
     ),
     other(REQUESTS, Kind::Gauge, &[], "requests worked on now"),
     other(

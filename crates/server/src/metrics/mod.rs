@@ -21,6 +21,9 @@ const LATENCY_BUCKETS_S: &[f64] = &[
     10.0, 30.0,
 ];
 
+/// How an attempt at something ends.
+const RESULTS: [&str; 2] = ["failed", "done"];
+
 const AT: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
 /// The figures of one server.
@@ -107,6 +110,10 @@ impl Metrics {
             let key = key(list::REFUSALS, &[("code", code.word)]);
             metrics.recorder.register_counter(&key, &AT).increment(0);
         }
+        for result in RESULTS {
+            let key = key(list::RETENTIONS, &[("result", result)]);
+            metrics.recorder.register_counter(&key, &AT).increment(0);
+        }
         metrics.set(list::REQUESTS_LIMIT, &[], limits::REQUESTS_MAX as f64);
         metrics.set(list::BODIES_LIMIT, &[], limits::BODIES_BYTES_MAX as f64);
         Ok(metrics)
@@ -158,6 +165,11 @@ impl Metrics {
     /// Notes an input that went to quarantine with this code.
     pub fn quarantined(&self, code: &str) {
         self.count(list::QUARANTINED, &[("code", code)]);
+    }
+
+    /// Notes that the log was truncated by this server itself, or that it could not be.
+    pub fn retained(&self, done: bool) {
+        self.count(list::RETENTIONS, &[("result", RESULTS[usize::from(done)])]);
     }
 
     /// Where calls of a store are noted: how long they took, and those that failed.

@@ -1,0 +1,3 @@
+//! Learning from logged decisions: training sets.
+
+pub mod dataset;

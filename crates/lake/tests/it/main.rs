@@ -1,3 +1,4 @@
 //! What `luopan-lake` promises, as one test binary.
 
 mod ranking;
+mod table;

@@ -13,6 +13,7 @@ mod figures;
 mod files;
 mod health;
 mod intention;
+mod learn;
 mod matching;
 mod meanwhile;
 mod pages;

@@ -8,4 +8,5 @@ pub mod factors;
 pub mod intention;
 pub mod lightgbm;
 pub mod matching;
+pub mod ope;
 pub mod retrieval;

@@ -4,4 +4,5 @@ mod factors;
 mod intention;
 mod lightgbm;
 mod matching;
+mod ope;
 mod retrieval;

@@ -5,6 +5,7 @@
 //! or a request: it stands on the kernel alone.
 
 pub mod factors;
+pub mod glm;
 pub mod intention;
 pub mod lightgbm;
 pub mod matching;

@@ -11,3 +11,4 @@ pub mod lightgbm;
 pub mod matching;
 pub mod ope;
 pub mod retrieval;
+pub mod scorecard;

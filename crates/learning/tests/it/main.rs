@@ -7,3 +7,4 @@ mod lightgbm;
 mod matching;
 mod ope;
 mod retrieval;
+mod scorecard;

@@ -104,8 +104,17 @@ pub(super) fn length(column: &'static str, values: &[f64], wanted: usize) -> Res
     })
 }
 
+/// Place of the first wrong value. Values are looked at many at a time, since as a rule none is.
+pub(super) fn first(values: &[f64], wrong: impl Fn(f64) -> bool) -> Option<usize> {
+    let many = 64;
+    let any = |chunk: &[f64]| chunk.iter().fold(false, |any, value| any | wrong(*value));
+    let at = values.chunks(many).position(any)? * many;
+    let within = values[at..].iter().position(|value| wrong(*value))?;
+    Some(at + within)
+}
+
 pub(super) fn finite(column: &'static str, values: &[f64]) -> Result<(), Error> {
-    match values.iter().position(|found| !found.is_finite()) {
+    match first(values, |found| !found.is_finite()) {
         None => Ok(()),
         Some(row) => Err(Error::Value {
             column,
@@ -224,7 +233,7 @@ impl<'a> Table<'a> {
         if let Some((of, count)) = self.positions {
             indexes("position", of, count)?;
         }
-        match self.values.iter().position(|found| !found.is_finite()) {
+        match first(self.values, |found| !found.is_finite()) {
             None => Ok(()),
             Some(at) => Err(Error::Value {
                 column: what,

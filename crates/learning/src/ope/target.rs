@@ -2,7 +2,7 @@
 
 use luopan_kernel::learn::algebra::dot8;
 
-use super::logs::{Ragged, finite, indexes, length, offsets};
+use super::logs::{Ragged, finite, first, indexes, length, offsets};
 use super::{Error, Logs, SUM_TOLERANCE, Table};
 
 /// A policy that is evaluated: what it would have done at each row.
@@ -187,17 +187,19 @@ fn by_entries(logs: &Logs<'_>, ragged: &Ragged<'_>) -> Result<Target, Error> {
 /// The sum of a line of probabilities; `action` names the one at a place.
 fn sum_of_one(row: usize, line: &[f64], action: impl Fn(usize) -> usize) -> Result<f64, Error> {
     let one = 1.0 + SUM_TOLERANCE;
-    if let Some(at) = line
-        .iter()
-        .position(|found| !(*found >= 0.0 && *found <= one))
-    {
+    if let Some(at) = first(line, |found| !(found >= 0.0 && found <= one)) {
         return Err(Error::Probability {
             row,
             action: action(at),
             found: line[at],
         });
     }
-    let found: f64 = line.iter().sum();
+    let mut lanes = [0.0; 8];
+    let (heads, tail) = line.as_chunks::<8>();
+    for head in heads {
+        lanes.iter_mut().zip(head).for_each(|(lane, x)| *lane += x);
+    }
+    let found = lanes.iter().chain(tail).sum::<f64>();
     if (found - 1.0).abs() > SUM_TOLERANCE {
         return Err(Error::Sum { row, found });
     }

@@ -4,8 +4,12 @@
 //! arithmetic gives. It must never do IO, read a clock, draw numbers that are not seeded by its caller, or know a store, a scene
 //! or a request: it stands on the kernel alone.
 
+pub mod calibration;
 pub mod factors;
+pub mod glm;
 pub mod intention;
 pub mod lightgbm;
 pub mod matching;
+pub mod ope;
 pub mod retrieval;
+pub mod scorecard;

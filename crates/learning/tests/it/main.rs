@@ -1,7 +1,11 @@
 //! What `luopan-learning` promises, as one test binary.
 
+mod calibration;
 mod factors;
+mod glm;
 mod intention;
 mod lightgbm;
 mod matching;
+mod ope;
 mod retrieval;
+mod scorecard;

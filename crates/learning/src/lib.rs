@@ -5,6 +5,7 @@
 //! or a request: it stands on the kernel alone.
 
 pub mod factors;
+pub mod gbdt;
 pub mod intention;
 pub mod lightgbm;
 pub mod matching;

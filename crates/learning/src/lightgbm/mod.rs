@@ -7,6 +7,9 @@
 mod lines;
 mod objective;
 mod tree;
+mod write;
+
+pub use write::write;
 
 use luopan_kernel::trees::{self, Ensemble, Parts};
 
@@ -26,6 +29,20 @@ pub enum Error {
     /// The text says what no ensemble may.
     #[error("the model cannot be used: {0}")]
     Ensemble(#[from] trees::Error),
+}
+
+/// Why a model cannot be written: two of its features would have one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the features {first:?} and {second:?} would both be called {both:?} in LightGBM's text: rename one"
+)]
+pub struct Unwritable {
+    /// One of them.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// The name that both would have.
+    pub both: String,
 }
 
 const HEADER: &[&str] = &[

@@ -86,10 +86,16 @@ impl Bins {
                 _ => values.push((value, 1)),
             }
         }
+        if values.len() + usize::from(missing) < 2 {
+            return Self::Numbers {
+                bounds: vec![f64::INFINITY],
+                missing: false,
+            };
+        }
         let most = settings.max_bin - usize::from(missing);
         Self::Numbers {
             bounds: around_zero(&values, most, settings.min_data_in_bin),
-            missing: missing && !values.is_empty(),
+            missing,
         }
     }
 

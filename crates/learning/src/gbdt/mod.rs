@@ -3,7 +3,7 @@
 //! Parameters bear LightGBM's names.
 //!
 //! Columns are binned once ([`Binned`]), trained on by [`train`], and what comes out is a [`Model`], which hands out the kernel's
-//! trees ([`Model::ensemble`]), LightGBM's text ([`crate::lightgbm::write`]).
+//! trees ([`Model::ensemble`]), LightGBM's text ([`crate::lightgbm::write`]) and Shapley values ([`shap`]).
 //!
 //! One thread; the same data, parameters and seed give the same bits. This room must never mend its data: what cannot be learned
 //! from is refused by name and row, and columns that say nothing are named ([`Binned::constant`]).
@@ -20,6 +20,7 @@ mod objective;
 mod parameters;
 mod partition;
 mod ranking;
+pub mod shap;
 mod split;
 mod train;
 mod tree;

@@ -1,6 +1,7 @@
 //! What `luopan-learning` promises, as one test binary.
 
 mod factors;
+mod gbdt;
 mod intention;
 mod lightgbm;
 mod matching;

@@ -84,7 +84,7 @@ impl<'a> Grower<'a> {
             judge: Judge::new(parameters),
             layout: Layout::of(data),
             maker: Maker::new(),
-            partition: Partition::new(Vec::new()),
+            partition: Partition::new(),
             free: Vec::new(),
         }
     }

@@ -67,8 +67,20 @@ impl Metric {
         })
     }
 
-    /// The figure of raw scores, which hold one run of rows an output. Where a part has an exposure, targets are what `part`
-    /// makes of it: see [`Part`].
+    /// Refuses targets of which the figure would be no number.
+    pub(super) fn check_target(self, target: &[f64]) -> Result<(), Error> {
+        let ones = target.iter().filter(|value| **value > 0.0).count();
+        if self == Self::Auc && (ones == 0 || ones == target.len()) {
+            return Err(Error::Target {
+                found: "is one class alone where it is judged".to_owned(),
+                wanted: "an AUC needs both",
+            });
+        }
+        Ok(())
+    }
+
+    /// The figure of raw scores, which hold one run of rows an output. With an exposure, targets are
+    /// rates: see [`Part`].
     pub(super) fn value(
         self,
         objective: Objective,
@@ -144,7 +156,7 @@ impl Metric {
     /// them, the part's offset not yet added.
     ///
     /// # Errors
-    /// As [`super::train`] for the part; a metric that does not fit the objective.
+    /// As [`super::train`] for the part; a metric that does not fit the objective or the targets; scores that are not finite.
     pub fn of_scores(
         self,
         objective: Objective,
@@ -159,6 +171,15 @@ impl Metric {
                 what: "the scores, one an output,".to_owned(),
                 found: scores.len() / outputs,
                 rows,
+            });
+        }
+        self.check_target(part.target)?;
+        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+            return Err(Error::Value {
+                what: "the score".to_owned(),
+                row: at / outputs,
+                value: scores[at],
+                wanted: "finite numbers are wanted",
             });
         }
         let mut runs = vec![0.0; scores.len()];

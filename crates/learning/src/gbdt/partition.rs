@@ -22,16 +22,16 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// All of `rows`, ascending, in leaf 0.
-    pub(super) fn new(rows: Vec<u32>) -> Self {
+    /// No rows yet.
+    pub(super) fn new() -> Self {
         Self {
-            aside: vec![0; rows.len()],
-            leaves: vec![0..rows.len()],
-            rows,
+            rows: Vec::new(),
+            aside: Vec::new(),
+            leaves: Vec::new(),
         }
     }
 
-    /// Puts all rows back into leaf 0, which are now `rows`.
+    /// Puts `rows`, ascending, into leaf 0, and drops what was before.
     pub(super) fn reset(&mut self, rows: &[u32]) {
         self.rows.clear();
         self.rows.extend_from_slice(rows);

@@ -228,6 +228,7 @@ pub fn train(
                     wanted: "make it of the table that is trained on, by `like` or `take`",
                 });
             }
+            metric.check_target(valid.target)?;
             Some((valid, valid.check(objective)?))
         }
     };
@@ -454,7 +455,7 @@ impl Boosting<'_> {
             .zip(&shape.ranges)
             .map(|(bins, range)| match bins {
                 bins if bins.is_constant() => "none".to_owned(),
-                Bins::Numbers { .. } => format!("[{}:{}]", range.0, range.1),
+                Bins::Numbers { .. } => format!("[{:?}:{:?}]", range.0, range.1),
                 Bins::Categories { categories, .. } => {
                     let mut sorted = categories.clone();
                     sorted.sort_unstable();

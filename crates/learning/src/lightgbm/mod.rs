@@ -2,7 +2,7 @@
 //! LightGBM 4 predicts from the same text: raw scores bit for bit, predictions but for the last bits of `exp`.
 //!
 //! What is declared is checked: counts, shapes, that each tree is one. What is not understood is refused with the line and
-//! what was found there, never passed over. Not read: linear trees (`linear_tree=true`).
+//! what was found there, never passed over. Not read: linear trees (`linear_tree=true`). And the other way: [`write()`].
 
 mod lines;
 mod objective;

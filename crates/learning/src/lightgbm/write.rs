@@ -60,7 +60,7 @@ pub fn write(model: &Model) -> Result<String, Unwritable> {
     for split in model.trees.iter().flat_map(|tree| &tree.splits) {
         splits[split.feature].0 += 1;
     }
-    splits.sort_by(|a, b| b.0.cmp(&a.0));
+    splits.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     for (count, name) in splits.iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!("{name}={count}\n"));
     }

@@ -235,6 +235,18 @@ fn the_area_under_the_curve_counts_pairs() {
     let part = plain(&data, &target);
     let auc = Metric::Auc.of_scores(Objective::Binary, &part, &scores);
     assert!((auc.expect("a figure") - won / pairs).abs() < 1e-12);
+    // What would give no number is refused.
+    let ones = vec![1.0; 200];
+    let alone = plain(&data, &ones);
+    let said = Metric::Auc.of_scores(Objective::Binary, &alone, &scores);
+    assert!(said.unwrap_err().to_string().contains("an AUC needs both"));
+    let broken = vec![f64::NAN; 200];
+    let said = Metric::Auc.of_scores(Objective::Binary, &part, &broken);
+    assert!(
+        said.unwrap_err()
+            .to_string()
+            .starts_with("the score, row 0: NaN")
+    );
 }
 
 proptest! {

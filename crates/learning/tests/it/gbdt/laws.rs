@@ -22,7 +22,11 @@ fn planted(seed: u64, rows: usize) -> (Table, Vec<f64>) {
         columns[1].push(if hole { f64::NAN } else { b });
         columns[2].push((random.uniform() * 4.0).floor());
         columns[3].push(c);
-        let effect = if c as u64 % 3 == 0 { 1.0 } else { -0.5 };
+        let effect = if (c as u64).is_multiple_of(3) {
+            1.0
+        } else {
+            -0.5
+        };
         let interplay = if hole { 2.0 } else { 0.3 * a * b };
         target.push(a + interplay + effect + 0.3 * random.normal());
     }

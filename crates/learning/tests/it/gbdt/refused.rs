@@ -33,9 +33,12 @@ fn told(part: &Part<'_>, parameters: &Parameters) -> String {
     }
 }
 
+/// An objective, what is done to the target, and what is said then.
+type Case = (Objective, fn(&mut Vec<f64>), &'static str);
+
 #[test]
 fn targets_that_the_objective_does_not_take() {
-    let cases: [(Objective, fn(&mut Vec<f64>), &str); 12] = [
+    let cases: [Case; 12] = [
         (
             Objective::Binary,
             |t| t.fill(1.0),

@@ -6,6 +6,7 @@
 
 pub mod calibration;
 pub mod factors;
+pub mod gbdt;
 pub mod glm;
 pub mod intention;
 pub mod lightgbm;

@@ -178,7 +178,8 @@ impl Ensemble {
             nodes: vec![Node::leaf(0)],
             values: vec![0.0],
             words: Vec::new(),
-            plain: true,
+            categories: false,
+            zeros: false,
         };
         for (at, tree) in trees.iter().enumerate() {
             made.add(tree)
@@ -287,13 +288,12 @@ impl Ensemble {
                 if threshold.is_nan() {
                     return Err("the threshold is not a number".to_owned());
                 }
-                self.plain &= !zero_is_missing;
+                self.zeros |= zero_is_missing;
                 let missing = if *missing { DEFAULT_LEFT } else { 0 };
                 let zero = if *zero_is_missing { ZERO_IS_MISSING } else { 0 };
                 (*threshold, missing | zero)
             }
             Test::In { members } => {
-                self.plain = false;
                 let length = members
                     .iter()
                     .rposition(|word| *word != 0)
@@ -301,6 +301,7 @@ impl Ensemble {
                 if length > CATEGORIES_MAX / 32 {
                     return Err(format!("a category of {CATEGORIES_MAX} or above"));
                 }
+                self.categories = true;
                 let start = self.words.len();
                 if start + length > NODES_MAX {
                     return Err(format!("more than {NODES_MAX} words of category sets"));

@@ -50,8 +50,10 @@ pub struct Ensemble {
     values: Vec<f64>,
     /// Words of the category sets.
     words: Vec<u32>,
-    /// True when no split needs more than a comparison, as long as no value is missing.
-    plain: bool,
+    /// True when some split asks for categories.
+    categories: bool,
+    /// True when some split takes zero for a missing value.
+    zeros: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,8 +11,10 @@ const LANES: usize = 8;
 const THRESHOLDS: u8 = 0;
 /// That, and where missing values go.
 const MISSING: u8 = 1;
+/// That, and categories.
+const CATEGORIES: u8 = 2;
 /// All that a split may ask.
-const ALL: u8 = 2;
+const ALL: u8 = 3;
 /// Values of rows that are taken through one tree after the other together: 32 KiB of them.
 const VALUES_TOGETHER: usize = 4_096;
 
@@ -22,6 +24,7 @@ impl Ensemble {
         match self.looking_at(row) {
             THRESHOLDS => self.add_row_by::<THRESHOLDS>(row, out),
             MISSING => self.add_row_by::<MISSING>(row, out),
+            CATEGORIES => self.add_row_by::<CATEGORIES>(row, out),
             _ => self.add_row_by::<ALL>(row, out),
         }
     }
@@ -35,6 +38,7 @@ impl Ensemble {
             match self.looking_at(rows) {
                 THRESHOLDS => self.add_block::<THRESHOLDS>(rows, out),
                 MISSING => self.add_block::<MISSING>(rows, out),
+                CATEGORIES => self.add_block::<CATEGORIES>(rows, out),
                 _ => self.add_block::<ALL>(rows, out),
             }
         }
@@ -42,8 +46,10 @@ impl Ensemble {
 
     /// What steps have to look at for these values.
     fn looking_at(&self, values: &[f64]) -> u8 {
-        if !self.plain {
+        if self.zeros {
             ALL
+        } else if self.categories {
+            CATEGORIES
         } else if any_missing(values) {
             MISSING
         } else {
@@ -65,8 +71,14 @@ impl Ensemble {
             let depth = group.iter().map(|root| root.depth).max().unwrap_or(0);
             let mut at = group.map(|root| root.node);
             for _ in 0..depth {
+                let mut moved = 0;
                 for place in &mut at {
-                    *place = self.step::<LOOK>(*place, row);
+                    let next = self.step::<LOOK>(*place, row);
+                    moved |= next ^ *place;
+                    *place = next;
+                }
+                if LOOK >= CATEGORIES && moved == 0 {
+                    break;
                 }
             }
             for place in at {
@@ -87,10 +99,16 @@ impl Ensemble {
                 if rows.len() == LANES * width {
                     let mut at = [root.node; LANES];
                     for _ in 0..root.depth {
-                        let mut start = 0;
+                        let (mut start, mut moved) = (0, 0);
                         for place in &mut at {
-                            *place = self.step::<LOOK>(*place, &rows[start..]);
+                            let next = self.step::<LOOK>(*place, &rows[start..]);
+                            moved |= next ^ *place;
+                            *place = next;
                             start += width;
+                        }
+                        // Steps that look at more are worth an early end.
+                        if LOOK >= CATEGORIES && moved == 0 {
+                            break;
                         }
                     }
                     for (place, out) in at.iter().zip(out.chunks_exact_mut(outputs)) {
@@ -127,6 +145,14 @@ impl Ensemble {
             MISSING => {
                 let by_default = node.flags & DEFAULT_LEFT != 0;
                 (value <= node.threshold) | (value.is_nan() & by_default)
+            }
+            CATEGORIES => {
+                if node.flags & CATEGORICAL != 0 {
+                    self.is_member(node, value)
+                } else {
+                    let by_default = node.flags & DEFAULT_LEFT != 0;
+                    (value <= node.threshold) | (value.is_nan() & by_default)
+                }
             }
             _ => self.holds(node, value),
         };

@@ -2,11 +2,14 @@
 //! LightGBM 4 predicts from the same text: raw scores bit for bit, predictions but for the last bits of `exp`.
 //!
 //! What is declared is checked: counts, shapes, that each tree is one. What is not understood is refused with the line and
-//! what was found there, never passed over. Not read: linear trees (`linear_tree=true`).
+//! what was found there, never passed over. Not read: linear trees (`linear_tree=true`). And the other way: [`write()`].
 
 mod lines;
 mod objective;
 mod tree;
+mod write;
+
+pub use write::write;
 
 use luopan_kernel::trees::{self, Ensemble, Parts};
 
@@ -26,6 +29,20 @@ pub enum Error {
     /// The text says what no ensemble may.
     #[error("the model cannot be used: {0}")]
     Ensemble(#[from] trees::Error),
+}
+
+/// Why a model cannot be written: two of its features would have one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the features {first:?} and {second:?} would both be called {both:?} in LightGBM's text: rename one"
+)]
+pub struct Unwritable {
+    /// One of them.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// The name that both would have.
+    pub both: String,
 }
 
 const HEADER: &[&str] = &[

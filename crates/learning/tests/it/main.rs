@@ -2,6 +2,7 @@
 
 mod calibration;
 mod factors;
+mod gbdt;
 mod glm;
 mod intention;
 mod lightgbm;

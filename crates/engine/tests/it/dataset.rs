@@ -75,7 +75,7 @@ async fn buys(w: &World, customer: &str, decision: DecisionId) {
     w.event(customer, "buy", &fields).await;
 }
 
-fn of<'r>(rows: &'r [Row], decision: DecisionId) -> &'r Row {
+fn of(rows: &[Row], decision: DecisionId) -> &Row {
     rows.iter().find(|r| r.decision == decision).unwrap()
 }
 

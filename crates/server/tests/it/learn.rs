@@ -85,7 +85,7 @@ fn decisions_are_written_as_a_training_set() {
         assert_eq!(row["city"], city);
         known += u32::from(city != Field::Null);
         assert!(*p > 0.0 && (p * w - 1.0).abs() < 1e-12);
-        assert!(matches!(&row["decision.customer"], Field::Str(id) if id.len() == 32));
+        assert!(matches!(&row["decision.customer"], Field::Str(id) if id.len() == 36));
     }
     assert_eq!(known, 4);
     // The same log gives the same file.

@@ -203,7 +203,8 @@ impl News {
 /// message `known` told.
 pub(crate) async fn refresh(shared: &Shared, known: u64) -> Result<bool> {
     let sequence = shared.news.since_now(shared).await?;
-    if sequence == known {
+    // Nothing was ever told, or nothing since.
+    if sequence == 0 || sequence == known {
         return Ok(false);
     }
     follow::caught_up(shared, sequence).await?;

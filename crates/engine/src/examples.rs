@@ -133,18 +133,7 @@ impl std::fmt::Debug for Examples {
 impl Examples {
     pub(crate) async fn new(inner: Arc<Inner>, plan: Arc<ScenePlan>, policy: &str) -> Result<Self> {
         let scene = inner.scenes.newest(&plan.name)?.no;
-        let Some(number) = plan.policies.iter().position(|p| p.name == policy) else {
-            return Err(Refusal {
-                code: "unknown_policy",
-                kind: RefusalKind::NotFound,
-                message: format!(
-                    "scene `{}` has no policy `{}`{}",
-                    plan.name,
-                    intake::cut(policy),
-                    intake::nearest(policy, plan.policies.iter().map(|p| p.name.as_str()))
-                ),
-            });
-        };
+        let number = intake::policy_number(&plan, policy)?;
         let of = &plan.policies[number];
         let nothing = |what: &str, write: &str| Refusal {
             code: "nothing_to_learn_from",

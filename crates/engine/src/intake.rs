@@ -17,7 +17,7 @@ use luopan_kernel::id::{
     DEFAULT_TENANT, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId, Position,
 };
 use luopan_kernel::money;
-use luopan_kernel::plan::{EventSchema, Field};
+use luopan_kernel::plan::{EventSchema, Field, ScenePlan};
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros, SECOND_US};
 use luopan_kernel::value::{INTEGER_MAX, NUMBER_MAX, TEXT_BYTES_MAX, Value, ValueType};
 use luopan_store::Append;
@@ -38,6 +38,21 @@ pub(crate) fn fault(code: &'static str, reason: String) -> Fault {
 
 /// Declared values that a fault names.
 const VALUES_SHOWN: usize = 12;
+
+/// Number of a policy of the plan, by its name.
+pub(crate) fn policy_number(plan: &ScenePlan, policy: &str) -> Result<usize> {
+    let names = || plan.policies.iter().map(|p| p.name.as_str());
+    names().position(|n| n == policy).ok_or_else(|| Refusal {
+        code: "unknown_policy",
+        kind: RefusalKind::NotFound,
+        message: format!(
+            "scene `{}` has no policy `{}`{}",
+            plan.name,
+            cut(policy),
+            nearest(policy, names())
+        ),
+    })
+}
 
 /// The nearest known word, when one is near.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {

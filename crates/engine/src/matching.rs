@@ -127,18 +127,7 @@ impl Inner {
     ) -> Result<Matcher> {
         let scene = self.scenes.newest(scene)?;
         let plan = scene.plan.clone();
-        let Some(number) = plan.policies.iter().position(|p| p.name == policy) else {
-            return Err(Refusal {
-                code: "unknown_policy",
-                kind: RefusalKind::NotFound,
-                message: format!(
-                    "scene `{}` has no policy `{}`{}",
-                    plan.name,
-                    intake::cut(policy),
-                    intake::nearest(policy, plan.policies.iter().map(|p| p.name.as_str()))
-                ),
-            });
-        };
+        let number = intake::policy_number(&plan, policy)?;
         let policy = &plan.policies[number];
         let mut states = Vec::new();
         let mine = self.policy_model(&scene, policy);

@@ -17,7 +17,7 @@ mod versions;
 mod wanted;
 
 use crate::Inner;
-use crate::api::{Refusal, RefusalKind, Result};
+use crate::api::Result;
 use crate::fold::core::Running;
 use crate::scenes::SceneRuntime;
 use crate::{intake, snapshot};
@@ -174,18 +174,7 @@ impl Dataset {
     pub(crate) fn new(inner: Arc<Inner>, scene: &str, policy: &str) -> Result<Self> {
         let scene = inner.scenes.newest(scene)?;
         let plan = &scene.plan;
-        let Some(number) = plan.policies.iter().position(|p| p.name == policy) else {
-            return Err(Refusal {
-                code: "unknown_policy",
-                kind: RefusalKind::NotFound,
-                message: format!(
-                    "scene `{}` has no policy `{}`{}",
-                    plan.name,
-                    intake::cut(policy),
-                    intake::nearest(policy, plan.policies.iter().map(|p| p.name.as_str()))
-                ),
-            });
-        };
+        let number = intake::policy_number(plan, policy)?;
         let of = &plan.policies[number];
         let is_feature = |source: &SlotSource| match source {
             SlotSource::Item(c, _) => *c == of.catalogue,

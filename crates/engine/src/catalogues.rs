@@ -377,16 +377,43 @@ pub(crate) fn same_code(key: &str, known: impl Fn(&str) -> bool) -> String {
         })
 }
 
+/// The refusal where no snapshot of a catalogue is known.
+pub(crate) fn not_loaded() -> Refusal {
+    Refusal {
+        code: "store_unavailable",
+        kind: RefusalKind::Unavailable,
+        message: "the catalogue is not loaded yet; try again".into(),
+    }
+}
+
 impl Inner {
-    /// The present snapshot of a catalogue.
-    fn present(&self, scene: &SceneRuntime, number: u16) -> Result<Arc<Catalogue>> {
-        let found = self.catalogues.get(scene);
-        let found = found.and_then(|s| s.catalogue(number).cloned());
-        found.ok_or_else(|| Refusal {
-            code: "store_unavailable",
-            kind: RefusalKind::Unavailable,
-            message: "the catalogue is not loaded yet; try again".into(),
-        })
+    /// The newest version of the scene of this name, and its present snapshot. They are of one moment: a version that is
+    /// superseded loses its snapshot soon after.
+    pub(crate) fn newest_laid_out(
+        &self,
+        scene: &str,
+    ) -> Result<(Arc<SceneRuntime>, Arc<Snapshot>)> {
+        loop {
+            let newest = self.scenes.newest(scene)?;
+            if let Some(snapshot) = self.catalogues.get(&newest) {
+                return Ok((newest, snapshot));
+            }
+            if self.scenes.newest(scene)?.version == newest.version {
+                return Err(not_loaded());
+            }
+        }
+    }
+
+    /// The newest version of the scene of this name, and the present snapshot of one of its catalogues.
+    pub(crate) fn present(
+        &self,
+        scene: &str,
+        catalogue: &str,
+    ) -> Result<(Arc<SceneRuntime>, usize, Arc<Catalogue>)> {
+        let (scene, snapshot) = self.newest_laid_out(scene)?;
+        let (number, _) = catalogue_of(&scene, catalogue)?;
+        let found = snapshot.catalogue(number).cloned();
+        Ok((scene, usize::from(number), found.ok_or_else(not_loaded)?))
     }
 
     pub(crate) fn items(
@@ -396,9 +423,8 @@ impl Inner {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ItemPage> {
-        let scene = self.scenes.newest(scene)?;
-        let (number, plan) = catalogue_of(&scene, catalogue)?;
-        let found = self.present(&scene, number)?;
+        let (scene, number, found) = self.present(scene, catalogue)?;
+        let plan = &scene.plan.catalogues[number];
         let behind = |key: &str| after.is_none_or(|a| key > a);
         let first = after.map_or(0, |a| found.first_behind(a));
         let mut gone = found.withdrawn().filter(|(k, ..)| behind(k)).peekable();
@@ -432,9 +458,8 @@ impl Inner {
     }
 
     pub(crate) fn item(&self, scene: &str, catalogue: &str, key: &str) -> Result<ItemView> {
-        let scene = self.scenes.newest(scene)?;
-        let (number, plan) = catalogue_of(&scene, catalogue)?;
-        let present = self.present(&scene, number)?;
+        let (scene, number, present) = self.present(scene, catalogue)?;
+        let plan = &scene.plan.catalogues[number];
         let found = present.find(key).ok_or_else(|| Refusal {
             code: "unknown_item",
             kind: RefusalKind::NotFound,

@@ -5,6 +5,7 @@
 use crate::api::{
     DECIDE_ATTEMPTS_MAX, DecideRequest, DecisionAnswer, Raw, Refusal, RefusalKind, Result,
 };
+use crate::catalogues::{Snapshot, not_loaded};
 use crate::contacts::{ContactEntry, ContactsRow};
 use crate::counters::Counters;
 use crate::limits::HOLDS_MAX;
@@ -17,7 +18,8 @@ use bytes::Bytes;
 use luopan_kernel::decide::{Contact, Forced, Request, Situation, decide};
 use luopan_kernel::event::{DECISION_TYPE, Entry, Event, Origin};
 use luopan_kernel::id::{
-    CustomerId, DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, hash64,
+    CustomerId, DEFAULT_TENANT, DecisionId, FOREIGN_ID_BYTES_MAX, IdentifierId, PartitionId,
+    Position, hash64,
 };
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::policy::CONTACTS_MAX;
@@ -25,7 +27,7 @@ use luopan_kernel::plan::{
     BudgetPeriod, Field, ObjectiveValue, PolicyPlan, ScenePlan, Scorer, SlotSource,
 };
 use luopan_kernel::record::{DecisionRecord, Idempotency, ModelUsed};
-use luopan_kernel::slots::{Around, CustomerSlots};
+use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::{DAY_US, Micros, Moment, SECOND_US};
 use luopan_kernel::value::Value;
 use luopan_store::{
@@ -42,6 +44,9 @@ const ASKED: &str = "asked for";
 /// A request that was looked at.
 struct Prepared {
     scene: Arc<SceneRuntime>,
+    /// The scene's catalogues when it was looked at: the newest are asked for, and these taken where the version was superseded
+    /// since.
+    catalogues: Arc<Snapshot>,
     policy: usize,
     identifier: IdentifierId,
     context: Vec<(Cow<'static, str>, Value<'static>)>,
@@ -68,6 +73,8 @@ struct Wanted {
     customer: CustomerId,
     /// The identity row of the identifier asked for, as known before its customer was looked up.
     identity: Expect,
+    /// Positions of the partitions of the identifiers, known before the rows were read: they have seen at least these.
+    positions: BTreeMap<PartitionId, Position>,
 }
 
 /// What a round read: rows by index.
@@ -99,7 +106,7 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Inner {
     fn prepare(&self, r: &DecideRequest) -> Result<Prepared> {
-        let scene = self.scenes.newest(&r.scene)?;
+        let (scene, catalogues) = self.newest_laid_out(&r.scene)?;
         let Some(policy) = scene.plan.policies.iter().position(|p| p.name == r.policy) else {
             let known: Vec<_> = scene
                 .plan
@@ -151,6 +158,7 @@ impl Inner {
             item: r.item.clone(),
             attempt: 0,
             scene,
+            catalogues,
         })
     }
 
@@ -169,7 +177,11 @@ impl Inner {
         for (i, r) in requests.iter().enumerate() {
             let ready = match self.prepare(r) {
                 Ok(p) if r.at_least.0.is_empty() => Ok(p),
-                Ok(p) => self.wait_for(&r.at_least, r.wait_us).await.map(|()| p),
+                // What the wait was for is decided under the version, and over the catalogues, of its end.
+                Ok(_) => match self.wait_for(&r.at_least, r.wait_us).await {
+                    Ok(()) => self.prepare(r),
+                    Err(e) => Err(e),
+                },
                 Err(e) => Err(e),
             };
             match ready {
@@ -227,7 +239,6 @@ impl Inner {
         let mut keys: Vec<RowKey> = Vec::new();
         let mut budgets: BTreeSet<String> = BTreeSet::new();
         let mut wanted = Vec::with_capacity(open.len());
-        let mut positions = Vec::with_capacity(open.len());
         for (_, p) in open.iter() {
             // Identity first: a link that comes in between makes the commit lose.
             let identity = Expect {
@@ -236,13 +247,8 @@ impl Inner {
             };
             let customer = self.identity.customer(p.identifier);
             let identifiers = self.identity.identifiers(customer);
-            // Positions are read before rows, so rows reflect at least these.
-            positions.push(
-                identifiers
-                    .iter()
-                    .map(|i| (i.partition(), self.progress.position(i.partition())))
-                    .collect::<Vec<_>>(),
-            );
+            let partitions = identifiers.iter().map(|i| i.partition());
+            let positions = partitions.map(|p| (p, self.progress.position(p))).collect();
             let mut want = |key: RowKey| {
                 keys.push(key);
                 keys.len() - 1
@@ -263,6 +269,7 @@ impl Inner {
                 identifiers,
                 customer,
                 identity,
+                positions,
             });
         }
         for (_, p) in open.iter().filter(|(_, p)| !p.policy().budgets.is_empty()) {
@@ -284,15 +291,13 @@ impl Inner {
         let mut commits = Vec::new();
         let mut rows = Vec::new();
         let mut made: Vec<(usize, Prepared, DecisionRecord)> = Vec::new();
-        for (((i, mut p), w), positions) in
-            std::mem::take(open).into_iter().zip(wanted).zip(positions)
-        {
+        for ((i, mut p), w) in std::mem::take(open).into_iter().zip(wanted) {
             if let Some(found) = w.key.and_then(|k| values[k].as_ref()) {
                 done.push((i, self.repeated(&p, found).await));
                 continue;
             }
             p.attempt += 1;
-            match self.make(&p, &w, &read, positions).await {
+            match self.make(&p, &w, &read).await {
                 Ok(m) => {
                     commits.push(m.commit);
                     rows.push((m.outbox, m.record.decision.null));
@@ -374,13 +379,7 @@ impl Inner {
         })
     }
 
-    async fn make(
-        &self,
-        p: &Prepared,
-        w: &Wanted,
-        read: &Read<'_>,
-        positions: Vec<(luopan_kernel::id::PartitionId, luopan_kernel::id::Position)>,
-    ) -> Result<Made> {
+    async fn make(&self, p: &Prepared, w: &Wanted, read: &Read<'_>) -> Result<Made> {
         let unreadable = |what: &str, e: String| {
             refusal(
                 "store_unavailable",
@@ -392,12 +391,16 @@ impl Inner {
         let plan = &p.scene.plan;
         let mut profiles = Vec::with_capacity(w.profiles.len());
         let mut holds = 0;
-        for k in &w.profiles {
+        let mut positions = w.positions.clone();
+        for (k, id) in w.profiles.iter().zip(&w.identifiers) {
             if let Some(v) = &read.values[*k] {
                 let mut row =
                     CustomerRow::decode(v).map_err(|e| unreadable("profile", e.to_string()))?;
                 row.profile.adapt(p.scene.fold.layout());
                 holds += row.holds.len();
+                // All rows are of one moment, so what one of a partition has seen has been seen by all.
+                let seen = positions.entry(id.partition()).or_default();
+                *seen = row.folded_to.max(*seen);
                 profiles.push(row.profile);
             }
         }
@@ -435,24 +438,18 @@ impl Inner {
                 None => self.state.spent(&budgets).await?,
             }
         };
-        let snapshot = self.catalogues.get(&p.scene);
-        let around = (snapshot.as_ref()).map_or_else(Around::default, |s| s.around());
+        let newest = self.catalogues.get(&p.scene);
+        let snapshot = newest.as_ref().unwrap_or(&p.catalogues);
         let mut slots = CustomerSlots::read_within(
             plan,
             &p.scene.policy_slots[p.policy],
             &refs,
             moment,
             &p.context,
-            around,
+            snapshot.around(),
         );
-        let found = snapshot.as_ref().and_then(|s| s.of_policy(plan, p.policy));
-        let Some((catalogue, prepared)) = found else {
-            return Err(refusal(
-                "store_unavailable",
-                RefusalKind::Unavailable,
-                "the catalogue is not loaded yet; try again".into(),
-            ));
-        };
+        let found = snapshot.of_policy(plan, p.policy);
+        let (catalogue, prepared) = found.ok_or_else(not_loaded)?;
         let set = &p.scene.policy_slots[p.policy];
         slots.hold(plan, set, policy.catalogue, catalogue, &refs, moment);
         let model = self.policy_model(&p.scene, policy);
@@ -553,7 +550,7 @@ impl Inner {
                 body_hash: hex(&p.body_hash),
             }),
             seed,
-            positions,
+            positions: positions.into_iter().collect(),
             contacts,
             spent,
             elapsed,

@@ -5,7 +5,7 @@
 //! ([`luopan_kernel::decide::batch`]). This room must never write: nothing is spent, recorded or told to the log.
 
 use crate::api::{Refusal, RefusalKind, Result};
-use crate::catalogues::Snapshot;
+use crate::catalogues::{Snapshot, not_loaded};
 use crate::contacts::ContactsRow;
 use crate::decisions::budget_names;
 use crate::row::CustomerRow;
@@ -125,7 +125,7 @@ impl Inner {
         at: Micros,
         versions: Option<&[(String, u64)]>,
     ) -> Result<Matcher> {
-        let scene = self.scenes.newest(scene)?;
+        let (scene, snapshot) = self.newest_laid_out(scene)?;
         let plan = scene.plan.clone();
         let number = intake::policy_number(&plan, policy)?;
         let policy = &plan.policies[number];
@@ -148,7 +148,6 @@ impl Inner {
             .map(|(name, state)| (name.clone(), state.samples))
             .collect();
         let objectives = states.split_off(usize::from(mine.is_some()));
-        let snapshot = self.catalogues.get(&scene).ok_or_else(not_loaded)?;
         let (catalogue, _) = snapshot.of_policy(&plan, number).ok_or_else(not_loaded)?;
         let about = Matched {
             scene: plan.name.clone(),
@@ -218,14 +217,6 @@ impl Inner {
             bytes.extend(spent.to_be_bytes());
         }
         Ok(format!("{:032x}", hash128(&bytes)))
-    }
-}
-
-fn not_loaded() -> Refusal {
-    Refusal {
-        code: "store_unavailable",
-        kind: RefusalKind::Unavailable,
-        message: "the catalogue is not loaded yet; try again".into(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use luopan_kernel::codec::{Reader, Result, Writer};
 use luopan_kernel::event::Origin;
-use luopan_kernel::id::{DecisionId, IdentifierId};
+use luopan_kernel::id::{DecisionId, IdentifierId, Position};
 use luopan_kernel::profile::{Layout, Profile};
 use luopan_kernel::time::Micros;
 
@@ -80,6 +80,8 @@ pub(crate) struct CustomerRow {
     pub(crate) recent: Vec<Recent>,
     /// The timer row that is set, if any.
     pub(crate) timer_at: Option<Micros>,
+    /// Position behind the last entry that was folded into it; 0 where none was.
+    pub(crate) folded_to: Position,
 }
 
 impl CustomerRow {
@@ -91,6 +93,7 @@ impl CustomerRow {
             lapsed: Vec::new(),
             recent: Vec::new(),
             timer_at: None,
+            folded_to: Position(0),
         }
     }
 
@@ -116,6 +119,7 @@ impl CustomerRow {
                 w.int(at.0);
             }
         }
+        w.uint(self.folded_to.0);
         w.uint(self.pending.len() as u64);
         for p in &self.pending {
             w.raw(&p.decision.0);
@@ -170,6 +174,7 @@ impl CustomerRow {
             0 => None,
             _ => Some(Micros(r.int()?)),
         };
+        let folded_to = Position(r.uint()?);
         let n = r.count(10)?;
         let mut pending = Vec::with_capacity(n);
         for _ in 0..n {
@@ -211,6 +216,7 @@ impl CustomerRow {
             lapsed,
             recent,
             timer_at,
+            folded_to,
         })
     }
 }

@@ -173,17 +173,13 @@ impl Scenes {
         self.inner.read().versions.get(&no)?.get(&version).cloned()
     }
 
-    /// The versions that are decided under now or soon: the newest announced and the newest known of each scene.
+    /// The versions that are decided under now or soon: of each scene the newest announced, and all that are known above it.
     pub(crate) fn in_use(&self) -> Vec<Arc<SceneRuntime>> {
         let inner = self.inner.read();
-        let known = inner
-            .versions
-            .values()
-            .filter_map(|v| v.values().next_back());
-        let mut out: Vec<_> = inner.newest.values().chain(known).cloned().collect();
-        out.sort_by_key(|s| (s.no, s.version));
-        out.dedup_by_key(|s| (s.no, s.version));
-        out
+        let from = |no: &SceneNo| inner.newest.get(no).map_or(0, |s| s.version);
+        (inner.versions.iter())
+            .flat_map(|(no, versions)| versions.range(from(no)..).map(|(_, s)| s.clone()))
+            .collect()
     }
 
     /// As [`Scenes::newest_of`], or the newest version that is recorded when none is announced as far as this node knows:

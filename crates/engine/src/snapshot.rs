@@ -154,7 +154,10 @@ impl Snapshot {
         let parts = self.images.entry(image).or_default();
         for ((_, id), slot) in (rows.slots.iter()).filter(|((s, _), _)| *s == image.0) {
             let row = match alone {
-                true => CustomerRow::new(slot.row.profile.clone()),
+                true => CustomerRow {
+                    folded_to: slot.row.folded_to,
+                    ..CustomerRow::new(slot.row.profile.clone())
+                },
                 false => slot.row.clone(),
             };
             parts.rows.insert(*id, row);

@@ -321,8 +321,9 @@ impl Inner {
         catalogue: &str,
         inputs: &[ProductInput],
     ) -> Result<IngestReceipt> {
-        let scene = self.scenes.newest(scene)?;
-        let (number, plan) = catalogue_of(&scene, catalogue)?;
+        let name = scene;
+        let scene = self.scenes.newest(name)?;
+        let (_, plan) = catalogue_of(&scene, catalogue)?;
         if inputs.len() > EVENTS_PER_CALL_MAX {
             return Err(Refusal {
                 code: "batch_too_large",
@@ -338,8 +339,7 @@ impl Inner {
         let _one = self.environment_intake.lock().await;
         let now = self.log_time();
         let mut looked: Vec<_> = (inputs.iter()).map(|i| checked(plan, i, now)).collect();
-        self.refuse_unknown(&scene, number, plan, inputs, &mut looked)
-            .await?;
+        self.refuse_unknown(name, plan, inputs, &mut looked).await?;
         let mut outcomes = vec![None; inputs.len()];
         let mut rows = Vec::new();
         let mut events = Vec::new();
@@ -406,8 +406,7 @@ impl Inner {
     /// where the answer depends on it.
     async fn refuse_unknown(
         &self,
-        scene: &SceneRuntime,
-        number: u16,
+        scene: &str,
         plan: &CataloguePlan,
         inputs: &[ProductInput],
         looked: &mut [std::result::Result<(&'static str, Micros, Fields), Fault>],
@@ -415,10 +414,10 @@ impl Inner {
         let max = self.limits.items_max;
         let mut caught_up = false;
         loop {
-            let snapshot = self.catalogues.get(scene);
-            let now = snapshot.as_ref().and_then(|s| s.catalogue(number));
-            let known = |key: &str| now.is_some_and(|c| c.find(key).is_some());
-            let there = now.map_or(0, |c| c.len() + c.withdrawn().count());
+            // Of the newest version: the one that was asked for may be superseded while it is waited.
+            let (_, _, now) = self.present(scene, &plan.name)?;
+            let known = |key: &str| now.find(key).is_some();
+            let there = now.len() + now.withdrawn().count();
             let waiting = self.progress.waiting(ENVIRONMENT);
             let mut made: BTreeSet<&str> = BTreeSet::new();
             let mut strangers = false;

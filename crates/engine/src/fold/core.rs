@@ -126,8 +126,14 @@ impl Lookup for EventFields<'_> {
 }
 
 impl Rows {
-    /// The row, made when there is none.
-    fn touch(&mut self, name: RowName, scene: &SceneRuntime, log_time: Micros) -> &mut CustomerRow {
+    /// The row that the entry before `position` changes, made when there is none.
+    fn touch(
+        &mut self,
+        name: RowName,
+        scene: &SceneRuntime,
+        log_time: Micros,
+        position: Position,
+    ) -> &mut CustomerRow {
         let slot = self.slots.entry(name).or_insert_with(|| Slot {
             row: CustomerRow::new(Profile::new(name.1, scene.fold.layout(), log_time)),
             touched: false,
@@ -139,11 +145,12 @@ impl Rows {
             slot.touched = true;
             self.order.push(name);
         }
+        slot.row.folded_to = position;
         &mut slot.row
     }
 }
 
-/// Folds one entry. Rows of the identifiers named must be in memory if State holds them.
+/// Folds one entry; `position` is the one behind it. Rows of the identifiers named must be in memory if State holds them.
 pub(crate) fn step(
     running: &Running,
     rows: &mut Rows,
@@ -164,7 +171,7 @@ pub(crate) fn step(
             at,
         } => {
             if let Some(runtime) = running.scenes.get(scene) {
-                let row = rows.touch((*scene, *identifier), runtime, *at);
+                let row = rows.touch((*scene, *identifier), runtime, *at, position);
                 advance(&runtime.fold, &mut row.profile, *at);
                 let now = row.profile.last_log_time;
                 come_due(runtime, row, effects, now);
@@ -197,7 +204,7 @@ fn on_event(
         .spilled
         .get(&(name.0, name.1, hash))
         .is_some_and(|expiry| *expiry >= event.received_at);
-    let row = rows.touch(name, scene, event.received_at);
+    let row = rows.touch(name, scene, event.received_at, position);
     if spilled_already && row.profile.seen.must_ask_side_table(event.received_at) {
         effects.duplicates.push(position);
         return;
@@ -219,7 +226,7 @@ fn on_event(
         }
     }
     effects.folded += 1;
-    let row = rows.touch(name, scene, event.received_at);
+    let row = rows.touch(name, scene, event.received_at, position);
     // What came due before this entry is settled before it: the same, whether its timer fired in time or not.
     let now = row.profile.last_log_time.max(event.received_at);
     come_due(scene, row, effects, now);

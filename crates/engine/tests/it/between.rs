@@ -1,23 +1,17 @@
 //! What changes between a decision and what follows it: a product is withdrawn or rated anew, an assessment expires. A decision
 //! keeps what it saw; whoever asks again is told of now.
 
-use crate::support::{START, TestEnv, World, plan};
-use async_trait::async_trait;
-use bytes::Bytes;
+use crate::support::{START, World, plan};
+use crate::through::stopped;
 use luopan_engine::api::{DecideRequest, DecisionAnswer, ProductInput, Raw};
 use luopan_engine::proof::Evidence;
-use luopan_engine::{Engine, Limits};
 use luopan_kernel::decide::Gate;
-use luopan_kernel::id::{DecisionId, PartitionId, Position};
+use luopan_kernel::id::{DecisionId, Position};
 use luopan_kernel::learn::Sample;
 use luopan_kernel::proof::grounds;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::{DAY_US, HOUR_US, MINUTE_US, Micros};
 use luopan_kernel::value::Value;
-use luopan_store::{Commit, Committed, Conflict, Row, RowKey, State, Stores, Table, memory};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
 
 const FUNDS: &str = r#"
 scene: shop
@@ -214,78 +208,10 @@ async fn a_product_that_vanishes_from_a_slate_stays_explained_ordered_and_joined
     w.verify().await;
 }
 
-/// State that holds a decision's commit until it is let go.
-struct Held {
-    inner: Arc<dyn State>,
-    armed: AtomicBool,
-    arrived: Notify,
-    go: Notify,
-}
-
-#[async_trait]
-impl State for Held {
-    async fn get(&self, keys: &[RowKey]) -> luopan_store::Result<Vec<Option<Bytes>>> {
-        self.inner.get(keys).await
-    }
-    async fn scan(
-        &self,
-        table: Table,
-        partition: PartitionId,
-        from: &[u8],
-        to: Option<&[u8]>,
-        limit: usize,
-    ) -> luopan_store::Result<Vec<Row>> {
-        self.inner.scan(table, partition, from, to, limit).await
-    }
-    async fn positions(&self, partitions: &[PartitionId]) -> luopan_store::Result<Vec<Position>> {
-        self.inner.positions(partitions).await
-    }
-    async fn spent(&self, budgets: &[String]) -> luopan_store::Result<Vec<i64>> {
-        self.inner.spent(budgets).await
-    }
-    async fn budgets(&self) -> luopan_store::Result<Vec<(String, i64)>> {
-        self.inner.budgets().await
-    }
-    async fn moment(
-        &self,
-        log: &dyn luopan_store::EventLog,
-    ) -> luopan_store::Result<Box<dyn luopan_store::Moment>> {
-        self.inner.moment(log).await
-    }
-    async fn commit(
-        &self,
-        commits: Vec<Commit>,
-    ) -> luopan_store::Result<Vec<Result<Committed, Conflict>>> {
-        let decides =
-            (commits.iter().flat_map(|c| &c.writes)).any(|w| w.key.table == Table::Decision);
-        if decides && self.armed.swap(false, Ordering::SeqCst) {
-            self.arrived.notify_one();
-            self.go.notified().await;
-        }
-        self.inner.commit(commits).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_product_that_vanishes_between_survey_and_commit_is_in_the_decision_that_began_with_it() {
-    let env = TestEnv::new();
-    let below = memory::stores();
-    let state = Arc::new(Held {
-        inner: below.state.clone(),
-        armed: AtomicBool::new(false),
-        arrived: Notify::new(),
-        go: Notify::new(),
-    });
-    let stores = Stores {
-        state: state.clone(),
-        ..below
-    };
-    let engine = Engine::open(stores.clone(), env.clone(), Limits::default())
-        .await
-        .unwrap();
-    engine.start().await.unwrap();
-    engine.apply_scene(&plan(FUNDS), &[], "test").await.unwrap();
-    let w = World::over(env, stores, engine);
+    let (w, state) = stopped(FUNDS).await;
+    let stop = &state.doing.commits;
     let fields = [
         ("class", Raw::Int(3)),
         ("assessed_until", text(&write(START.plus(DAY_US)))),
@@ -293,15 +219,15 @@ async fn a_product_that_vanishes_between_survey_and_commit_is_in_the_decision_th
     w.event("ann", "luopan.customer", &fields).await;
 
     let begin = || {
-        state.armed.store(true, Ordering::SeqCst);
+        stop.arm();
         let (engine, request) = (w.engine.clone(), w.request("offer", "ann"));
         tokio::spawn(async move { engine.decide(request).await })
     };
     let deciding = begin();
-    state.arrived.notified().await;
+    stop.arrived().await;
     // It has looked at everything and has not written anything yet.
     told(&w, withdrawn("lively")).await;
-    state.go.notify_one();
+    stop.go();
     let first = deciding.await.unwrap().unwrap().record;
     // The same as one that was a moment earlier, and the record says over which version it was made.
     assert_eq!(items(&first), ["lively"]);
@@ -312,7 +238,7 @@ async fn a_product_that_vanishes_between_survey_and_commit_is_in_the_decision_th
     assert_eq!(items(&next), ["calm"]);
     // One that loses its race to another decision of the customer is made again, over what is there by then.
     let deciding = begin();
-    state.arrived.notified().await;
+    stop.arrived().await;
     let back = ProductInput::Withdraw {
         key: "lively".into(),
         at: None,
@@ -321,7 +247,7 @@ async fn a_product_that_vanishes_between_survey_and_commit_is_in_the_decision_th
     };
     told(&w, back).await;
     let other = w.decide("offer", "ann").await.unwrap().record;
-    state.go.notify_one();
+    stop.go();
     let late = deciding.await.unwrap().unwrap().record;
     assert_eq!(
         (items(&other), items(&late)),
@@ -329,6 +255,39 @@ async fn a_product_that_vanishes_between_survey_and_commit_is_in_the_decision_th
     );
     assert_eq!(late.catalogue_version, other.catalogue_version);
     stands(&w, late.request.decision).await;
+    w.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_superseded_while_it_decides_is_decided_under_to_the_end() {
+    let (w, state) = stopped(FUNDS).await;
+    let stop = &state.doing.reads;
+    let fields = [
+        ("class", Raw::Int(3)),
+        ("assessed_until", text(&write(START.plus(DAY_US)))),
+    ];
+    w.event("ann", "luopan.customer", &fields).await;
+    w.settle().await;
+    stop.arm();
+    let (engine, request) = (w.engine.clone(), w.request("offer", "ann"));
+    let deciding = tokio::spawn(async move { engine.decide(request).await });
+    stop.arrived().await;
+    for hours in [2, 3] {
+        let next = FUNDS.replace("valid_for: 1h", &format!("valid_for: {hours}h"));
+        w.engine
+            .apply_scene(&plan(&next), &[], "test")
+            .await
+            .unwrap();
+    }
+    // The snapshots are made anew, of what is in use by now.
+    told(&w, rated("calm", 2)).await;
+    stop.go();
+    let first = deciding.await.unwrap().unwrap().record;
+    assert_eq!((first.scene_version, items(&first)), (1, vec!["lively"]));
+    stands(&w, first.request.decision).await;
+    let next = w.decide("offer", "ann").await.unwrap().record;
+    assert_eq!(next.scene_version, 3);
+    assert!(first.catalogue_version < next.catalogue_version);
     w.verify().await;
 }
 

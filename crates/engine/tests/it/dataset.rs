@@ -1,6 +1,7 @@
 //! Training sets: rows are what decisions saw and what came of them, and nothing that comes later changes a feature.
 
 use crate::support::{SHOP, World, plan};
+use crate::through::stopped;
 use luopan_engine::api::{ProductInput, Raw};
 use luopan_engine::dataset::{Dataset, DatasetRead, DatasetSpec, Outcome};
 use luopan_kernel::event::Origin;
@@ -180,6 +181,33 @@ async fn linked_identifiers_are_read_as_one_as_the_decision_did() {
     assert_eq!(*of(&rows, again).feature("seconds"), Value::Int(5));
     let value = of(&rows, both).rewards[0].map(|o| o.value);
     assert_eq!(value, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_folded_while_a_decision_begins_is_part_of_what_it_saw() {
+    let (w, state) = stopped(SHOP).await;
+    seconds(&w, "phone", 10).await;
+    seconds(&w, "app", 5).await;
+    w.engine.link("phone", "app", "test").await.unwrap();
+    let mut made = Vec::new();
+    for n in 0..3 {
+        w.settle().await;
+        state.doing.reads.arm();
+        let (engine, request) = (w.engine.clone(), w.request("learned", "app"));
+        let deciding = tokio::spawn(async move { engine.decide(request).await });
+        state.doing.reads.arrived().await;
+        // It knows how far the fold was, and has not read what was folded.
+        seconds(&w, ["app", "phone", "app"][n], 100).await;
+        w.settle().await;
+        state.doing.reads.go();
+        made.push(deciding.await.unwrap().unwrap().record.request.decision);
+    }
+    seconds(&w, "app", 1_000).await;
+    let (rows, told) = read(&w).await;
+    for (decision, seen) in made.iter().zip([115, 215, 315]) {
+        assert_eq!(*of(&rows, *decision).feature("seconds"), Value::Int(seen));
+    }
+    assert!(told.compared >= 3, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

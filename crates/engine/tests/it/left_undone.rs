@@ -4,71 +4,40 @@
 //! The tests play the one that died: they write to the stores what it had written by then.
 
 use crate::support::{SHOP, TestEnv, World, plan};
+use crate::through::{Answers, Doing, Stop, Through};
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_engine::api::{DecideRequest, Raw};
 use luopan_engine::{Engine, Limits, RefusalKind};
 use luopan_kernel::ENVIRONMENT_PARTITION;
 use luopan_kernel::event::{Entry, encode_message};
-use luopan_kernel::id::{DEFAULT_TENANT, PartitionId, Position};
+use luopan_kernel::id::{DEFAULT_TENANT, PartitionId};
 use luopan_kernel::value::Value;
 use luopan_store::{
-    Append, Beat, Commit, Committed, Conflict, Durability, ForeignId, NewScene, Node, Nodes, Row,
-    RowKey, State, Stores, Table, Write, memory,
+    Append, Beat, Commit, Durability, ForeignId, NewScene, Node, Nodes, Row, RowKey, State, Stores,
+    Table, Write, memory,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// State of which one commit takes effect and is answered as if nothing were known of it: the next that writes to this table.
+/// One commit takes effect and is answered as if nothing were known of it: the next that writes to this table.
 struct Deaf {
-    inner: Arc<dyn State>,
     table: Table,
     /// Whether it is a fold's.
     folds: bool,
-    armed: AtomicBool,
+    next: Stop,
 }
 
 #[async_trait]
-impl State for Deaf {
-    async fn get(&self, keys: &[RowKey]) -> luopan_store::Result<Vec<Option<Bytes>>> {
-        self.inner.get(keys).await
-    }
-    async fn scan(
-        &self,
-        table: Table,
-        partition: PartitionId,
-        from: &[u8],
-        to: Option<&[u8]>,
-        limit: usize,
-    ) -> luopan_store::Result<Vec<Row>> {
-        self.inner.scan(table, partition, from, to, limit).await
-    }
-    async fn positions(&self, partitions: &[PartitionId]) -> luopan_store::Result<Vec<Position>> {
-        self.inner.positions(partitions).await
-    }
-    async fn spent(&self, budgets: &[String]) -> luopan_store::Result<Vec<i64>> {
-        self.inner.spent(budgets).await
-    }
-    async fn budgets(&self) -> luopan_store::Result<Vec<(String, i64)>> {
-        self.inner.budgets().await
-    }
-    async fn moment(
-        &self,
-        log: &dyn luopan_store::EventLog,
-    ) -> luopan_store::Result<Box<dyn luopan_store::Moment>> {
-        self.inner.moment(log).await
-    }
-    async fn commit(
-        &self,
-        commits: Vec<Commit>,
-    ) -> luopan_store::Result<Vec<Result<Committed, Conflict>>> {
+impl Doing for Deaf {
+    async fn commit(&self, below: &dyn State, commits: Vec<Commit>) -> Answers {
         let is_it = |c: &Commit| {
             let writes = |w: &Write| w.key.table == self.table && w.value.is_some();
             c.advance.is_some() == self.folds && c.writes.iter().any(writes)
         };
-        let unheard = commits.iter().any(is_it) && self.armed.swap(false, Ordering::SeqCst);
-        let answers = self.inner.commit(commits).await?;
+        let unheard = commits.iter().any(is_it) && self.next.is_it();
+        let answers = below.commit(commits).await?;
         if unheard {
             return Err(luopan_store::Error::Unavailable {
                 store: "state",
@@ -81,13 +50,15 @@ impl State for Deaf {
 }
 
 /// A node over such a State, which hears everything until it is armed.
-async fn deaf(table: Table, folds: bool) -> (World, Arc<Deaf>) {
+async fn deaf(table: Table, folds: bool) -> (World, Arc<Through<Deaf>>) {
     let (env, below) = (TestEnv::new(), memory::stores());
-    let state = Arc::new(Deaf {
-        inner: below.state.clone(),
-        table,
-        folds,
-        armed: AtomicBool::new(false),
+    let state = Arc::new(Through {
+        below: below.state.clone(),
+        doing: Deaf {
+            table,
+            folds,
+            next: Stop::default(),
+        },
     });
     let stores = Stores {
         state: state.clone(),
@@ -136,7 +107,7 @@ async fn the_log_is_told_of_a_decision_whose_commit_nobody_heard_of() {
         idempotency_key: Some("k".into()),
         ..w.request("learned", "ann")
     };
-    state.armed.store(true, Ordering::SeqCst);
+    state.doing.next.arm();
     let refused = w.engine.decide(request.clone()).await.unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Unavailable, "{refused}");
     comes("its row of the outbox is relayed", async || {
@@ -173,13 +144,13 @@ async fn whom_a_commit_that_nobody_heard_of_marked_is_looked_at_again() {
     })
     .await;
     w.settle().await;
-    state.armed.store(true, Ordering::SeqCst);
+    state.doing.next.arm();
     w.ingest(&[Ok(w.incoming("bob", "visit", &visit))]).await;
     comes("she is silent no more", async || {
         w.segments().await.contains(&silent(0))
     })
     .await;
-    assert!(!state.armed.load(Ordering::SeqCst), "nothing went unheard");
+    assert!(!state.doing.next.is_it(), "nothing went unheard");
     assert_eq!(w.tag("ann", "seconds").await, Value::Int(3));
     w.verify().await;
 }

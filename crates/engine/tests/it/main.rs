@@ -18,6 +18,7 @@ mod replay;
 mod retention;
 mod scene_change;
 mod support;
+mod through;
 mod time;
 mod unanswered;
 mod whole_loop;

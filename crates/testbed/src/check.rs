@@ -8,7 +8,8 @@ use crate::oracle::{self, Sums, Told};
 use crate::scene::{CAP, SCENE, over};
 use futures::future::BoxFuture;
 use luopan_engine::api::CustomerView;
-use luopan_engine::{Engine, RefusalKind, Stores};
+use luopan_engine::dataset::{DatasetRow, DatasetSpec};
+use luopan_engine::{Engine, Refusal, RefusalKind, Stores};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::{DEFAULT_TENANT, DecisionId, IdentifierId, PartitionId, Position};
 use luopan_kernel::plan::ScenePlan;
@@ -207,6 +208,7 @@ async fn laws(look: &Looked<'_>, told: &Told, faults: &mut Faults) -> Result<Str
     decisions(said, told, &names, faults);
     ledger(engine, told, &plan, faults).await?;
     learned(engine, told, faults).await?;
+    let rows = training_sets(engine, told, &plan, faults).await?;
     segments(engine, &plan, faults).await?;
     quarantine(engine, said, faults).await?;
     explanations(engine, told, look.explained, faults).await?;
@@ -219,7 +221,7 @@ async fn laws(look: &Looked<'_>, told: &Told, faults: &mut Faults) -> Result<Str
         format!("{halted:?}")
     });
     Ok(format!(
-        "{} entries, {} events ({} acknowledged), {customers} customers, {} decisions ({} acknowledged keys), {} posted, {} voided, {} receipts overtook, {} samples ({} repeated on the way), {} quarantined, {} rows verified",
+        "{} entries, {} events ({} acknowledged), {customers} customers, {} decisions ({} acknowledged keys), {} posted, {} voided, {} receipts overtook, {} samples ({} repeated on the way), {rows} rows of training sets, {} quarantined, {} rows verified",
         told.entries,
         told.events.len(),
         said.events_taken.len(),
@@ -523,6 +525,47 @@ async fn learned(engine: &Engine, told: &Told, faults: &mut Faults) -> Result<()
         );
     }
     Ok(())
+}
+
+/// Training sets have what decisions saw, and the rewards that the log tells of.
+async fn training_sets(
+    engine: &Engine,
+    told: &Told,
+    plan: &ScenePlan,
+    faults: &mut Faults,
+) -> Result<u64, String> {
+    let mut rows = 0;
+    for policy in &plan.policies {
+        let set = engine.dataset(SCENE, &policy.name).map_err(words)?;
+        let mut rewards = BTreeMap::new();
+        let spec = DatasetSpec::default();
+        let mut note = |row: DatasetRow<'_>| {
+            if let [found] = row.rewards {
+                rewards.insert(row.decision, found.map(|o| o.value));
+            }
+            Ok(())
+        };
+        let read = set.read(&spec, &mut note).await.map_err(words)?;
+        rows += read.rows;
+        for d in &read.differences {
+            faults.add("a training set is made of what decisions saw", || d.clone());
+        }
+        for (decision, found) in rewards {
+            let wanted = told.rewards.get(&decision);
+            let same = match wanted {
+                Some(wanted) => found.is_some() && (wanted.near || found == Some(wanted.value)),
+                None => found.is_none(),
+            };
+            faults.unless(same, "a training set has exact rewards", || {
+                format!("{decision}: {found:?} is in it, the log says {wanted:?}")
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn words(e: Refusal) -> String {
+    e.to_string()
 }
 
 /// Live counts equal a recompute.

@@ -3,8 +3,10 @@
 
 use super::executor::Sim;
 use crate::dice::Dice;
+use bytes::Bytes;
 use futures::FutureExt;
 use luopan_kernel::id::{PartitionId, Position};
+use luopan_kernel::record::DecisionRecord;
 use luopan_store::memory::{MemoryControl, MemoryKeys, MemoryLog, MemoryNodes, MemoryState};
 use luopan_store::{
     Append, Appended, Commit, Committed, Conflict, Durability, EventLog, ForeignId, Keys,
@@ -44,6 +46,8 @@ pub enum Planted {
     IdsDisagree,
     /// Records are kept with another choice.
     RecordsChanged,
+    /// Records are kept with positions before those that were seen.
+    RecordsTooEarly,
     /// Every decision is drawn with the same seed.
     SeedsRepeat,
     /// The log answers with positions before what it appended.
@@ -54,7 +58,7 @@ pub enum Planted {
 
 impl Planted {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AppendsLost,
         Self::EventsSwapped,
         Self::RewardsChanged,
@@ -68,10 +72,18 @@ impl Planted {
         Self::OriginsMixed,
         Self::IdsDisagree,
         Self::RecordsChanged,
+        Self::RecordsTooEarly,
         Self::SeedsRepeat,
         Self::PositionsBehind,
         Self::TruncatedFurther,
     ];
+}
+
+/// The decisions that a commit records.
+fn records(commit: &mut Commit) -> impl Iterator<Item = &mut Bytes> {
+    (commit.writes.iter_mut())
+        .filter(|w| w.key.table == Table::Decision)
+        .filter_map(|w| w.value.as_mut())
 }
 
 /// Takes the answer of a call to the memory backend, which never waits.
@@ -265,12 +277,20 @@ impl Servers {
                 }
             }
             Some(Planted::RecordsChanged) => {
-                for w in &mut commit.writes {
-                    if let (Table::Decision, Some(value)) = (w.key.table, &w.value) {
-                        let text = String::from_utf8_lossy(value);
-                        let other = text.replace("\"item\":\"gift\"", "\"item\":\"coupon\"");
-                        w.value = Some(other.into());
+                for value in records(&mut commit) {
+                    let text = String::from_utf8_lossy(value);
+                    let other = text.replace("\"item\":\"gift\"", "\"item\":\"coupon\"");
+                    *value = other.into();
+                }
+            }
+            Some(Planted::RecordsTooEarly) => {
+                for value in records(&mut commit) {
+                    let mut record = DecisionRecord::decode(value)
+                        .map_err(|e| luopan_store::Error::Invalid(e.to_string()))?;
+                    for (_, at) in &mut record.positions {
+                        at.0 = at.0.saturating_sub(2);
                     }
+                    *value = record.encode().into();
                 }
             }
             _ => {}

@@ -228,6 +228,14 @@ fn records_that_are_changed_are_found() {
 }
 
 #[test]
+fn records_that_say_that_less_was_seen_are_found() {
+    found(
+        Planted::RecordsTooEarly,
+        &["a training set is made of what decisions saw"],
+    );
+}
+
+#[test]
 fn positions_that_come_too_early_are_found() {
     found(
         Planted::PositionsBehind,

@@ -14,3 +14,4 @@ pub mod matching;
 pub mod ope;
 pub mod retrieval;
 pub mod scorecard;
+pub mod tabular;

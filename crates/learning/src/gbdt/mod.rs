@@ -31,6 +31,7 @@ pub use error::Error;
 pub use metric::Metric;
 pub use objective::Objective;
 pub use parameters::Parameters;
+pub(crate) use ranking::ndcg;
 pub use train::{Part, Trained, train};
 pub(crate) use tree::bits;
 pub use tree::{Leaf, Model, Split, Test, Tree};

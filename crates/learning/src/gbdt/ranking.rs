@@ -31,7 +31,7 @@ fn best(grades: &[f64], most: usize) -> f64 {
 }
 
 /// NDCG of the first `most` places of a group; 1 where every grade is zero.
-pub(super) fn ndcg(scores: &[f64], grades: &[f64], most: usize) -> f64 {
+pub(crate) fn ndcg(scores: &[f64], grades: &[f64], most: usize) -> f64 {
     let ideal = best(grades, most);
     if ideal <= 0.0 {
         return 1.0;

@@ -31,7 +31,7 @@ impl Default for Limits {
 }
 
 /// What a bin holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Place {
     /// Numbers from `from` (all below, if there is none) to below `below` (all above).
     Numbers {
@@ -51,7 +51,7 @@ pub enum Place {
 }
 
 /// A bin and the rows that it was made of.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Bin {
     /// What it holds.
     pub place: Place,
@@ -67,7 +67,7 @@ pub struct Bin {
 
 /// Bins of a column: first those of numbers, ascending, or of categories, by falling event rate; then what is other, special,
 /// missing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Binning {
     bins: Vec<Bin>,
     /// For numbers: least numbers of all bins but the first.

@@ -31,7 +31,7 @@ pub enum Variable<'a> {
 }
 
 /// What points mean: `points` at odds of `odds` non-events to an event, and `double` more wherever the odds double.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Score {
     /// Points at the base odds.
     pub points: f64,
@@ -103,7 +103,7 @@ pub enum Flag {
 }
 
 /// A column of a card.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Attribute {
     /// Name of the column.
     pub column: String,

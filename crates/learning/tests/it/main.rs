@@ -10,3 +10,4 @@ mod matching;
 mod ope;
 mod retrieval;
 mod scorecard;
+mod tabular;

@@ -146,7 +146,7 @@ enum Command {
     Explain(explain::Explain),
     /// Rank a policy's items for all customers, into a Parquet file
     Match(matching::Match),
-    /// Learn from logged decisions: training sets
+    /// Learn from logged decisions and from any table: training sets, models, predictions
     #[command(subcommand)]
     Learn(learn::Learn),
     /// Train a pack's artifacts from history
@@ -210,7 +210,8 @@ impl Command {
                 needs_stopped("imports no files")
             ),
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
-            Self::Learn(_) => needs_stopped("writes no training sets"),
+            Self::Learn(learn::Learn::Dataset(_)) => needs_stopped("writes no training sets"),
+            Self::Learn(_) => String::new(),
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Retain(_) => "a server that runs on it does it by itself every day, when it was started with `--keep-log TIME`".to_owned(),

@@ -224,7 +224,7 @@ fn notes(of: &Dataset, scene: &str, policy: &str, spec: &DatasetSpec, read: &Dat
     (out.into_iter()).map(|(n, v)| (n.to_owned(), v)).collect()
 }
 
-fn sha256(path: &Path) -> Result<String> {
+pub(super) fn sha256(path: &Path) -> Result<String> {
     let failed =
         |e: std::io::Error| Problem::new("file_unreadable", format!("{}: {e}", path.display()));
     let mut file = std::fs::File::open(path).map_err(failed)?;

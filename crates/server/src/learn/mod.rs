@@ -1,3 +1,7 @@
-//! Learning from logged decisions: training sets.
+//! Learning from logged decisions and from any table: training sets, models, predictions, reports.
 
 pub mod dataset;
+pub mod evaluate;
+pub mod model;
+pub mod report;
+pub mod table;

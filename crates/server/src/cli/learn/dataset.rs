@@ -1,25 +1,19 @@
-//! `luopan learn`: from logged decisions to better policies.
+//! `luopan learn dataset`.
 
-use super::Common;
-use super::output::Said;
+use super::super::Common;
+use super::super::output::Said;
 use crate::data::Opening;
 use crate::learn::dataset::{self, Written};
 use crate::problem::Result;
 use crate::whole::writable;
-use clap::{Args, Subcommand};
+use clap::Args;
 use luopan_engine::dataset::DatasetSpec;
 use luopan_kernel::time::Micros;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Learn {
-    /// Write the decisions of a policy as a training set: what was known, what was chosen, what came of it
-    Dataset(DatasetArgs),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct DatasetArgs {
+pub(in crate::cli) struct Dataset {
     /// Scene
     #[arg(long)]
     scene: String,
@@ -37,13 +31,7 @@ pub(super) struct DatasetArgs {
     until: Option<Micros>,
 }
 
-pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
-    match learn {
-        Learn::Dataset(asked) => dataset(common, asked).await,
-    }
-}
-
-async fn dataset(common: &Common, asked: DatasetArgs) -> Result<Said> {
+pub(super) async fn run(common: &Common, asked: Dataset) -> Result<Said> {
     writable(&asked.output)?;
     let spec = DatasetSpec {
         from: asked.from,
@@ -84,6 +72,9 @@ fn words(written: &Written, output: &Path) -> String {
     );
     if !skipped.is_empty() {
         out.push_str(&format!("without a row: {}\n", skipped.join(", ")));
+    }
+    if written.decisions == 0 {
+        out.push_str("no decision of this policy is in the log: the file has columns and no rows; look at the name of the policy\n");
     }
     out.push_str(&format!("sha256 {}\n", written.sha256));
     out

@@ -1,0 +1,172 @@
+//! A table in memory: named columns of numbers or of texts. This room must never know what a column is for.
+
+use super::Error;
+
+/// The code of a text that is missing.
+pub const MISSING: u32 = u32::MAX;
+
+/// A column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Series {
+    /// Numbers; NaN is a missing one.
+    Numbers(Vec<f64>),
+    /// Texts by their place among the levels; [`MISSING`] is none.
+    Texts {
+        /// A place a row.
+        codes: Vec<u32>,
+        /// The texts, each once.
+        levels: Vec<String>,
+    },
+}
+
+impl Series {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Texts { codes, .. } => codes.len(),
+        }
+    }
+
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True where the row has no value.
+    pub fn is_missing(&self, row: usize) -> bool {
+        match self {
+            Self::Numbers(values) => values[row].is_nan(),
+            Self::Texts { codes, .. } => codes[row] == MISSING,
+        }
+    }
+
+    /// The value of a row as people write it; none where there is none.
+    pub fn text(&self, row: usize) -> Option<String> {
+        match self {
+            _ if self.is_missing(row) => None,
+            Self::Numbers(values) => Some(values[row].to_string()),
+            Self::Texts { codes, levels } => levels.get(codes[row] as usize).cloned(),
+        }
+    }
+
+    fn take(&self, rows: &[u32]) -> Self {
+        match self {
+            Self::Numbers(values) => {
+                Self::Numbers(rows.iter().map(|r| values[*r as usize]).collect())
+            }
+            Self::Texts { codes, levels } => Self::Texts {
+                codes: rows.iter().map(|r| codes[*r as usize]).collect(),
+                levels: levels.clone(),
+            },
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    names: Vec<String>,
+    columns: Vec<Series>,
+    rows: usize,
+}
+
+impl Frame {
+    /// A table of these columns.
+    ///
+    /// # Errors
+    /// No columns or rows, columns of unequal length, two of one name, codes without a level, more than 2^32 - 2 rows.
+    pub fn new(columns: Vec<(String, Series)>) -> Result<Self, Error> {
+        let rows = columns.first().map_or(0, |(_, c)| c.len());
+        if rows == 0 || u32::try_from(rows).is_err() {
+            return Err(Error::Rows {
+                found: rows,
+                least: 1,
+                of: "a table",
+            });
+        }
+        let (names, columns): (Vec<String>, Vec<Series>) = columns.into_iter().unzip();
+        for (i, (name, column)) in names.iter().zip(&columns).enumerate() {
+            if names[..i].contains(name) {
+                return Err(Error::Twice { name: name.clone() });
+            }
+            let is_whole = match column {
+                Series::Numbers(_) => true,
+                Series::Texts { codes, levels } => {
+                    (codes.iter()).all(|c| *c == MISSING || (*c as usize) < levels.len())
+                }
+            };
+            if column.len() != rows || !is_whole {
+                return Err(Error::Column {
+                    name: name.clone(),
+                    why: format!(
+                        "it has {} values, or codes without a level; the first has {rows}",
+                        column.len()
+                    ),
+                });
+            }
+        }
+        Ok(Self {
+            names,
+            columns,
+            rows,
+        })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Names of the columns, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The column of this name.
+    pub fn get(&self, name: &str) -> Option<&Series> {
+        let at = self.names.iter().position(|n| n == name)?;
+        self.columns.get(at)
+    }
+
+    /// Columns with their names, in order.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Series)> {
+        self.names.iter().map(String::as_str).zip(&self.columns)
+    }
+
+    /// The same table with a column replaced, or added behind the others.
+    ///
+    /// # Errors
+    /// As [`Frame::new`], for a column that does not fit.
+    pub fn with(mut self, name: &str, column: Series) -> Result<Self, Error> {
+        let found = self.names.iter().position(|n| n == name);
+        let rows = self.rows;
+        if column.len() != rows {
+            return Err(Error::Column {
+                name: name.to_owned(),
+                why: format!("it has {} values, the table {rows}", column.len()),
+            });
+        }
+        match found {
+            Some(at) => self.columns[at] = column,
+            None => {
+                self.names.push(name.to_owned());
+                self.columns.push(column);
+            }
+        }
+        Ok(self)
+    }
+
+    /// A table of some of the rows, in this order.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn take(&self, rows: &[u32]) -> Self {
+        Self {
+            names: self.names.clone(),
+            columns: self.columns.iter().map(|c| c.take(rows)).collect(),
+            rows: rows.len(),
+        }
+    }
+}

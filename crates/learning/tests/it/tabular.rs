@@ -1,0 +1,523 @@
+//! Learning from tables: rows are judged by models that have not seen them, kept models predict the same, bad input is named.
+
+use luopan_kernel::random::Random;
+use luopan_learning::tabular::{
+    Error, Frame, Kept, Kind, MISSING, Outcome, Series, Settings, Task, fit_all, train,
+};
+use proptest::prelude::*;
+
+/// A table with a number, a number with gaps, a text, noise, and targets of every kind.
+fn table(rows: usize, seed: u64) -> Frame {
+    let mut random = Random::new(seed);
+    let mut x = Vec::new();
+    let mut gaps = Vec::new();
+    let mut city = Vec::new();
+    let mut noise = Vec::new();
+    let mut exposure = Vec::new();
+    let (mut bought, mut amount, mut count, mut class, mut at) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for row in 0..rows {
+        let (a, b) = (random.normal(), random.normal());
+        let place = (random.uniform() * 4.0) as u32;
+        let gone = random.uniform() < 0.2;
+        let score = 1.2 * a + if gone { 0.8 } else { 0.5 * b } + f64::from(place) * 0.4 - 1.0;
+        let happens = random.uniform() < 1.0 / (1.0 + (-score).exp());
+        let time = 0.2 + random.uniform();
+        let mean = (0.3 * score).exp() * time;
+        let mut n = 0.0;
+        let mut left = random.uniform().max(1e-12).ln();
+        while left > -mean {
+            n += 1.0;
+            left += random.uniform().max(1e-12).ln();
+        }
+        x.push(a);
+        gaps.push(if gone { f64::NAN } else { b });
+        city.push(place);
+        noise.push(random.normal());
+        exposure.push(time);
+        bought.push(u32::from(happens));
+        amount.push((0.4 * score + 0.1 * random.normal()).exp());
+        count.push(n);
+        class.push(if score > 0.7 {
+            2
+        } else {
+            u32::from(score > -0.3)
+        });
+        at.push(row as f64);
+    }
+    let texts = |codes: Vec<u32>, levels: &[&str]| Series::Texts {
+        codes,
+        levels: levels.iter().map(|l| (*l).to_owned()).collect(),
+    };
+    let columns = [
+        ("x", Series::Numbers(x)),
+        ("gaps", Series::Numbers(gaps)),
+        ("city", texts(city, &["北京", "上海", "广州", "深圳"])),
+        ("noise", Series::Numbers(noise)),
+        ("exposure", Series::Numbers(exposure)),
+        ("bought", texts(bought, &["no", "yes"])),
+        ("amount", Series::Numbers(amount)),
+        ("count", Series::Numbers(count)),
+        ("class", texts(class, &["low", "middle", "high"])),
+        ("at", Series::Numbers(at)),
+    ];
+    Frame::new(
+        columns
+            .into_iter()
+            .map(|(n, s)| (n.to_owned(), s))
+            .collect(),
+    )
+    .unwrap()
+}
+
+const TARGETS: [&str; 4] = ["bought", "amount", "count", "class"];
+
+fn settings(task: Task, model: Kind) -> Settings {
+    let target = match task {
+        Task::Binary => "bought",
+        Task::Poisson => "count",
+        Task::Multiclass => "class",
+        _ => "amount",
+    };
+    let mut out = Settings::new(task, model, target);
+    out.exclude = TARGETS
+        .iter()
+        .filter(|t| **t != target)
+        .map(|t| (*t).to_owned())
+        .collect();
+    out.exclude.push("at".to_owned());
+    match task {
+        Task::Poisson => out.exposure = Some("exposure".to_owned()),
+        _ => out.exclude.push("exposure".to_owned()),
+    }
+    out.gbdt.rounds = 30;
+    out
+}
+
+fn trained(frame: &Frame, settings: &Settings) -> Outcome {
+    train(frame, settings, &mut |_| ()).unwrap()
+}
+
+fn every() -> Vec<Settings> {
+    let mut out: Vec<_> = (Task::ALL.into_iter())
+        .filter(|t| *t != Task::Rank)
+        .map(|t| settings(t, Kind::Gbdt))
+        .collect();
+    out.extend(
+        [
+            Task::Binary,
+            Task::Regression,
+            Task::Poisson,
+            Task::Gamma,
+            Task::Tweedie,
+        ]
+        .map(|t| settings(t, Kind::Glm)),
+    );
+    out.push(settings(Task::Binary, Kind::Scorecard));
+    out
+}
+
+#[test]
+fn every_model_learns_what_there_is_and_predicts_the_same_when_it_is_read_again() {
+    let frame = table(3_000, 1);
+    let other = table(500, 2);
+    for asked in every() {
+        let what = format!("{:?} {:?}", asked.task, asked.model);
+        let outcome = trained(&frame, &asked);
+        let told = &outcome.evaluation;
+        assert_eq!((told.judged, told.without_target), (3_000, 0), "{what}");
+        let figure = &told.metrics[told.foremost];
+        assert_eq!(figure.folds.len(), 5, "{what}");
+        let (lower, upper) = (figure.lower.unwrap(), figure.upper.unwrap());
+        assert!(lower < figure.mean && figure.mean < upper, "{what}");
+        match asked.task {
+            Task::Binary => assert!(lower > 0.72, "{what}: {figure:?}"),
+            Task::Multiclass => assert!(told.metrics["accuracy"].mean > 0.8, "{what}"),
+            Task::Regression => assert!(told.metrics["r2"].mean > 0.7, "{what}"),
+            _ => {}
+        }
+        assert_eq!(told.importance[0].feature, "x", "{what}");
+        assert_eq!(told.importance.last().unwrap().feature, "noise", "{what}");
+        // Lift falls from the highest predictions to the lowest, and all is captured at last.
+        if let (Some(first), Some(last)) = (told.lift.first(), told.lift.last()) {
+            assert!(
+                first.lift > 1.2 && last.lift < 0.9,
+                "{what}: {:?}",
+                told.lift
+            );
+            assert!((last.captured - 1.0).abs() < 1e-9 && (last.share - 1.0).abs() < 1e-9);
+        }
+        let text = outcome.model.encode().unwrap();
+        assert_eq!(
+            text,
+            trained(&frame, &asked).model.encode().unwrap(),
+            "{what}"
+        );
+        let again = Kept::decode(&text).unwrap();
+        let (now, then) = (outcome.model.predict(&other), again.predict(&other));
+        assert_eq!(now, then, "{what}");
+        let found = now.unwrap();
+        assert_eq!(found.values.len(), 500 * found.outputs);
+        if asked.task == Task::Multiclass {
+            for line in found.values.chunks(3) {
+                assert!((line.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            }
+        }
+        // What features contribute adds up to the raw score.
+        let parts = again.contributions(&other).unwrap();
+        let width = again.features().len() + 1;
+        if found.outputs == 1 {
+            for (line, value) in parts.chunks(width).zip(&found.values) {
+                let raw: f64 = line.iter().sum();
+                let mean = match (asked.model, asked.task) {
+                    (Kind::Scorecard, _) => {
+                        let odds = (raw - 600.0) / 20.0 * std::f64::consts::LN_2 + 50f64.ln();
+                        1.0 / (1.0 + odds.exp())
+                    }
+                    (_, Task::Binary) => 1.0 / (1.0 + (-raw).exp()),
+                    (_, Task::Regression) => raw,
+                    _ => raw.exp(),
+                };
+                assert!((mean - value).abs() < 1e-9 * value.abs().max(1.0), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_judged_by_models_of_earlier_rows_where_it_has_a_time() {
+    // Up to the middle x tells one thing, from then on its opposite.
+    let rows = 1_200;
+    let mut random = Random::new(3);
+    let x: Vec<f64> = (0..rows).map(|_| random.normal()).collect();
+    let y: Vec<f64> = (x.iter().enumerate())
+        .map(|(i, v)| f64::from(u8::from((*v > 0.0) == (i < rows / 2))))
+        .collect();
+    let at: Vec<f64> = (0..rows).map(|i| (i / 3) as f64).collect();
+    let columns = [("x", x), ("y", y), ("at", at)].map(|(n, v)| (n.to_owned(), Series::Numbers(v)));
+    let frame = Frame::new(columns.into()).unwrap();
+    let mut asked = Settings::new(Task::Binary, Kind::Gbdt, "y");
+    asked.time = Some("at".to_owned());
+    asked.gbdt.rounds = 20;
+    let told = trained(&frame, &asked).evaluation;
+    let folds: Vec<f64> = told.metrics["auc"]
+        .folds
+        .iter()
+        .map(|f| f.unwrap())
+        .collect();
+    // Six parts: the second and third are as those before them; the fourth is the opposite of all that was seen.
+    assert!(folds[0] > 0.99 && folds[1] > 0.99, "{folds:?}");
+    assert!(folds[2] < 0.01, "{folds:?}");
+    assert_eq!(told.judged, 1_000);
+    assert_eq!(told.stability.len(), 10);
+    assert!(
+        told.stability[0].name.starts_with("66.66666666666667")
+            || told.stability[0].name.starts_with("67"),
+        "{:?}",
+        told.stability[0]
+    );
+    asked.time = None;
+    let mixed = trained(&frame, &asked).evaluation;
+    assert_eq!(mixed.judged, rows);
+    // `at` itself is a feature then, and tells when the rule changed.
+    assert!(mixed.metrics["auc"].mean > 0.9);
+}
+
+#[test]
+fn groups_are_ranked_and_never_divided() {
+    let mut random = Random::new(5);
+    let (mut group, mut x, mut grade) = (Vec::new(), Vec::new(), Vec::new());
+    // Rows of a group do not follow each other.
+    for i in 0..2_000u32 {
+        let v = random.normal();
+        group.push(i % 130);
+        x.push(v);
+        grade.push((v + 0.3 * random.normal()).clamp(0.0, 3.0).round());
+    }
+    let names: Vec<String> = (0..130).map(|i| format!("q{i}")).collect();
+    let frame = Frame::new(vec![
+        (
+            "q".to_owned(),
+            Series::Texts {
+                codes: group,
+                levels: names,
+            },
+        ),
+        ("x".to_owned(), Series::Numbers(x)),
+        ("grade".to_owned(), Series::Numbers(grade)),
+    ])
+    .unwrap();
+    let mut asked = Settings::new(Task::Rank, Kind::Gbdt, "grade");
+    assert!(matches!(
+        train(&frame, &asked, &mut |_| ()),
+        Err(Error::Setting { name: "group", .. })
+    ));
+    asked.group = Some("q".to_owned());
+    asked.gbdt.rounds = 20;
+    for aside in [0.0, 0.2] {
+        asked.valid_fraction = aside;
+        let told = trained(&frame, &asked).evaluation;
+        assert!(told.metrics["ndcg_5"].mean > 0.85, "{:?}", told.metrics);
+        assert_eq!(told.judged, 2_000);
+    }
+}
+
+#[test]
+fn training_ends_early_by_rows_that_are_set_aside() {
+    let frame = table(2_000, 7);
+    let mut asked = settings(Task::Binary, Kind::Gbdt);
+    asked.gbdt.rounds = 400;
+    asked.gbdt.early_stopping = 10;
+    asked.valid_fraction = 0.2;
+    let outcome = trained(&frame, &asked);
+    let rounds = &outcome.evaluation.rounds;
+    assert!(
+        rounds.len() == 5 && rounds.iter().all(|r| *r < 300),
+        "{rounds:?}"
+    );
+    let mean = rounds.iter().sum::<usize>().div_ceil(5);
+    assert_eq!(outcome.model.rounds(), Some(mean));
+}
+
+#[test]
+fn texts_that_were_never_seen_and_gaps_are_predicted_and_counted() {
+    let frame = table(1_500, 11);
+    for asked in every() {
+        let model = fit_all(&frame, &asked).unwrap();
+        let mut columns: Vec<(String, Series)> = (model.features().iter())
+            .map(|f| {
+                let series = match f.name.as_str() {
+                    "city" => Series::Texts {
+                        codes: vec![0, MISSING, 1],
+                        levels: vec!["Zürich".to_owned(), "上海".to_owned()],
+                    },
+                    _ => Series::Numbers(vec![0.5, f64::NAN, 0.5]),
+                };
+                (f.name.clone(), series)
+            })
+            .collect();
+        columns.reverse();
+        let found = model.predict(&Frame::new(columns).unwrap()).unwrap();
+        assert_eq!(found.unseen, [("city".to_owned(), 1)]);
+        assert!(
+            found.values.iter().all(|v| v.is_finite()),
+            "{:?} {found:?}",
+            asked.model
+        );
+    }
+    let model = fit_all(&frame, &settings(Task::Binary, Kind::Gbdt)).unwrap();
+    let texts = frame
+        .clone()
+        .with("x", frame.get("city").unwrap().clone())
+        .unwrap();
+    let refused = model.predict(&texts).unwrap_err().to_string();
+    assert!(
+        refused.contains("`x`") && refused.contains("holds texts now"),
+        "{refused}"
+    );
+    let other = Frame::new(vec![("x".to_owned(), Series::Numbers(vec![1.0]))]).unwrap();
+    assert!(matches!(model.predict(&other), Err(Error::Unknown { .. })));
+}
+
+#[test]
+fn monotone_predictions_are() {
+    let frame = table(2_000, 13);
+    let mut asked = settings(Task::Binary, Kind::Gbdt);
+    asked.monotone = vec![("noise".to_owned(), -1)];
+    let model = fit_all(&frame, &asked).unwrap();
+    let mut last = f64::INFINITY;
+    for step in -20..=20 {
+        let noise = Series::Numbers(vec![f64::from(step) / 5.0; 2_000]);
+        let own = frame.clone().with("noise", noise).unwrap();
+        let mean = model.predict(&own).unwrap().values.iter().sum::<f64>();
+        assert!(mean <= last + 1e-9, "{step}");
+        last = mean;
+    }
+}
+
+/// The words of what is refused.
+fn refused(frame: &Frame, change: impl FnOnce(&mut Settings)) -> String {
+    let mut asked = settings(Task::Binary, Kind::Gbdt);
+    change(&mut asked);
+    train(frame, &asked, &mut |_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn what_cannot_be_learned_from_is_said() {
+    let frame = table(300, 17);
+    let numbers = |v: Vec<f64>| Series::Numbers(v);
+    let with = |name: &str, series: Series| frame.clone().with(name, series).unwrap();
+    let says = |words: String, wanted: &[&str]| {
+        for w in wanted {
+            assert!(words.contains(w), "{words:?} does not say {w:?}");
+        }
+    };
+    says(
+        refused(&frame, |s| s.target = "bougt".into()),
+        &["no column `bougt`"],
+    );
+    says(
+        refused(&frame, |s| s.weight = Some("w".into())),
+        &["no column `w`"],
+    );
+    says(
+        refused(&frame, |s| s.exclude.push("nope".into())),
+        &["no column `nope`"],
+    );
+    says(
+        refused(&with("bought", numbers(vec![1.0; 300])), |_| ()),
+        &["`bought`", "every target is `1`"],
+    );
+    says(
+        refused(&frame, |s| s.target = "class".into()),
+        &["3", "multiclass"],
+    );
+    says(
+        refused(&frame, |s| s.positive = Some("maybe".into())),
+        &["`no` and `yes`"],
+    );
+    let mut x = vec![0.5; 300];
+    x[41] = f64::INFINITY;
+    x[3] = 1.0;
+    says(
+        refused(&with("x", numbers(x)), |_| ()),
+        &["row 42", "`x`", "inf"],
+    );
+    let mut w = vec![1.0; 300];
+    w[9] = f64::NAN;
+    let weighted = with("w", numbers(w.clone()));
+    says(
+        refused(&weighted, |s| s.weight = Some("w".into())),
+        &["row 10", "nothing"],
+    );
+    w[9] = -1.0;
+    let weighted = with("w", numbers(w));
+    says(
+        refused(&weighted, |s| s.weight = Some("w".into())),
+        &["row 10", "-1"],
+    );
+    let ids = with(
+        "id",
+        numbers((0..300).map(|i| f64::from(i % 299)).collect()),
+    );
+    says(
+        refused(&ids, |s| s.id = Some("id".into())),
+        &["rows 1 and 300", "same id"],
+    );
+    says(refused(&frame, |s| s.folds = 1), &["folds is 1"]);
+    says(refused(&frame.take(&[0, 1, 2]), |_| ()), &["3 rows"]);
+    says(
+        refused(&frame, |s| s.monotone = vec![("city".into(), 1)]),
+        &["`city`", "monotone"],
+    );
+    says(
+        refused(&frame, |s| s.exposure = Some("exposure".into())),
+        &["poisson"],
+    );
+    says(
+        refused(&frame, |s| {
+            s.exclude
+                .extend(["x", "gaps", "city", "noise"].map(String::from));
+        }),
+        &["no column is left"],
+    );
+    says(
+        refused(&frame, |s| {
+            s.task = Task::Multiclass;
+            s.model = Kind::Glm;
+        }),
+        &["multiclass with glm"],
+    );
+    says(
+        refused(&frame, |s| s.task = Task::Regression),
+        &["holds texts"],
+    );
+    let mut amounts: Vec<f64> = (0..300).map(f64::from).collect();
+    amounts[7] = -1.0;
+    let negative = with("bought", numbers(amounts));
+    says(refused(&negative, |s| s.task = Task::Gamma), &["gamma"]);
+}
+
+#[test]
+fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
+    let frame = table(400, 19);
+    let names: Vec<String> = (0..400).map(|i| format!("customer {i}")).collect();
+    let yes = match frame.get("bought") {
+        Some(Series::Texts { codes, .. }) => codes.clone(),
+        _ => unreachable!(),
+    };
+    let leak = yes.iter().map(|y| f64::from(*y) * 3.0 + 1.0).collect();
+    let mut frame = frame.with("same", Series::Numbers(vec![4.0; 400])).unwrap();
+    for (name, series) in [
+        ("empty", Series::Numbers(vec![f64::NAN; 400])),
+        (
+            "name",
+            Series::Texts {
+                codes: (0..400).collect(),
+                levels: names,
+            },
+        ),
+        ("leak", Series::Numbers(leak)),
+    ] {
+        frame = frame.with(name, series).unwrap();
+    }
+    let told = trained(&frame, &settings(Task::Binary, Kind::Gbdt)).evaluation;
+    let why = |name: &str| {
+        let found = told.left_out.iter().find(|l| l.column == name);
+        found.map_or("", |l| l.why.as_str()).to_owned()
+    };
+    assert_eq!(why("same"), "every value is 4");
+    assert_eq!(why("empty"), "every value is missing");
+    assert!(
+        why("name").contains("400 different texts"),
+        "{}",
+        why("name")
+    );
+    assert!(
+        told.flags[0].contains("`leak` alone tells the classes apart"),
+        "{:?}",
+        told.flags
+    );
+    // A linear model cannot be fitted with it, and says so.
+    let mut asked = settings(Task::Binary, Kind::Glm);
+    asked.glm.alpha = 0.0;
+    let words = train(&frame, &asked, &mut |_| ()).unwrap_err().to_string();
+    assert!(words.contains("leak"), "{words}");
+}
+
+#[test]
+fn kept_models_that_were_damaged_or_are_newer_are_refused() {
+    let frame = table(300, 23);
+    let text = fit_all(&frame, &settings(Task::Binary, Kind::Glm))
+        .unwrap()
+        .encode()
+        .unwrap();
+    let newer = text.replacen("\"format\": 1", "\"format\": 2", 1);
+    assert!(
+        Kept::decode(&newer)
+            .unwrap_err()
+            .to_string()
+            .contains("newer program")
+    );
+    assert!(Kept::decode("{}").is_err() && Kept::decode("").is_err());
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["body"]["glm"]["terms"].as_array_mut().unwrap().pop();
+    let words = Kept::decode(&value.to_string()).unwrap_err().to_string();
+    assert!(words.contains("terms"), "{words}");
+}
+
+proptest! {
+    /// Whatever the folds and the seed: every row is judged once, and a model kept is the same for the same seed.
+    #[test]
+    fn rows_are_judged_once(rows in 40usize..120, folds in 2usize..7, seed in 0u64..1_000) {
+        let frame = table(rows, seed);
+        let mut asked = settings(Task::Regression, Kind::Glm);
+        asked.folds = folds;
+        asked.seed = seed;
+        let told = trained(&frame, &asked).evaluation;
+        prop_assert_eq!(told.judged, rows);
+        prop_assert_eq!(told.stability.iter().map(|p| p.rows).sum::<usize>(), rows);
+        let sizes: Vec<_> = told.stability.iter().map(|p| p.rows).collect();
+        prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
+    }
+}

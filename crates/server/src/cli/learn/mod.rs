@@ -1,0 +1,32 @@
+//! `luopan learn`: from logged decisions, or any table, to models and better policies.
+
+mod dataset;
+mod evaluate;
+mod predict;
+mod train;
+
+use super::Common;
+use super::output::Said;
+use crate::problem::Result;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Learn {
+    /// Write the decisions of a policy as a training set: what was known, what was chosen, what came of it
+    Dataset(dataset::Dataset),
+    /// Train a model from a table (CSV, Parquet, lines of JSON; gzipped too) and report how good it is on rows it has not seen
+    Train(Box<train::Train>),
+    /// Say what a policy that was never used would have been worth, from the decisions that another one logged
+    Evaluate(evaluate::Evaluate),
+    /// Predict the rows of a table by a trained model
+    Predict(predict::Predict),
+}
+
+pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
+    match learn {
+        Learn::Dataset(asked) => dataset::run(common, asked).await,
+        Learn::Train(asked) => train::run(*asked),
+        Learn::Evaluate(asked) => evaluate::run(&asked),
+        Learn::Predict(asked) => predict::run(&asked),
+    }
+}

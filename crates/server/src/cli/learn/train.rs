@@ -1,0 +1,252 @@
+//! `luopan learn train`.
+
+use super::super::output::{Said, table};
+use crate::learn::model::{self, Trained};
+use crate::problem::Result;
+use clap::{Args, ValueEnum};
+use luopan_learning::tabular::{GbdtSettings, GlmSettings, Kind, Settings, Task};
+use std::path::PathBuf;
+
+/// Features that are named in words.
+const NAMED: usize = 10;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TaskName {
+    Binary,
+    Regression,
+    Poisson,
+    Gamma,
+    Tweedie,
+    Multiclass,
+    Rank,
+}
+
+impl TaskName {
+    fn task(self) -> Task {
+        match self {
+            Self::Binary => Task::Binary,
+            Self::Regression => Task::Regression,
+            Self::Poisson => Task::Poisson,
+            Self::Gamma => Task::Gamma,
+            Self::Tweedie => Task::Tweedie,
+            Self::Multiclass => Task::Multiclass,
+            Self::Rank => Task::Rank,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModelName {
+    Gbdt,
+    Glm,
+    Scorecard,
+}
+
+impl ModelName {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Gbdt => Kind::Gbdt,
+            Self::Glm => Kind::Glm,
+            Self::Scorecard => Kind::Scorecard,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Train {
+    /// The table: CSV, Parquet, lines of JSON; gzipped too. An empty cell, NA, N/A, NaN or null is missing
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Column of what is predicted; rows without it are left out
+    #[arg(long, value_name = "COLUMN")]
+    target: String,
+    /// What is predicted
+    #[arg(long)]
+    task: TaskName,
+    /// What learns
+    #[arg(long, default_value = "gbdt")]
+    model: ModelName,
+    /// Folder to keep the model in
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Of two classes the one whose probability is predicted; else 1, true, yes: the later one in order
+    #[arg(long, value_name = "CLASS")]
+    positive: Option<String>,
+    /// Column of row weights
+    #[arg(long, value_name = "COLUMN")]
+    weight: Option<String>,
+    /// Column of exposures, for poisson: counts are in proportion to it
+    #[arg(long, value_name = "COLUMN")]
+    exposure: Option<String>,
+    /// Column that names a row's group, for rank
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
+    /// Column of row ids: no feature, and refused where one stands twice
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// Columns of numbers that are names and not amounts; texts are names anyway
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    categorical: Vec<String>,
+    /// Numbers in which the prediction may only rise (+) or fall (-)
+    #[arg(long, value_delimiter = ',', value_parser = monotone, value_name = "COLUMN:+,COLUMN:-")]
+    monotone: Vec<(String, i8)>,
+    /// Columns that are not learned from
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    exclude: Vec<String>,
+    /// Folds that the model is judged by
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    folds: usize,
+    /// Column of times: every row is then judged by a model of earlier rows alone
+    #[arg(long, value_name = "COLUMN")]
+    time_column: Option<String>,
+    /// Share of the rows that are learned from, set aside to end the training of trees early; with a time the latest
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    valid_fraction: f64,
+    /// Seed of all that is drawn
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Trees: rounds, or the most with --valid-fraction
+    #[arg(long, default_value_t = GbdtSettings::default().rounds, value_name = "N")]
+    rounds: usize,
+    /// Trees: share of each step
+    #[arg(long, default_value_t = GbdtSettings::default().learning_rate, value_name = "SHARE")]
+    learning_rate: f64,
+    /// Trees: leaves of each
+    #[arg(long, default_value_t = GbdtSettings::default().leaves, value_name = "N")]
+    leaves: usize,
+    /// Trees: fewest rows of a leaf
+    #[arg(long, default_value_t = GbdtSettings::default().min_data_in_leaf, value_name = "N")]
+    min_leaf: usize,
+    /// Trees: L2 penalty on leaves
+    #[arg(long, default_value_t = GbdtSettings::default().lambda_l2, value_name = "L2")]
+    lambda: f64,
+    /// Trees: share of the columns that one may use
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    feature_fraction: f64,
+    /// Trees: share of the rows that one is grown on
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    bagging_fraction: f64,
+    /// Trees: rounds without getting better after which training ends, with --valid-fraction
+    #[arg(long, default_value_t = GbdtSettings::default().early_stopping, value_name = "N")]
+    early_stopping: usize,
+    /// Linear models: weight of the penalty
+    #[arg(long, default_value_t = GlmSettings::default().alpha, value_name = "ALPHA")]
+    alpha: f64,
+    /// Linear models: share of the L1 penalty
+    #[arg(long, default_value_t = GlmSettings::default().l1_ratio, value_name = "SHARE")]
+    l1_ratio: f64,
+    /// tweedie: power of the variance, above 1 and below 2
+    #[arg(long, default_value_t = 1.5, value_name = "POWER")]
+    tweedie_power: f64,
+}
+
+/// `COLUMN:+` or `COLUMN:-`.
+fn monotone(text: &str) -> std::result::Result<(String, i8), String> {
+    let sign = match text.rsplit_once(':') {
+        Some((name, "+" | "1")) if !name.is_empty() => (name, 1),
+        Some((name, "-" | "-1")) if !name.is_empty() => (name, -1),
+        _ => {
+            return Err(format!(
+                "`{text}` is not understood; write COLUMN:+ where the prediction may only rise, COLUMN:- where it may only fall"
+            ));
+        }
+    };
+    Ok((sign.0.to_owned(), sign.1))
+}
+
+impl Train {
+    fn settings(&self) -> Settings {
+        Settings {
+            positive: self.positive.clone(),
+            weight: self.weight.clone(),
+            exposure: self.exposure.clone(),
+            group: self.group.clone(),
+            id: self.id.clone(),
+            time: self.time_column.clone(),
+            categorical: self.categorical.clone(),
+            monotone: self.monotone.clone(),
+            exclude: self.exclude.clone(),
+            folds: self.folds,
+            valid_fraction: self.valid_fraction,
+            tweedie_power: self.tweedie_power,
+            gbdt: GbdtSettings {
+                rounds: self.rounds,
+                learning_rate: self.learning_rate,
+                leaves: self.leaves,
+                min_data_in_leaf: self.min_leaf,
+                lambda_l2: self.lambda,
+                feature_fraction: self.feature_fraction,
+                bagging_fraction: self.bagging_fraction,
+                early_stopping: self.early_stopping,
+            },
+            glm: GlmSettings {
+                alpha: self.alpha,
+                l1_ratio: self.l1_ratio,
+            },
+            seed: self.seed,
+            ..Settings::new(self.task.task(), self.model.kind(), &self.target)
+        }
+    }
+}
+
+pub(super) fn run(asked: Train) -> Result<Said> {
+    let folds = asked.folds as u64;
+    let bar = indicatif::ProgressBar::new(folds + 1);
+    let trained = model::from_file(&asked.input, asked.settings(), &asked.out, &mut |at| {
+        bar.set_position(at as u64);
+    });
+    bar.finish_and_clear();
+    let trained = trained?;
+    Said::new(&trained, words(&trained))
+}
+
+fn words(of: &Trained) -> String {
+    let evaluation = &of.evaluation;
+    let mut out = format!(
+        "{}: {} for {} of `{}`, {} rows, {} features, {:.2} s of processor time\n\n",
+        of.out.display(),
+        of.model,
+        of.task,
+        of.target.column,
+        of.rows,
+        of.features,
+        of.cpu_seconds
+    );
+    let number = |v: f64| format!("{v:.5}");
+    let rows: Vec<Vec<String>> = (evaluation.metrics.iter())
+        .map(|(name, figure)| {
+            let interval = match (figure.lower, figure.upper) {
+                (Some(lower), Some(upper)) => format!("{} to {}", number(lower), number(upper)),
+                _ => String::new(),
+            };
+            let folds: Vec<_> = (figure.folds.iter())
+                .map(|f| f.map_or("-".to_owned(), number))
+                .collect();
+            vec![
+                (*name).to_owned(),
+                number(figure.mean),
+                interval,
+                folds.join(" "),
+            ]
+        })
+        .collect();
+    out.push_str(&table(&["figure", "mean", "95 % interval", "folds"], &rows));
+    let named: Vec<_> = (evaluation.importance.iter().take(NAMED))
+        .map(|i| i.feature.clone())
+        .collect();
+    out.push_str(&format!("\nmost important: {}\n", named.join(", ")));
+    for left in &evaluation.left_out {
+        out.push_str(&format!("left out: `{}`: {}\n", left.column, left.why));
+    }
+    if evaluation.without_target > 0 {
+        out.push_str(&format!(
+            "{} rows have no target\n",
+            evaluation.without_target
+        ));
+    }
+    for flag in &evaluation.flags {
+        out.push_str(&format!("look: {flag}\n"));
+    }
+    out.push_str(&format!("report: {}\n", of.out.join(model::PAGE).display()));
+    out
+}

@@ -1,0 +1,350 @@
+//! Models that are trained from a file, kept in a folder, and predict another file.
+
+use super::dataset::sha256;
+use super::report;
+use super::table;
+use crate::problem::{Problem, Result};
+use crate::whole::{writable, write_whole};
+use luopan_lake::table::{Cell, Kind as Column, Table};
+use luopan_learning::tabular::{
+    Error, Evaluation, Frame, Kept, LeftOut, Series, Settings, Target, Task, train,
+};
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The model in its folder.
+pub const MODEL: &str = "model.json";
+/// LightGBM's text of trees, for programs that read it.
+pub const LIGHTGBM: &str = "model.txt";
+/// The report for programs.
+pub const REPORT: &str = "report.json";
+/// The report for people.
+pub const PAGE: &str = "report.html";
+
+/// What is said of a model that was trained.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trained {
+    /// `gbdt`, `glm`, `scorecard`.
+    pub model: &'static str,
+    /// Task.
+    pub task: &'static str,
+    /// What is predicted.
+    pub target: Target,
+    /// Rows that it learned from.
+    pub rows: usize,
+    /// Number of features.
+    pub features: usize,
+    /// Seconds of processor time of all folds and of the model that is kept; reading the file is not in it.
+    pub cpu_seconds: f64,
+    /// Of this, the folds.
+    pub cpu_seconds_folds: f64,
+    /// Seconds of processor time of reading the file.
+    pub cpu_seconds_read: f64,
+    /// Seed.
+    pub seed: u64,
+    /// Rounds of the trees that are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<usize>,
+    /// The file it learned from.
+    pub input: PathBuf,
+    /// The file's SHA-256, hexadecimal.
+    pub sha256: String,
+    /// The folder it is kept in.
+    pub out: PathBuf,
+    /// What its like said of rows that they had not seen.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// Seconds of processor time that this process has used.
+fn cpu_seconds() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// A refusal of the numerics, with the nearest name where one is unknown.
+pub(crate) fn refused(path: &Path, frame: Option<&Frame>, e: &Error) -> Box<Problem> {
+    let words = match (e, frame) {
+        (Error::Unknown { name, .. }, Some(frame)) => {
+            match luopan_scene::nearest(name, frame.names().iter().map(String::as_str)) {
+                Some(near) => format!("there is no column `{name}`; did you mean `{near}`?"),
+                None => e.to_string(),
+            }
+        }
+        _ => e.to_string(),
+    };
+    Problem::new("cannot_learn", format!("{}: {words}", path.display()))
+}
+
+/// Columns of a training set of decisions that are no features: what `luopan learn dataset` writes beside them.
+fn of_decisions(frame: &Frame, settings: &mut Settings) -> Vec<LeftOut> {
+    if frame.get("decision.id").is_none() || frame.get("decision.propensity").is_none() {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    for name in frame.names() {
+        let is_own = name.starts_with("decision.") && name != "decision.arm";
+        if (is_own || name.starts_with("reward."))
+            && *name != settings.target
+            && !settings.exclude.contains(name)
+            && ![
+                &settings.weight,
+                &settings.id,
+                &settings.time,
+                &settings.group,
+            ]
+            .into_iter()
+            .any(|role| role.as_ref() == Some(name))
+        {
+            settings.exclude.push(name.clone());
+            out.push(LeftOut {
+                column: name.clone(),
+                why: "of the decision or what came of it, not known before it".to_owned(),
+            });
+        }
+    }
+    out
+}
+
+/// Trains a model from a file and keeps it in a folder; `tell` hears what is begun.
+///
+/// # Errors
+/// `file_unreadable`, `bad_table`, `cannot_learn`. Then the folder holds no new model.
+pub fn from_file(
+    input: &Path,
+    mut settings: Settings,
+    out: &Path,
+    tell: &mut dyn FnMut(usize),
+) -> Result<Trained> {
+    for name in [MODEL, REPORT, PAGE] {
+        writable(&out.join(name))?;
+    }
+    let begun = cpu_seconds();
+    let frame = table::read(input)?;
+    let own = of_decisions(&frame, &mut settings);
+    let read = cpu_seconds();
+    let mut folds = read;
+    let mut hear = |at: usize| {
+        if at == settings.folds {
+            folds = cpu_seconds();
+        }
+        tell(at);
+    };
+    let outcome = train(&frame, &settings, &mut hear);
+    let mut outcome = outcome.map_err(|e| refused(input, Some(&frame), &e))?;
+    let done = cpu_seconds();
+    for left in &mut outcome.evaluation.left_out {
+        if let Some(own) = own.iter().find(|o| o.column == left.column) {
+            left.why.clone_from(&own.why);
+        }
+    }
+    let sha256 = sha256(input)?;
+    let model = &mut outcome.model;
+    model.notes = BTreeMap::from([
+        ("data_sha256".to_owned(), sha256.clone()),
+        ("data".to_owned(), input.display().to_string()),
+        (
+            "program".to_owned(),
+            concat!("luopan ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
+    ]);
+    let trained = Trained {
+        model: model.kind().name(),
+        task: model.task().name(),
+        target: model.target().clone(),
+        rows: model.rows(),
+        features: model.features().len(),
+        cpu_seconds: done - read,
+        cpu_seconds_folds: folds - read,
+        cpu_seconds_read: read - begun,
+        seed: settings.seed,
+        rounds: model.rounds(),
+        input: input.to_owned(),
+        sha256,
+        out: out.to_owned(),
+        evaluation: outcome.evaluation,
+    };
+    let json = serde_json::to_vec_pretty(&trained)
+        .map_err(|e| Problem::internal(format!("writing the report failed: {e}")))?;
+    write_whole(&out.join(REPORT), &json)?;
+    write_whole(&out.join(PAGE), report::page(&trained)?.as_bytes())?;
+    if let Some(text) = model.lightgbm() {
+        write_whole(&out.join(LIGHTGBM), text.as_bytes())?;
+    }
+    let text = model.encode().map_err(|e| refused(input, None, &e))?;
+    write_whole(&out.join(MODEL), text.as_bytes())?;
+    Ok(trained)
+}
+
+/// Reads a model from its folder, or from its file.
+///
+/// # Errors
+/// `file_unreadable`, `bad_model`.
+pub fn open(path: &Path) -> Result<Kept> {
+    let path = match path.is_dir() {
+        true => path.join(MODEL),
+        false => path.to_owned(),
+    };
+    let text = std::fs::read_to_string(&path).map_err(|e| {
+        let words = format!(
+            "{}: {e}; name a folder that `luopan learn train` wrote",
+            path.display()
+        );
+        Problem::new("file_unreadable", words)
+    })?;
+    Kept::decode(&text).map_err(|e| Problem::new("bad_model", format!("{}: {e}", path.display())))
+}
+
+/// What is said of a file that was predicted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Predicted {
+    /// Rows.
+    pub rows: usize,
+    /// Columns that were written.
+    pub columns: Vec<String>,
+    /// Features with texts that were never seen in training, and how many rows have one.
+    pub unseen: BTreeMap<String, usize>,
+    /// Seconds of processor time of the predictions alone.
+    pub cpu_seconds: f64,
+    /// The file that was written.
+    pub output: PathBuf,
+}
+
+/// What a file of predictions is to hold.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Columns of the input that are carried over.
+    pub keep: Vec<String>,
+    /// What each feature adds to the raw score, too.
+    pub contributions: bool,
+}
+
+/// Predicts the rows of a file and writes them as Parquet, or as CSV where the name ends so.
+///
+/// # Errors
+/// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
+pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Result<Predicted> {
+    writable(output)?;
+    let frame = table::read(input)?;
+    let bad = |e: Error| refused(input, Some(&frame), &e);
+    let begun = cpu_seconds();
+    let found = model.predict(&frame).map_err(bad)?;
+    let cpu_seconds = cpu_seconds() - begun;
+    let mut columns: Vec<(String, Series)> = Vec::new();
+    for name in &wanted.keep {
+        let series = frame.get(name).ok_or_else(|| {
+            bad(Error::Unknown {
+                name: name.clone(),
+                there: frame.names().join(", "),
+            })
+        })?;
+        columns.push((name.clone(), series.clone()));
+    }
+    if model.task() == Task::Multiclass {
+        for (at, class) in model.target().classes.iter().enumerate() {
+            let own = found.values.iter().skip(at).step_by(found.outputs);
+            let series = Series::Numbers(own.copied().collect());
+            columns.push((format!("prediction.{class}"), series));
+        }
+    } else {
+        if let Some(means) = expected(model, &frame, &found.values).map_err(bad)? {
+            columns.push(("expected".to_owned(), Series::Numbers(means)));
+        }
+        columns.push(("prediction".to_owned(), Series::Numbers(found.values)));
+    }
+    if wanted.contributions {
+        let values = model.contributions(&frame).map_err(bad)?;
+        let names: Vec<String> = (model.features().iter())
+            .map(|f| f.name.clone())
+            .chain(["base".to_owned()])
+            .collect();
+        let width = values.len() / frame.rows();
+        for at in 0..width {
+            let (output, name) = (at / names.len(), &names[at % names.len()]);
+            let name = match model.task() {
+                Task::Multiclass => {
+                    format!("contribution.{}.{name}", model.target().classes[output])
+                }
+                _ => format!("contribution.{name}"),
+            };
+            let own = values.iter().skip(at).step_by(width).copied().collect();
+            columns.push((name, Series::Numbers(own)));
+        }
+    }
+    write(output, &columns, frame.rows())?;
+    Ok(Predicted {
+        rows: frame.rows(),
+        columns: columns.into_iter().map(|(n, _)| n).collect(),
+        unseen: found.unseen.into_iter().collect(),
+        cpu_seconds,
+        output: output.to_owned(),
+    })
+}
+
+/// Of rates, what is expected of each row's exposure, where the file has it.
+fn expected(
+    model: &Kept,
+    frame: &Frame,
+    rates: &[f64],
+) -> std::result::Result<Option<Vec<f64>>, Error> {
+    match model.exposure() {
+        Some(name) if frame.get(name).is_some() => model.exposed(frame, rates),
+        _ => Ok(None),
+    }
+}
+
+fn write(output: &Path, columns: &[(String, Series)], rows: usize) -> Result<()> {
+    let failed = |e: String| {
+        Problem::new(
+            "file_unreadable",
+            format!("{} cannot be written: {e}", output.display()),
+        )
+    };
+    let is_csv = output
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    if is_csv {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let csv_failed = |e: csv::Error| failed(e.to_string());
+        writer
+            .write_record(columns.iter().map(|(n, _)| n))
+            .map_err(csv_failed)?;
+        for row in 0..rows {
+            let cells = columns.iter().map(|(_, c)| c.text(row).unwrap_or_default());
+            writer.write_record(cells).map_err(csv_failed)?;
+        }
+        let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
+        return write_whole(output, &bytes);
+    }
+    let kinds: Vec<(String, Column)> = (columns.iter())
+        .map(|(name, series)| {
+            let kind = match series {
+                Series::Numbers(_) => Column::Double,
+                Series::Texts { .. } => Column::Text,
+            };
+            (name.clone(), kind)
+        })
+        .collect();
+    let lake = |e: luopan_lake::Error| failed(e.to_string());
+    let mut table = Table::create(output, &kinds).map_err(lake)?;
+    for row in 0..rows {
+        let texts: Vec<Option<String>> = (columns.iter())
+            .map(|(_, c)| match c {
+                Series::Numbers(_) => None,
+                Series::Texts { .. } => c.text(row),
+            })
+            .collect();
+        let cells: Vec<Cell<'_>> = (columns.iter().zip(&texts))
+            .map(|((_, series), text)| match (series, text) {
+                (Series::Numbers(v), _) if v[row].is_nan() => Cell::Missing,
+                (Series::Numbers(v), _) => Cell::Double(v[row]),
+                (_, Some(text)) => Cell::Text(text),
+                (_, None) => Cell::Missing,
+            })
+            .collect();
+        table.push(cells).map_err(lake)?;
+    }
+    table.finish(&Vec::new()).map(|_| ()).map_err(lake)
+}

@@ -1,0 +1,299 @@
+//! A file as a table in memory: CSV (any usual separator), lines of JSON, Parquet, gzipped or not. A column is of numbers when every
+//! cell that is not missing reads as one, else of texts. Rows that cannot be read refuse the whole file: a model that has seen a
+//! part of a table is not the model that was asked for.
+
+use crate::import::rows::{Format, Layout, Rows, open_rows};
+use crate::import::source::{Encoding, Source, open};
+use crate::problem::{Problem, Result};
+use luopan_engine::api::Raw;
+use luopan_learning::tabular::{Frame, MISSING, Series};
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Most cells of a table.
+pub const CELLS_MAX: usize = 400_000_000;
+/// Cells that say that nothing is known, whatever their case; an empty one too.
+pub const MISSING_WORDS: [&str; 4] = ["na", "n/a", "nan", "null"];
+/// Separators that are looked for in a header.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// A column while it is read.
+enum Reading {
+    /// Nothing but missing cells so far.
+    Nothing(usize),
+    Numbers(Vec<f64>),
+    Texts {
+        codes: Vec<u32>,
+        levels: Vec<String>,
+        places: HashMap<String, u32>,
+    },
+    /// Numbers so far, and then a text: the file is read again.
+    Late,
+}
+
+impl Reading {
+    fn texts(missing: usize) -> Self {
+        Self::Texts {
+            codes: vec![MISSING; missing],
+            levels: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    fn push(&mut self, cell: &Raw<'_>) -> std::result::Result<(), String> {
+        let number = match cell {
+            Raw::Null => None,
+            Raw::Bool(v) => Some(f64::from(u8::from(*v))),
+            Raw::Int(v) => Some(*v as f64),
+            Raw::Number(v) => Some(*v),
+            Raw::Text(text) => {
+                let text = text.trim();
+                if text.is_empty() || MISSING_WORDS.iter().any(|w| text.eq_ignore_ascii_case(w)) {
+                    None
+                } else if let Self::Texts { .. } = self {
+                    return self.push_text(text);
+                } else {
+                    match text.parse::<f64>() {
+                        Ok(v) => Some(v),
+                        Err(_) => return self.push_text(text),
+                    }
+                }
+            }
+            Raw::Compound(what) => {
+                return Err(format!("holds an {what}; cells are numbers and texts"));
+            }
+        };
+        match (&mut *self, number) {
+            (Self::Nothing(n), None) => *n += 1,
+            (Self::Nothing(n), Some(v)) => {
+                let mut values = vec![f64::NAN; *n];
+                values.push(v);
+                *self = Self::Numbers(values);
+            }
+            (Self::Numbers(values), v) => values.push(v.unwrap_or(f64::NAN)),
+            (Self::Texts { codes, .. }, None) => codes.push(MISSING),
+            (Self::Texts { .. }, Some(v)) => return self.push_text(&v.to_string()),
+            (Self::Late, _) => {}
+        }
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &str) -> std::result::Result<(), String> {
+        match self {
+            Self::Nothing(n) => {
+                *self = Self::texts(*n);
+                return self.push_text(text);
+            }
+            Self::Numbers(_) => *self = Self::Late,
+            Self::Late => {}
+            Self::Texts {
+                codes,
+                levels,
+                places,
+            } => {
+                let code = match places.get(text) {
+                    Some(code) => *code,
+                    None => {
+                        let code = levels.len() as u32;
+                        places.insert(text.to_owned(), code);
+                        levels.push(text.to_owned());
+                        code
+                    }
+                };
+                codes.push(code);
+            }
+        }
+        Ok(())
+    }
+
+    fn done(self) -> Series {
+        match self {
+            Self::Nothing(n) => Series::Numbers(vec![f64::NAN; n]),
+            Self::Numbers(values) => Series::Numbers(values),
+            Self::Texts { codes, levels, .. } => Series::Texts { codes, levels },
+            Self::Late => Series::Numbers(Vec::new()),
+        }
+    }
+}
+
+fn refused(path: &Path, words: &str) -> Box<Problem> {
+    Problem::new("bad_table", format!("{}: {words}", path.display()))
+}
+
+/// What separates the cells of a text file: of the usual ones the one that stands most often in the header.
+fn separator(path: &Path) -> Result<u8> {
+    let Source::Text { mut reader, .. } = open(path, Encoding::Auto, Arc::default())? else {
+        return Ok(b',');
+    };
+    let mut header = Vec::new();
+    // A header is no longer than this, or not one.
+    let mut first = std::io::Read::take(&mut reader, 1 << 20);
+    first
+        .read_until(b'\n', &mut header)
+        .map_err(|e| refused(path, &e.to_string()))?;
+    let count = |s: &u8| header.iter().filter(|b| *b == s).count();
+    let best = SEPARATORS.into_iter().rev().max_by_key(count);
+    Ok(best.unwrap_or(b','))
+}
+
+fn rows(path: &Path, separator: u8) -> Result<(Rows, Option<Arc<[String]>>)> {
+    let layout = Layout {
+        format: Format::Auto,
+        delimiter: separator,
+        ..Layout::default()
+    };
+    let opened = open_rows(path, layout, Arc::default())?;
+    Ok((opened.rows, opened.header))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// `file_unreadable`; `bad_table` for rows that cannot be read, and tables beyond [`CELLS_MAX`].
+pub fn read(path: &Path) -> Result<Frame> {
+    let separator = separator(path)?;
+    // Columns that turned out to hold texts after they had held numbers.
+    let mut late: Vec<String> = Vec::new();
+    loop {
+        let columns = pass(path, separator, &late)?;
+        let before = late.len();
+        late.extend(
+            (columns.iter())
+                .filter(|(_, r)| matches!(r, Reading::Late))
+                .map(|(name, _)| name.clone()),
+        );
+        if late.len() == before {
+            let columns = columns.into_iter().map(|(n, r)| (n, r.done())).collect();
+            return Frame::new(columns).map_err(|e| refused(path, &e.to_string()));
+        }
+    }
+}
+
+fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Reading)>> {
+    let (rows, header) = rows(path, separator)?;
+    let begin = |name: &String, seen: usize| {
+        let reading = match texts.contains(name) {
+            true => Reading::texts(seen),
+            false => Reading::Nothing(seen),
+        };
+        (name.clone(), reading)
+    };
+    let mut columns: Vec<(String, Reading)> = header
+        .iter()
+        .flat_map(|h| h.iter())
+        .map(|n| begin(n, 0))
+        .collect();
+    if let Some((_, _)) = columns.iter().find(|(n, _)| n.is_empty()) {
+        // As pandas and R write the numbers of rows.
+        columns
+            .iter_mut()
+            .filter(|(n, _)| n.is_empty())
+            .enumerate()
+            .for_each(|(i, (n, _))| {
+                *n = if i == 0 {
+                    "(unnamed)".to_owned()
+                } else {
+                    format!("(unnamed {})", i + 1)
+                };
+            });
+    }
+    let mut seen = 0usize;
+    for row in rows {
+        let row = row?.map_err(|bad| refused(path, &bad.reason))?;
+        if header.is_some() {
+            for ((name, reading), cell) in columns.iter_mut().zip(&row.values) {
+                (reading.push(cell))
+                    .map_err(|e| refused(path, &format!("{}, column `{name}` {e}", row.place)))?;
+            }
+        } else {
+            // Each row names its own: what it does not name is missing.
+            for name in row.names.iter() {
+                if !columns.iter().any(|(n, _)| n == name) {
+                    columns.push(begin(name, seen));
+                }
+            }
+            for (name, reading) in &mut columns {
+                (reading.push(row.get(name).unwrap_or(&Raw::Null)))
+                    .map_err(|e| refused(path, &format!("{}, column `{name}` {e}", row.place)))?;
+            }
+        }
+        seen += 1;
+        if seen.saturating_mul(columns.len()) > CELLS_MAX {
+            return Err(Problem::limit(
+                "bad_table",
+                format!(
+                    "{}: more than {CELLS_MAX} cells; leave columns out, or take a sample of the rows",
+                    path.display()
+                ),
+                CELLS_MAX as u64,
+            ));
+        }
+    }
+    if seen == 0 {
+        return Err(refused(path, "there are no rows"));
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, text: &str) -> Result<Frame> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    fn texts(frame: &Frame, name: &str) -> Vec<Option<String>> {
+        let column = frame.get(name).unwrap();
+        (0..frame.rows()).map(|r| column.text(r)).collect()
+    }
+
+    #[test]
+    fn columns_are_of_numbers_where_every_cell_is_one() {
+        let text = "a;b;c;d\n1;x;;7\nNA;2;;8.5\n-3e2; y ;;007\n";
+        let frame = of("t.csv", text).unwrap();
+        assert!(matches!(frame.get("a"), Some(Series::Numbers(v)) if v[0] == 1.0 && v[1].is_nan()));
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(texts(&frame, "b"), [some("x"), some("2"), some("y")]);
+        assert_eq!(texts(&frame, "c"), [None, None, None]);
+        assert_eq!(texts(&frame, "d"), [some("7"), some("8.5"), some("7")]);
+    }
+
+    #[test]
+    fn a_column_that_turns_to_text_late_keeps_the_texts_that_were_written() {
+        let frame = of("t.csv", "code,n\n007,1\n,2\n8.50,3\nA1,4\n").unwrap();
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(
+            texts(&frame, "code"),
+            [some("007"), None, some("8.50"), some("A1")]
+        );
+    }
+
+    #[test]
+    fn lines_of_json_may_leave_columns_out() {
+        let frame = of("t.jsonl", "{\"a\": 1}\n{\"b\": \"x\", \"a\": true}\n").unwrap();
+        assert_eq!(texts(&frame, "b"), [None, Some("x".to_owned())]);
+        assert_eq!(
+            texts(&frame, "a"),
+            [Some("1".to_owned()), Some("1".to_owned())]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_its_line() {
+        let ragged = of("t.csv", "a,b\n1,2\n3\n").unwrap_err();
+        assert_eq!(ragged.code, "bad_table");
+        assert!(ragged.detail.contains("line 3 has 1 cells"), "{ragged}");
+        assert!(of("t.csv", "a,b\n").unwrap_err().detail.contains("no rows"));
+        let nested = of("t.jsonl", "{\"a\": [1]}\n").unwrap_err();
+        assert!(
+            nested.detail.contains("column `a` holds an array"),
+            "{nested}"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use super::histogram::{Layout, Maker, Sums, subtract};
 use super::objective::Slope;
 use super::partition::{Goes, Partition, goes};
 use super::split::{Found, Judge, Node, Searched, numerical};
-use super::tree::{Leaf, Split, Test, Tree};
+use super::tree::{Leaf, Missing, Split, Test, Tree};
 use super::{EPSILON, Parameters};
 
 /// Grows trees on one table.
@@ -311,7 +311,7 @@ impl<'a> Grower<'a> {
         match (&self.data.shape.bins[column], found.threshold) {
             (Bins::Numbers { bounds, missing }, Some(threshold)) => Test::AtMost {
                 threshold: bounds[usize::from(threshold)],
-                missing: missing.then_some(found.default_left),
+                missing: seen(*missing, found.default_left),
             },
             (Bins::Categories { categories, whole }, _) => {
                 let goes = goes(&found.left_bins);
@@ -327,8 +327,16 @@ impl<'a> Grower<'a> {
             }
             (Bins::Numbers { missing, .. }, None) => Test::AtMost {
                 threshold: f64::INFINITY,
-                missing: missing.then_some(found.default_left),
+                missing: seen(*missing, found.default_left),
             },
         }
+    }
+}
+
+fn seen(missing: bool, left: bool) -> Missing {
+    if missing {
+        Missing::Nan { left }
+    } else {
+        Missing::Unseen
     }
 }

@@ -33,8 +33,8 @@ pub use objective::Objective;
 pub use parameters::Parameters;
 pub(crate) use ranking::ndcg;
 pub use train::{Part, Trained, train};
-pub(crate) use tree::bits;
-pub use tree::{Leaf, Model, Split, Test, Tree};
+pub use tree::{Leaf, Missing, Model, Split, Test, Tree};
+pub(crate) use tree::{bits, numerical};
 
 /// LightGBM's `kEpsilon`, which keeps sums of hessians above zero.
 const EPSILON: f64 = 1e-15f32 as f64;

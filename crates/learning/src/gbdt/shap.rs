@@ -10,7 +10,7 @@
 //!
 //! This room must never know how a tree was grown.
 
-use luopan_kernel::trees::{CATEGORIES_MAX, Child};
+use luopan_kernel::trees::{CATEGORIES_MAX, Child, ZERO_MAX};
 
 use super::tree::{Model, Test, Tree, bits};
 
@@ -84,6 +84,7 @@ const STOPPED_ABOVE: Case = 2;
 #[derive(Debug, Clone)]
 enum Question {
     AtMost(usize, f64, bool),
+    AtMostOrZero(usize, f64, bool),
     In(usize, Vec<u32>),
 }
 
@@ -93,6 +94,14 @@ impl Question {
             Self::AtMost(feature, threshold, missing) => {
                 let value = row[*feature];
                 value <= *threshold || value.is_nan() && *missing
+            }
+            Self::AtMostOrZero(feature, threshold, missing) => {
+                let value = row[*feature];
+                if value.is_nan() || value.abs() <= ZERO_MAX {
+                    *missing
+                } else {
+                    value <= *threshold
+                }
             }
             Self::In(feature, members) => {
                 let value = row[*feature];
@@ -116,7 +125,7 @@ impl Explainer {
         let mut expected = vec![0.0; outputs];
         let mut trees = Vec::new();
         for (at, tree) in model.trees.iter().enumerate() {
-            let count: u64 = tree.leaves.iter().map(|leaf| leaf.count).sum();
+            let count = tree.splits.first().map_or(1, |root| root.node.count);
             expected[at % outputs] += match tree.leaves.as_slice() {
                 [only] => only.value,
                 leaves => {
@@ -240,6 +249,11 @@ fn table(at: usize, output: usize, tree: &Tree) -> Result<Tabled, Error> {
     let questions: Vec<Question> = (tree.splits.iter())
         .map(|split| match &split.test {
             Test::AtMost { .. } => match split.test.parts() {
+                luopan_kernel::trees::Test::AtMost {
+                    threshold,
+                    missing,
+                    zero_is_missing: true,
+                } => Question::AtMostOrZero(split.feature, threshold, missing),
                 luopan_kernel::trees::Test::AtMost {
                     threshold, missing, ..
                 } => Question::AtMost(split.feature, threshold, missing),

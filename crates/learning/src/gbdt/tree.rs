@@ -55,8 +55,8 @@ pub enum Test {
     AtMost {
         /// The threshold; infinite where missing values are told from all others.
         threshold: f64,
-        /// Where missing values were seen in training: whether they go left. Where none were, a missing value is taken for zero.
-        missing: Option<bool>,
+        /// What is taken for missing, and where it goes.
+        missing: Missing,
     },
     /// Whether the value is one of these categories; a missing one is not.
     In {
@@ -64,6 +64,23 @@ pub enum Test {
         categories: Vec<u32>,
         /// True when training saw missing, rare or too many categories.
         others: bool,
+    },
+}
+
+/// What a split of numbers takes for missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Training saw none: a missing value is taken for zero.
+    Unseen,
+    /// NaN.
+    Nan {
+        /// Whether it goes left.
+        left: bool,
+    },
+    /// NaN and zero (LightGBM's `zero_as_missing`; no model that is trained here).
+    Zero {
+        /// Whether they go left.
+        left: bool,
     },
 }
 
@@ -131,20 +148,32 @@ impl Tree {
 impl Test {
     pub(super) fn parts(&self) -> trees::Test {
         match self {
-            // LightGBM takes whatever is within ZERO_MAX of zero for zero when it predicts.
-            Self::AtMost { threshold, missing } => trees::Test::AtMost {
-                threshold: if *threshold == -ZERO_MAX {
-                    threshold.next_down()
-                } else {
-                    *threshold
-                },
-                missing: missing.unwrap_or(0.0 <= *threshold),
-                zero_is_missing: false,
-            },
+            Self::AtMost { threshold, missing } => numerical(*threshold, *missing),
             Self::In { categories, .. } => trees::Test::In {
                 members: bits(categories),
             },
         }
+    }
+}
+
+/// A split of numbers as the kernel asks it. LightGBM takes whatever is within [`ZERO_MAX`] of zero for zero, in every row: a
+/// threshold in between is moved to the near edge, which no value that it sees can tell from where it was. And a missing value
+/// that was never seen in training counts as zero: for zero, the answer is known here.
+pub(crate) fn numerical(threshold: f64, missing: Missing) -> trees::Test {
+    let threshold = if (0.0..ZERO_MAX).contains(&threshold) {
+        ZERO_MAX
+    } else if (-ZERO_MAX..0.0).contains(&threshold) {
+        (-ZERO_MAX).next_down()
+    } else {
+        threshold
+    };
+    trees::Test::AtMost {
+        threshold,
+        missing: match missing {
+            Missing::Unseen => 0.0 <= threshold,
+            Missing::Nan { left } | Missing::Zero { left } => left,
+        },
+        zero_is_missing: matches!(missing, Missing::Zero { .. }),
     }
 }
 

@@ -1,10 +1,12 @@
 //! LightGBM's text model (`Booster.save_model`, versions v3 and v4) to the kernel's [`Ensemble`], which predicts exactly what
-//! LightGBM 4 predicts from the same text: raw scores bit for bit, predictions but for the last bits of `exp`.
+//! LightGBM 4 predicts from the same text: raw scores bit for bit, predictions but for the last bits of `exp`. [`read`] keeps
+//! besides what training saw, as a [`gbdt::Model`].
 //!
 //! What is declared is checked: counts, shapes, that each tree is one. What is not understood is refused with the line and
 //! what was found there, never passed over. Not read: linear trees (`linear_tree=true`). And the other way: [`write()`].
 
 mod lines;
+mod model;
 mod objective;
 mod tree;
 mod write;
@@ -13,6 +15,7 @@ pub use write::write;
 
 use luopan_kernel::trees::{self, Ensemble, Parts};
 
+use crate::gbdt;
 use lines::Section;
 
 /// Why a text is no model that can be read.
@@ -59,64 +62,106 @@ const HEADER: &[&str] = &[
     "tree_sizes",
 ];
 
-/// Reads a text model.
+/// Reads a text model as what predicts.
 ///
 /// # Errors
 /// [`Error`], with the line and what was found.
 pub fn parse(text: &str) -> Result<Ensemble, Error> {
-    let mut sections = lines::sections(text)?;
-    let trees = sections.split_off(1);
-    let [header] = sections.as_slice() else {
-        return Err(lines::fault(
-            1,
-            "an empty text; a model begins with a line `tree`",
-        ));
-    };
-    header.only(HEADER)?;
-    let (line, version) = header.text("version")?;
-    if !matches!(version, "v3" | "v4") {
-        return Err(lines::fault(
-            line,
-            format!("version {version:?}: v3 and v4 can be read"),
-        ));
-    }
-    let (_, classes) = header.whole("num_class")?;
-    let (line, outputs) = header.whole("num_tree_per_iteration")?;
-    if outputs != classes {
-        return Err(lines::fault(
-            line,
-            format!("{outputs} trees an iteration for num_class={classes}: they must be equal"),
-        ));
-    }
-    let features = features(header)?;
-    let transform = match header.get("objective") {
-        None => trees::Transform::Identity,
-        Some((line, found)) => objective::transform(line, found, outputs)?,
-    };
-    if let Some((line, sizes)) = header.get("tree_sizes") {
-        let declared = sizes.split_ascii_whitespace().count();
-        if declared != trees.len() {
+    Document::read(text)?.ensemble()
+}
+
+/// Reads a text model with what training saw at each node, so that it can be explained ([`crate::gbdt::shap`]) and written again
+/// ([`write()`]). The power of a Tweedie objective is not in the text and does not change what is predicted: it is LightGBM's
+/// default, 1.5.
+///
+/// # Errors
+/// As [`parse`]; and what [`gbdt::Model`] cannot hold: averaged trees (random forests), objectives that it does not know, none at
+/// all, or `sigmoid` other than 1; counts, weights, gains or inner values that are missing.
+pub fn read(text: &str) -> Result<gbdt::Model, Error> {
+    let document = Document::read(text)?;
+    // Looks for what no ensemble may be, cycles among it.
+    document.ensemble()?;
+    model::of(&document)
+}
+
+/// A text that was looked through.
+struct Document<'a> {
+    header: Section<'a>,
+    features: Vec<String>,
+    outputs: usize,
+    transform: trees::Transform,
+    trees: Vec<(Section<'a>, tree::Found)>,
+}
+
+impl<'a> Document<'a> {
+    fn read(text: &'a str) -> Result<Self, Error> {
+        let mut sections = lines::sections(text)?;
+        let trees = sections.split_off(1);
+        let Some(header) = sections.pop() else {
+            return Err(lines::fault(
+                1,
+                "an empty text; a model begins with a line `tree`",
+            ));
+        };
+        header.only(HEADER)?;
+        let (line, version) = header.text("version")?;
+        if !matches!(version, "v3" | "v4") {
             return Err(lines::fault(
                 line,
-                format!(
-                    "tree_sizes tells of {declared} trees, the text has {}",
-                    trees.len()
-                ),
+                format!("version {version:?}: v3 and v4 can be read"),
             ));
         }
+        let (_, classes) = header.whole("num_class")?;
+        let (line, outputs) = header.whole("num_tree_per_iteration")?;
+        if outputs != classes {
+            return Err(lines::fault(
+                line,
+                format!("{outputs} trees an iteration for num_class={classes}: they must be equal"),
+            ));
+        }
+        let features = features(&header)?;
+        let transform = match header.get("objective") {
+            None => trees::Transform::Identity,
+            Some((line, found)) => objective::transform(line, found, outputs)?,
+        };
+        if let Some((line, sizes)) = header.get("tree_sizes") {
+            let declared = sizes.split_ascii_whitespace().count();
+            if declared != trees.len() {
+                return Err(lines::fault(
+                    line,
+                    format!(
+                        "tree_sizes tells of {declared} trees, the text has {}",
+                        trees.len()
+                    ),
+                ));
+            }
+        }
+        let trees = trees
+            .into_iter()
+            .enumerate()
+            .map(|(at, section)| {
+                let found = tree::read(&section, at, features.len())?;
+                Ok((section, found))
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            header,
+            features,
+            outputs,
+            transform,
+            trees,
+        })
     }
-    let trees = trees
-        .iter()
-        .enumerate()
-        .map(|(at, section)| tree::read(section, at, features.len()))
-        .collect::<Result<_, _>>()?;
-    Ok(Ensemble::build(Parts {
-        features,
-        outputs,
-        averaged: header.get("average_output").is_some(),
-        transform,
-        trees,
-    })?)
+
+    fn ensemble(&self) -> Result<Ensemble, Error> {
+        Ok(Ensemble::build(Parts {
+            features: self.features.clone(),
+            outputs: self.outputs,
+            averaged: self.header.get("average_output").is_some(),
+            transform: self.transform,
+            trees: self.trees.iter().map(|(_, tree)| tree.parts()).collect(),
+        })?)
+    }
 }
 
 fn features(header: &Section<'_>) -> Result<Vec<String>, Error> {

@@ -1,10 +1,57 @@
-//! One tree of a text model. What LightGBM says in two ways is brought into the one way of the kernel here; nothing else may
-//! change.
+//! One tree of a text model: its shape, and what its splits ask. This room must never change what a split asks.
 
-use luopan_kernel::trees::{Child, LEAVES_MAX, Split, Test, Tree, ZERO_MAX};
+use luopan_kernel::trees::{self, Child, LEAVES_MAX};
 
 use super::Error;
 use super::lines::{Section, cut, fault};
+use crate::gbdt::{Missing, numerical};
+
+/// A tree as its text has it.
+pub(super) struct Found {
+    pub(super) splits: Vec<Split>,
+    pub(super) leaves: Vec<f64>,
+}
+
+pub(super) struct Split {
+    pub(super) feature: usize,
+    pub(super) test: Test,
+    pub(super) left: Child,
+    pub(super) right: Child,
+}
+
+/// What a split asks.
+pub(super) enum Test {
+    AtMost {
+        threshold: f64,
+        missing: Missing,
+    },
+    /// Categories as bits of words; `others` when training saw more.
+    In {
+        members: Vec<u32>,
+        others: bool,
+    },
+}
+
+impl Found {
+    /// The tree as the kernel walks it.
+    pub(super) fn parts(&self) -> trees::Tree {
+        let splits = self.splits.iter().map(|split| trees::Split {
+            feature: split.feature,
+            test: match &split.test {
+                Test::AtMost { threshold, missing } => numerical(*threshold, *missing),
+                Test::In { members, .. } => trees::Test::In {
+                    members: members.clone(),
+                },
+            },
+            left: split.left,
+            right: split.right,
+        });
+        trees::Tree {
+            splits: splits.collect(),
+            leaves: self.leaves.clone(),
+        }
+    }
+}
 
 const KEYS: &[&str] = &[
     "num_leaves",
@@ -40,7 +87,7 @@ const MISSING_ZERO: u8 = 1;
 const MISSING_NAN: u8 = 2;
 
 /// Reads the tree at place `at` of a model with so many features.
-pub(super) fn read(section: &Section<'_>, at: usize, features: usize) -> Result<Tree, Error> {
+pub(super) fn read(section: &Section<'_>, at: usize, features: usize) -> Result<Found, Error> {
     if section.head.parse() != Ok(at) {
         return Err(fault(
             section.line,
@@ -73,7 +120,7 @@ pub(super) fn read(section: &Section<'_>, at: usize, features: usize) -> Result<
     } else {
         splits(section, leaves, features)?
     };
-    Ok(Tree {
+    Ok(Found {
         splits,
         leaves: values,
     })
@@ -115,7 +162,15 @@ fn splits(section: &Section<'_>, leaves: usize, features: usize) -> Result<Vec<S
                     ),
                 ));
             }
-            numerical(threshold[at], missing, default_left)
+            let left = default_left;
+            Test::AtMost {
+                threshold: threshold[at],
+                missing: match missing {
+                    MISSING_NONE => Missing::Unseen,
+                    MISSING_ZERO => Missing::Zero { left },
+                    _ => Missing::Nan { left },
+                },
+            }
         } else {
             let set = (threshold[at] >= 0.0 && threshold[at].fract() == 0.0)
                 .then(|| sets.get(threshold[at] as usize))
@@ -123,6 +178,7 @@ fn splits(section: &Section<'_>, leaves: usize, features: usize) -> Result<Vec<S
             match set {
                 Some(members) => Test::In {
                     members: members.clone(),
+                    others: missing != MISSING_NONE,
                 },
                 None => {
                     return Err(fault(
@@ -145,27 +201,6 @@ fn splits(section: &Section<'_>, leaves: usize, features: usize) -> Result<Vec<S
         });
     }
     Ok(splits)
-}
-
-/// A numerical split. LightGBM takes whatever is within [`ZERO_MAX`] of zero for zero, in every row: a threshold in between is
-/// moved to the near edge, which no value that it sees can tell from where it was. And a missing value that was never seen
-/// in training counts as zero: for zero, the answer is known here.
-fn numerical(threshold: f64, missing: u8, default_left: bool) -> Test {
-    let threshold = if (0.0..ZERO_MAX).contains(&threshold) {
-        ZERO_MAX
-    } else if (-ZERO_MAX..0.0).contains(&threshold) {
-        (-ZERO_MAX).next_down()
-    } else {
-        threshold
-    };
-    Test::AtMost {
-        threshold,
-        missing: match missing {
-            MISSING_NONE => 0.0 <= threshold,
-            _ => default_left,
-        },
-        zero_is_missing: missing == MISSING_ZERO,
-    }
 }
 
 fn category_sets(section: &Section<'_>) -> Result<Vec<Vec<u32>>, Error> {
@@ -217,7 +252,7 @@ fn child(line: usize, key: &str, at: usize, found: i64, leaves: usize) -> Result
     })
 }
 
-fn refuse(
+pub(super) fn refuse(
     line: usize,
     key: &str,
     values: &[f64],

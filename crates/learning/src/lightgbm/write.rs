@@ -1,4 +1,4 @@
-//! LightGBM's text of a model that was trained here, version 4 of its format: LightGBM loads it and predicts the same. This room must
+//! LightGBM's text of a model that was trained here or read, version 4 of its format: LightGBM loads it and predicts the same. This room must
 //! never round a threshold or a leaf.
 
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use luopan_kernel::trees::Child;
 
 use super::Unwritable;
-use crate::gbdt::{Leaf, Model, Objective, Test, Tree};
+use crate::gbdt::{Leaf, Missing, Model, Objective, Test, Tree};
 
 /// What LightGBM allows in no name of a feature.
 const FORBIDDEN: [char; 6] = [',', ':', '[', ']', '{', '}'];
@@ -123,8 +123,9 @@ fn section(at: usize, tree: &Tree) -> String {
             Test::AtMost { threshold, missing } => {
                 thresholds.push(*threshold);
                 decisions.push(match missing {
-                    None => 2,
-                    Some(left) => 8 | u8::from(*left) << 1,
+                    Missing::Unseen => 2,
+                    Missing::Zero { left } => 4 | u8::from(*left) << 1,
+                    Missing::Nan { left } => 8 | u8::from(*left) << 1,
                 });
             }
             Test::In { categories, others } => {

@@ -259,5 +259,6 @@ fn what_is_written_is_read_back() {
         let text = lightgbm::write(&model).expect("a text");
         let read = lightgbm::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(read, model.ensemble().expect("trees"), "{name}");
+        assert_eq!(lightgbm::read(&text).as_ref(), Ok(&model), "{name}");
     }
 }

@@ -7,10 +7,14 @@ use super::Error;
 /// LightGBM's `kZeroThreshold`.
 pub(super) const ZERO: f64 = 1e-35f32 as f64;
 
+/// Bins of categories are two bytes at most.
+const CATEGORIES_APART_MAX: usize = u16::MAX as usize;
+
 /// How columns are cut into bins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BinSettings {
-    /// Most bins of a column, 2 to 255; one of them is for missing values where there are any.
+    /// Most bins of a column, 2 to 255; one of them is for missing values where there are any. Categories go past it until 99 %
+    /// of the rows have a bin of their own.
     pub max_bin: usize,
     /// Least rows of a bin.
     pub min_data_in_bin: usize,
@@ -126,8 +130,8 @@ impl Bins {
         for (at, (category, count)) in counts.iter().enumerate() {
             let full = used >= enough && categories.len() + 1 >= most;
             let rare = *count < settings.min_data_in_bin && at > 1;
-            // Bins are bytes here: LightGBM goes on past max_bin until 99 % of the rows have a bin.
-            if full || rare || categories.len() == 255 {
+            // As LightGBM, past max_bin until 99 % of the rows have a bin.
+            if full || rare || categories.len() == CATEGORIES_APART_MAX {
                 break;
             }
             categories.push(*category);

@@ -2,7 +2,8 @@
 //! the categories sorted by their gradient statistic (Fisher 1958), with LightGBM's penalties. Bin 0 (missing, rare, unseen) always
 //! goes right. This room must never see a row.
 
-use super::split::{Found, Judge, Node, Searched, Side, round};
+use super::data::NARROW_MAX;
+use super::split::{Found, Judge, LeftBins, Node, Searched, Side, round};
 use super::{EPSILON, Parameters};
 
 /// The best split by a column of categories; none when no split is worth making.
@@ -25,10 +26,15 @@ pub(super) fn categorical(
         (judge, sorted(judge, parameters, node, column, total, shift))
     };
     let (gain, (gradient, hessian), bins) = best?;
-    let mut left_bins = [0u64; 4];
-    for bin in bins {
-        left_bins[bin / 64] |= 1 << (bin % 64);
-    }
+    let left_bins = if column.sums.len() <= NARROW_MAX {
+        let mut left_bins = [0u64; 4];
+        for bin in bins {
+            left_bins[bin / 64] |= 1 << (bin % 64);
+        }
+        LeftBins::Narrow(left_bins)
+    } else {
+        LeftBins::Wide(bins)
+    };
     Some(Found {
         gain: gain - shift,
         position: column.position,

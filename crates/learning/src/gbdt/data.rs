@@ -1,5 +1,5 @@
 //! Columns as bytes: every value in the bin that its column gives it, eight columns side by side, so that one row of them is one
-//! load. This room must never change what it was given, nor see a target.
+//! load. Columns of more than 256 bins, which only categories have, lie alone, two bytes a row. This room must never change what it was given, nor see a target.
 
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ use super::bins::{BinSettings, Bins};
 
 /// Columns that lie side by side.
 pub(super) const LANES: usize = 8;
+
+/// Most bins of a column that is held in bytes.
+pub(super) const NARROW_MAX: usize = 256;
 
 /// One column of a table.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,8 @@ pub struct Column<'a> {
 pub enum Kind {
     /// Finite numbers.
     Number,
-    /// Whole numbers from 0 below 65,536 that name categories. At most the 255 most frequent ones are told apart.
+    /// Whole numbers from 0 below 65,536 that name categories. Told apart are, by LightGBM's rule, the most frequent `max_bin` of
+    /// them, or more where those have not yet 99 % of the rows; the others are one with those never seen.
     Category,
 }
 
@@ -39,6 +43,8 @@ pub struct Binned {
     rows: usize,
     /// Columns `8 i` to `8 i + 7` of the used ones, in block `i`, one entry a row.
     pub(super) blocks: Vec<Vec<[u8; LANES]>>,
+    /// The wide columns, in the order of the used ones.
+    pub(super) wide: Vec<Vec<u16>>,
 }
 
 /// What all tables of the same columns share.
@@ -48,14 +54,16 @@ pub(super) struct Shape {
     pub(super) bins: Vec<Bins>,
     /// Least and greatest number seen, by column; for LightGBM's text.
     pub(super) ranges: Vec<(f64, f64)>,
-    /// Columns that have more than one bin.
+    /// Columns that have more than one bin: first those whose bins are bytes, then wide ones.
     pub(super) used: Vec<usize>,
+    /// Used columns whose bins are bytes.
+    pub(super) narrow: usize,
 }
 
 impl Shape {
     /// Number of used columns in a block.
     pub(super) fn lanes(&self, block: usize) -> usize {
-        (self.used.len() - block * LANES).min(LANES)
+        (self.narrow - block * LANES).min(LANES)
     }
 }
 
@@ -71,9 +79,11 @@ impl Binned {
         let sample = sample(rows, settings);
         let found = columns.iter().map(|column| find(column, &sample, settings));
         let (bins, ranges): (Vec<_>, Vec<_>) = found.unzip();
-        let used = (0..columns.len())
+        let (mut used, wide): (Vec<usize>, Vec<usize>) = (0..columns.len())
             .filter(|at: &usize| !bins[*at].is_constant())
-            .collect();
+            .partition(|at| bins[*at].count() <= NARROW_MAX);
+        let narrow = used.len();
+        used.extend(wide);
         let shape = Shape {
             names: columns
                 .iter()
@@ -82,6 +92,7 @@ impl Binned {
             bins,
             ranges,
             used,
+            narrow,
         };
         Ok(Self::fill(Arc::new(shape), columns, rows))
     }
@@ -121,6 +132,9 @@ impl Binned {
             shape: Arc::clone(&self.shape),
             rows: rows.len(),
             blocks: self.blocks.iter().map(of).collect(),
+            wide: (self.wide.iter())
+                .map(|column| rows.iter().map(|row| column[*row as usize]).collect())
+                .collect(),
         }
     }
 
@@ -145,7 +159,8 @@ impl Binned {
 
     fn fill(shape: Arc<Shape>, columns: &[Column<'_>], rows: usize) -> Self {
         let mut blocks = Vec::new();
-        for used in shape.used.chunks(LANES) {
+        let (narrow, wide) = shape.used.split_at(shape.narrow);
+        for used in narrow.chunks(LANES) {
             let mut block = vec![[0u8; LANES]; rows];
             for (lane, column) in used.iter().enumerate() {
                 put(
@@ -157,10 +172,16 @@ impl Binned {
             }
             blocks.push(block);
         }
+        let wide = wide.iter().map(|column| {
+            let places = places(&shape.bins[*column]);
+            let values = columns[*column].values.iter();
+            values.map(|value| place(&places, *value)).collect()
+        });
         Self {
-            shape,
             rows,
             blocks,
+            wide: wide.collect(),
+            shape,
         }
     }
 }
@@ -303,18 +324,30 @@ fn put(block: &mut [[u8; LANES]], lane: usize, values: &[f64], bins: &Bins) {
                 entry[lane] = if value.is_nan() { none } else { at };
             }
         }
-        Bins::Categories { categories, .. } => {
-            let mut places = vec![0u8; CATEGORIES_MAX];
-            for (at, category) in categories.iter().enumerate() {
-                places[*category as usize] = (at + 1) as u8;
-            }
+        Bins::Categories { .. } => {
+            let places = places(bins);
             for (entry, value) in block.iter_mut().zip(values) {
-                entry[lane] = if value.is_nan() {
-                    0
-                } else {
-                    places[*value as usize]
-                };
+                entry[lane] = place(&places, *value) as u8;
             }
         }
+    }
+}
+
+/// The bin of every category.
+fn places(bins: &Bins) -> Vec<u16> {
+    let mut places = vec![0; CATEGORIES_MAX];
+    if let Bins::Categories { categories, .. } = bins {
+        for (bin, category) in (1u16..).zip(categories) {
+            places[*category as usize] = bin;
+        }
+    }
+    places
+}
+
+fn place(places: &[u16], value: f64) -> u16 {
+    if value.is_nan() {
+        0
+    } else {
+        places[value as usize]
     }
 }

@@ -5,10 +5,10 @@ use luopan_kernel::trees::Child;
 
 use super::bins::Bins;
 use super::categorical::categorical;
-use super::data::{Binned, LANES};
+use super::data::Binned;
 use super::histogram::{Layout, Maker, Sums, subtract};
 use super::objective::Slope;
-use super::partition::{Goes, Partition, goes};
+use super::partition::{Goes, Partition};
 use super::split::{Found, Judge, Node, Searched, numerical};
 use super::tree::{Leaf, Missing, Split, Test, Tree};
 use super::{EPSILON, Parameters};
@@ -48,7 +48,7 @@ struct Growing {
 #[derive(Debug)]
 pub(super) struct Grown {
     pub(super) tree: Tree,
-    walks: Vec<(usize, Goes)>,
+    walks: Vec<Goes>,
 }
 
 impl Grown {
@@ -62,14 +62,9 @@ impl Grown {
             match at {
                 Child::Leaf(leaf) => return leaf,
                 Child::Split(split) => {
-                    let (position, goes) = &self.walks[split];
-                    let bin = data.blocks[position / LANES][row][position % LANES];
+                    let goes = self.walks[split].row(data, row);
                     let split = &self.tree.splits[split];
-                    at = if goes[usize::from(bin)] {
-                        split.left
-                    } else {
-                        split.right
-                    };
+                    at = if goes { split.left } else { split.right };
                 }
             }
         }
@@ -175,12 +170,12 @@ impl<'a> Grower<'a> {
         }
         let new = leaves.len();
         let leaf = &mut leaves[at];
-        let goes = goes(&found.left_bins);
-        self.partition.split(at, self.data, found.position, &goes);
+        let goes = Goes::of(self.data, found.position, &found.left_bins);
+        self.partition.split(at, self.data, &goes);
         let column = self.data.shape.used[found.position];
         grown.tree.splits.push(Split {
             feature: column,
-            test: self.test(column, &found),
+            test: self.test(column, &found, &goes),
             left: Child::Leaf(at),
             right: Child::Leaf(new),
             gain: found.gain,
@@ -226,7 +221,7 @@ impl<'a> Grower<'a> {
         };
         leaves[at] = child(found.left, left_rows, 0);
         leaves.push(child(found.right, right_rows, 1));
-        grown.walks.push((found.position, goes));
+        grown.walks.push(goes);
         let twice = 2 * self.parameters.min_data_in_leaf;
         let deep = self.parameters.max_depth > 0 && depth >= self.parameters.max_depth;
         let full = leaves.len() >= self.parameters.num_leaves;
@@ -289,7 +284,11 @@ impl<'a> Grower<'a> {
             };
             *open = found.is_some();
             if let Some(found) = found
-                && best.as_ref().is_none_or(|best| found.gain > best.gain)
+                && best.as_ref().is_none_or(|best| {
+                    // Of equal ones the earlier column; wide ones are looked at last.
+                    let before = column < self.data.shape.used[best.position];
+                    found.gain > best.gain || found.gain == best.gain && before
+                })
             {
                 best = Some(found);
             }
@@ -307,16 +306,15 @@ impl<'a> Grower<'a> {
         signs.get(column).copied().unwrap_or(0)
     }
 
-    fn test(&self, column: usize, found: &Found) -> Test {
+    fn test(&self, column: usize, found: &Found, goes: &Goes) -> Test {
         match (&self.data.shape.bins[column], found.threshold) {
             (Bins::Numbers { bounds, missing }, Some(threshold)) => Test::AtMost {
                 threshold: bounds[usize::from(threshold)],
                 missing: seen(*missing, found.default_left),
             },
             (Bins::Categories { categories, whole }, _) => {
-                let goes = goes(&found.left_bins);
                 let mut chosen: Vec<u32> = (categories.iter().enumerate())
-                    .filter(|(at, _)| goes[at + 1])
+                    .filter(|(at, _)| goes.bin(at + 1))
                     .map(|(_, category)| *category)
                     .collect();
                 chosen.sort_unstable();

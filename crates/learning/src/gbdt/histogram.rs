@@ -109,6 +109,28 @@ impl Maker {
                 out[place].copy_from_slice(&sums[..bins]);
             }
         }
+        for (at, column) in data.wide.iter().enumerate() {
+            let position = data.shape.narrow + at;
+            if !wanted[position] {
+                continue;
+            }
+            let sums = &mut out[layout.place(position)];
+            sums.fill([0.0; 2]);
+            if all {
+                add_wide(sums, column.iter().zip(slopes));
+            } else {
+                let bins = rows.iter().map(|row| &column[*row as usize]);
+                add_wide(sums, bins.zip(&self.ordered));
+            }
+        }
+    }
+}
+
+fn add_wide<'a>(sums: &mut [Sums], rows: impl Iterator<Item = (&'a u16, &'a Slope)>) {
+    for (bin, slope) in rows {
+        let [gradient, hessian] = slope.map(f64::from);
+        let sums = &mut sums[usize::from(*bin)];
+        *sums = [sums[0] + gradient, sums[1] + hessian];
     }
 }
 

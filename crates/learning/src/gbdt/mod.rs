@@ -11,6 +11,7 @@
 mod bins;
 mod categorical;
 mod data;
+mod draw;
 mod error;
 mod exp;
 mod grow;
@@ -18,6 +19,7 @@ mod histogram;
 mod metric;
 mod objective;
 mod parameters;
+mod part;
 mod partition;
 mod ranking;
 pub mod shap;
@@ -31,8 +33,9 @@ pub use error::Error;
 pub use metric::Metric;
 pub use objective::Objective;
 pub use parameters::Parameters;
+pub use part::Part;
 pub(crate) use ranking::ndcg;
-pub use train::{Part, Trained, train};
+pub use train::{Trained, train};
 pub use tree::{Leaf, Missing, Model, Split, Test, Tree};
 pub(crate) use tree::{bits, numerical};
 

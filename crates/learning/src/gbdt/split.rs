@@ -30,13 +30,22 @@ pub(super) struct Found {
     /// Position of the column among the used ones.
     pub(super) position: usize,
     /// The bins that go left.
-    pub(super) left_bins: [u64; 4],
+    pub(super) left_bins: LeftBins,
     /// For numbers the last bin that goes left by its value.
     pub(super) threshold: Option<u8>,
     /// For numbers: missing values go left.
     pub(super) default_left: bool,
     pub(super) left: Side,
     pub(super) right: Side,
+}
+
+/// A set of bins.
+#[derive(Debug, Clone)]
+pub(super) enum LeftBins {
+    /// Of at most 256, as bits.
+    Narrow([u64; 4]),
+    /// Of more: the members.
+    Wide(Vec<usize>),
 }
 
 /// How leaves are judged.
@@ -175,7 +184,7 @@ pub(super) fn numerical(judge: Judge, node: &Node, column: Searched<'_>) -> Opti
     Some(Found {
         gain: best.gain - shift,
         position: column.position,
-        left_bins,
+        left_bins: LeftBins::Narrow(left_bins),
         threshold: Some(best.threshold as u8),
         default_left,
         left: Side {

@@ -1,6 +1,7 @@
 //! Gradient-boosted trees: what LightGBM makes of the same tables, laws that hold of every table, and what is refused.
 
 mod laws;
+mod more;
 mod reference;
 mod refused;
 

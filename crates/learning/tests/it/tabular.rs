@@ -208,11 +208,11 @@ fn a_row_is_judged_by_models_of_earlier_rows_where_it_has_a_time() {
     // Six parts: the second and third are as those before them; the fourth is the opposite of all that was seen.
     assert!(folds[0] > 0.99 && folds[1] > 0.99, "{folds:?}");
     assert!(folds[2] < 0.01, "{folds:?}");
-    assert_eq!(told.judged, 1_000);
+    // Rows of one moment stay together: the first part has 201.
+    assert_eq!(told.judged, 999);
     assert_eq!(told.stability.len(), 10);
     assert!(
-        told.stability[0].name.starts_with("66.66666666666667")
-            || told.stability[0].name.starts_with("67"),
+        told.stability[0].name.starts_with("67 to "),
         "{:?}",
         told.stability[0]
     );

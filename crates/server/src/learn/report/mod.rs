@@ -180,3 +180,67 @@ pub fn page(of: &Trained) -> Result<String> {
     })
     .map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::learn::model::{self, PAGE, REPORT};
+    use luopan_learning::tabular::{Kind, Settings, Task};
+    use std::fmt::Write;
+
+    #[test]
+    fn the_page_shows_what_the_report_holds_and_no_markup_of_the_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("t.csv");
+        let mut text = "x,<b>y</b>,city\n".to_owned();
+        for i in 0..400 {
+            let x = f64::from(i * 37 % 101) / 10.0;
+            let y = u32::from(x + f64::from(i % 7) > 7.0);
+            writeln!(text, "{x},{y},<i>{}</i>", i % 3).unwrap();
+        }
+        std::fs::write(&input, text).unwrap();
+        for kind in [Kind::Gbdt, Kind::Glm, Kind::Scorecard] {
+            let out = folder.path().join(kind.name());
+            let asked = Settings::new(Task::Binary, kind, "<b>y</b>");
+            let trained = model::from_file(&input, asked, &out, &mut |_| ()).unwrap();
+            let page = std::fs::read_to_string(out.join(PAGE)).unwrap();
+            assert!(!page.contains("<b>") && !page.contains("<i>"), "{page}");
+            for words in [
+                "Gains",
+                "Calibration",
+                "Stability",
+                "Importance",
+                "&lt;b&gt;y",
+                &trained.sha256,
+            ] {
+                assert!(page.contains(words), "{words}");
+            }
+            let auc = trained.evaluation.metrics["auc"].mean;
+            assert!(auc > 0.8 && page.contains(&super::short(auc)), "{auc}");
+            let json = std::fs::read_to_string(out.join(REPORT)).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(json["metrics"]["auc"]["folds"].as_array().unwrap().len(), 5);
+            assert_eq!(json["rows"], 400);
+            let kept = model::open(&out).unwrap();
+            let wanted = model::Wanted {
+                keep: vec!["city".into()],
+                contributions: true,
+            };
+            for name in ["p.csv", "p.parquet"] {
+                let output = out.join(name);
+                let done = model::predict(&kept, &input, &output, &wanted).unwrap();
+                assert_eq!(
+                    done.columns,
+                    [
+                        "city",
+                        "prediction",
+                        "contribution.x",
+                        "contribution.city",
+                        "contribution.base"
+                    ]
+                );
+                let again = crate::learn::table::read(&output).unwrap();
+                assert_eq!(again.rows(), 400);
+            }
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub struct Evaluation {
     pub without_target: usize,
     /// Rounds of each fold's trees.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rounds: Vec<usize>,
+    pub fold_rounds: Vec<usize>,
     /// By falling prediction, about equally many rows each; none for classes and rankings.
     pub lift: Vec<LiftBin>,
     /// Of probabilities.
@@ -244,7 +244,7 @@ pub(super) fn evaluate(
         foremost: names[0],
         judged: all.len(),
         without_target: frame.rows() - roles.rows.len(),
-        rounds: told.rounds.clone(),
+        fold_rounds: told.rounds.clone(),
         lift: if is_amount { lift(&whole) } else { Vec::new() },
         calibration,
         calibration_error,

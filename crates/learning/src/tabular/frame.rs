@@ -1,6 +1,7 @@
 //! A table in memory: named columns of numbers or of texts. This room must never know what a column is for.
 
 use super::Error;
+use luopan_kernel::id::hash64;
 
 /// The code of a text that is missing.
 pub const MISSING: u32 = u32::MAX;
@@ -155,6 +156,34 @@ impl Frame {
             }
         }
         Ok(self)
+    }
+
+    /// A hash of each row: of all its columns by name, whatever their order. Rows that hold the same have the same.
+    pub fn row_hashes(&self) -> Vec<u64> {
+        let mut order: Vec<usize> = (0..self.names.len()).collect();
+        order.sort_by(|a, b| self.names[*a].cmp(&self.names[*b]));
+        let mut out = vec![0u64; self.rows];
+        for at in order {
+            let salt = hash64(self.names[at].as_bytes());
+            let mut add = |row: usize, value: u64| {
+                let mixed = (out[row] ^ value ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                out[row] = mixed ^ (mixed >> 29);
+            };
+            match &self.columns[at] {
+                Series::Numbers(values) => {
+                    // Zeros and missing ones have one form each.
+                    let of = |v: f64| if v.is_nan() { f64::NAN } else { v + 0.0 };
+                    (values.iter().enumerate()).for_each(|(row, v)| add(row, of(*v).to_bits()));
+                }
+                Series::Texts { codes, levels } => {
+                    let hashes: Vec<u64> = levels.iter().map(|l| hash64(l.as_bytes())).collect();
+                    for (row, code) in codes.iter().enumerate() {
+                        add(row, hashes.get(*code as usize).copied().unwrap_or(1));
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// A table of some of the rows, in this order.

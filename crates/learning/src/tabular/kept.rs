@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Format of a kept model.
 pub const FORMAT: u32 = 1;
+/// Hashes of rows that are kept (a bottom-k sketch, Cohen and Kaplan 2007): the share of rows seen is known to about 3 %.
+const SKETCH: usize = 1_024;
 /// Rows that are explained at once.
 const BATCH: usize = 1_024;
 
@@ -33,6 +35,8 @@ struct Head {
     rounds: Option<usize>,
     rows: usize,
     seed: u64,
+    /// The least hashes of the rows that it has learned from, ascending: [`Kept::has_seen`].
+    sketch: Vec<u64>,
     features: Vec<Feature>,
 }
 
@@ -67,7 +71,17 @@ pub struct Predictions {
 }
 
 impl Kept {
-    pub(super) fn new(settings: &Settings, roles: &Roles, fitted: Fitted) -> Result<Self, Error> {
+    pub(super) fn new(
+        settings: &Settings,
+        frame: &Frame,
+        roles: &Roles,
+        fitted: Fitted,
+    ) -> Result<Self, Error> {
+        let hashes = frame.row_hashes();
+        let mut sketch: Vec<u64> = roles.rows.iter().map(|r| hashes[*r as usize]).collect();
+        sketch.sort_unstable();
+        sketch.dedup();
+        sketch.truncate(SKETCH);
         let out = Self {
             head: Head {
                 task: settings.task,
@@ -81,6 +95,7 @@ impl Kept {
                 },
                 rows: roles.rows.len(),
                 seed: settings.seed,
+                sketch,
                 features: roles.features.clone(),
             },
             fitted,
@@ -212,6 +227,29 @@ impl Kept {
     /// Rounds of boosting, of trees.
     pub fn rounds(&self) -> Option<usize> {
         self.head.rounds
+    }
+
+    /// The share of a table's rows that it has learned from, all columns alike; none where the table's own rows are so often alike
+    /// that it cannot be told.
+    pub fn has_seen(&self, frame: &Frame) -> Option<f64> {
+        let sketch = &self.head.sketch;
+        let mut hashes = frame.row_hashes();
+        let rows = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        if (hashes.len() as f64) < 0.99 * rows as f64 {
+            return None;
+        }
+        let most = match sketch.last() {
+            Some(last) if sketch.len() == SKETCH => *last,
+            _ => u64::MAX,
+        };
+        hashes.truncate(hashes.partition_point(|h| *h <= most));
+        let seen = hashes
+            .iter()
+            .filter(|h| sketch.binary_search(h).is_ok())
+            .count();
+        Some(seen as f64 / hashes.len().max(1) as f64)
     }
 
     /// Predicts the rows of a table, which holds the features by name, in any order.

@@ -89,7 +89,7 @@ pub fn train(
     let learned = fit(&last, &roles.features, classes, &rows, None)?;
     told.flags.extend(learned.flags);
     told.flags.dedup();
-    let model = Kept::new(&last, &roles, learned.fitted)?;
+    let model = Kept::new(&last, frame, &roles, learned.fitted)?;
     let evaluation = evaluate(settings, frame, &roles, &matrix, told, &model)?;
     Ok(Outcome { model, evaluation })
 }
@@ -105,7 +105,7 @@ pub fn fit_all(frame: &Frame, settings: &Settings) -> Result<Kept, Error> {
     let rows = rows_of(&roles, &matrix, &all);
     let classes = roles.target.classes.len();
     let learned = fit(settings, &roles.features, classes, &rows, None)?;
-    Kept::new(settings, &roles, learned.fitted)
+    Kept::new(settings, frame, &roles, learned.fitted)
 }
 
 /// A refusal of one fold says so: the whole table may be fit.

@@ -270,7 +270,7 @@ fn training_ends_early_by_rows_that_are_set_aside() {
     asked.gbdt.early_stopping = 10;
     asked.valid_fraction = 0.2;
     let outcome = trained(&frame, &asked);
-    let rounds = &outcome.evaluation.rounds;
+    let rounds = &outcome.evaluation.fold_rounds;
     assert!(
         rounds.len() == 5 && rounds.iter().all(|r| *r < 300),
         "{rounds:?}"
@@ -483,6 +483,28 @@ fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
     asked.glm.alpha = 0.0;
     let words = train(&frame, &asked, &mut |_| ()).unwrap_err().to_string();
     assert!(words.contains("leak"), "{words}");
+}
+
+#[test]
+fn a_model_knows_which_rows_it_has_learned_from() {
+    let frame = table(4_000, 29);
+    let asked = settings(Task::Binary, Kind::Glm);
+    let first: Vec<u32> = (0..3_000).collect();
+    let model = fit_all(&frame.take(&first), &asked).unwrap();
+    let model = Kept::decode(&model.encode().unwrap()).unwrap();
+    assert_eq!(model.has_seen(&frame.take(&first)), Some(1.0));
+    let later: Vec<u32> = (3_000..4_000).collect();
+    assert_eq!(model.has_seen(&frame.take(&later)), Some(0.0));
+    let half: Vec<u32> = (2_500..3_500).collect();
+    let share = model.has_seen(&frame.take(&half)).unwrap();
+    assert!((share - 0.5).abs() < 0.1, "{share}");
+    // Columns in another order are the same rows; rows that are all alike tell nothing.
+    let columns: Vec<_> = (frame.take(&first).columns())
+        .map(|(n, s)| (n.to_owned(), s.clone()))
+        .rev()
+        .collect();
+    assert_eq!(model.has_seen(&Frame::new(columns).unwrap()), Some(1.0));
+    assert_eq!(model.has_seen(&frame.take(&[1; 50])), None);
 }
 
 #[test]

@@ -105,3 +105,255 @@ fn decisions_are_written_as_a_training_set() {
     assert!(refused.err.contains("`drawn`"), "{}", refused.err);
     assert!(!Path::new(&at("three.parquet")).exists());
 }
+
+/// A table of logged decisions as a file: an action drawn with known probabilities, and a reward that depends on both.
+fn logs(path: &Path, rows: usize) -> f64 {
+    let mut text = "action,propensity,reward,x,at\n".to_owned();
+    let mut state = 7u64;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let mut sum = 0.0;
+    for row in 0..rows {
+        let x = draw();
+        let (action, propensity) = if draw() < 0.75 {
+            ("a", 0.75)
+        } else {
+            ("b", 0.25)
+        };
+        // `b` is better for those above a half.
+        let rate = if action == "b" { 0.1 + 0.6 * x } else { 0.4 };
+        let reward = u32::from(draw() < rate);
+        sum += 0.1 + 0.6 * x;
+        text.push_str(&format!("{action},{propensity},{reward},{x:.6},{row}\n"));
+    }
+    std::fs::write(path, text).expect("logs");
+    sum / rows as f64
+}
+
+#[test]
+fn a_model_is_trained_predicts_and_is_worth_what_logs_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let truth = logs(Path::new(&at("logs.csv")), 6_000);
+    let learn = |words: &[&str]| {
+        luopan(
+            folder.path(),
+            &[&["--format", "json", "learn"], words].concat(),
+        )
+    };
+    let columns = [
+        "--action",
+        "action",
+        "--propensity",
+        "propensity",
+        "--reward",
+        "reward",
+    ];
+    let evaluate = |words: &[&str]| {
+        learn(
+            &[
+                &["evaluate", "--logs", &at("logs.csv")],
+                &columns[..],
+                words,
+            ]
+            .concat(),
+        )
+    };
+    // What always doing `b` is worth is known, and lies in the interval of each estimator that is not biased.
+    let said = evaluate(&["--policy", "always:b"]).json();
+    assert_eq!(
+        (&said["rows"], &said["actions"][1]),
+        (&6_000.into(), &"b".into())
+    );
+    for estimate in said["candidate"]["estimates"]
+        .as_array()
+        .expect("estimates")
+    {
+        let number = |name: &str| estimate[name].as_f64().expect("a number");
+        assert!(
+            number("lower") <= truth && truth <= number("upper"),
+            "{truth}: {estimate}"
+        );
+    }
+    // A model of the reward, from earlier rows.
+    let text = std::fs::read_to_string(at("logs.csv")).expect("logs");
+    let (earlier, later) =
+        text.split_at(text.len() / 2 + text[text.len() / 2..].find('\n').expect("a line") + 1);
+    std::fs::write(at("earlier.csv"), earlier).expect("earlier");
+    let header = earlier.lines().next().expect("a header");
+    std::fs::write(at("later.csv"), format!("{header}\n{later}")).expect("later");
+    let train = |out: &str, more: &[&str]| {
+        let words = [
+            "train",
+            "--input",
+            &at("earlier.csv"),
+            "--target",
+            "reward",
+            "--task",
+            "binary",
+            "--out",
+            out,
+        ];
+        learn(&[&words[..], more].concat())
+    };
+    let said = train(
+        &at("model"),
+        &["--exclude", "propensity,at", "--rounds", "40"],
+    )
+    .json();
+    assert_eq!(
+        (&said["model"], &said["features"]),
+        (&"gbdt".into(), &2.into())
+    );
+    assert_eq!(said["rows"], earlier.lines().count() - 1);
+    let auc = &said["metrics"]["auc"];
+    assert!(auc["mean"].as_f64() > Some(0.55), "{auc}");
+    assert_eq!(auc["folds"].as_array().map(Vec::len), Some(5));
+    assert!(said["cpu_seconds"].as_f64() > Some(0.0));
+    for name in ["model.json", "model.txt", "report.json", "report.html"] {
+        assert!(folder.path().join("model").join(name).exists(), "{name}");
+    }
+    let output = at("scored.parquet");
+    let predict = [
+        "predict",
+        "--model",
+        &at("model"),
+        "--input",
+        &at("logs.csv"),
+        "--output",
+        &output,
+        "--keep",
+        "at",
+    ];
+    assert_eq!(learn(&predict).json()["rows"], 6_000);
+    let (rows, _) = read(Path::new(&output));
+    assert_eq!(rows[17]["at"], Field::Double(17.0));
+    assert!(matches!(rows[17]["prediction"], Field::Double(p) if p > 0.0 && p < 1.0));
+    // What acting by it is worth is told by rows that it has not seen, and by no others.
+    let policy = format!("{}@greedy", at("model"));
+    let promoted = |logs: &str, policy: &str, champion: &str| {
+        let words = [
+            "evaluate",
+            "--logs",
+            logs,
+            "--policy",
+            policy,
+            "--champion",
+            champion,
+        ];
+        let more = ["--predictions", "gbdt", "--exclude", "at"];
+        learn(&[&words[..], &columns[..], &more[..]].concat())
+    };
+    let said = promoted(&at("later.csv"), &policy, "logged").json();
+    assert_eq!(said["comparison"]["promoted"], true, "{said}");
+    assert_eq!(said["candidate"]["warnings"], serde_json::json!([]));
+    let seen = promoted(&at("earlier.csv"), &policy, "logged");
+    assert_eq!(seen.code, 1, "{}", seen.err);
+    assert!(
+        seen.out.contains("learned from 100 % of these rows"),
+        "{}",
+        seen.out
+    );
+    // What is worse is refused, with an exit code that says so and the numbers.
+    let worse = promoted(&at("later.csv"), "always:a", &policy);
+    assert_eq!(worse.code, 1, "{}", worse.err);
+    assert!(
+        worse
+            .out
+            .contains("lower bound of candidate minus champion"),
+        "{}",
+        worse.out
+    );
+}
+
+#[test]
+fn what_cannot_be_learned_or_evaluated_is_said_and_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    logs(Path::new(&at("logs.csv")), 200);
+    let text = std::fs::read_to_string(at("logs.csv")).expect("logs");
+    std::fs::write(at("zero.csv"), text.replacen("0.75", "0", 1)).expect("logs");
+    std::fs::write(at("torn.csv"), format!("{text}a,0.5\n")).expect("logs");
+    let learn = |words: &[&str]| luopan(folder.path(), &[&["learn"], words].concat());
+    let train = |input: &str, more: &[&str]| {
+        let words = [
+            "train",
+            "--input",
+            &at(input),
+            "--task",
+            "binary",
+            "--out",
+            &at("model"),
+        ];
+        learn(&[&words[..], more].concat())
+    };
+    let evaluate = |input: &str, more: &[&str]| {
+        let words = [
+            "evaluate",
+            "--logs",
+            &at(input),
+            "--action",
+            "action",
+            "--reward",
+            "reward",
+        ];
+        learn(&[&words[..], more].concat())
+    };
+    let propensity = ["--propensity", "propensity", "--policy", "uniform"];
+    let cases = [
+        (
+            train("logs.csv", &["--target", "rewrd"]),
+            "did you mean `reward`?",
+        ),
+        (
+            train("logs.csv", &["--target", "action", "--task", "regression"]),
+            "cannot be used multiple times",
+        ),
+        (train("none.csv", &["--target", "reward"]), "none.csv"),
+        (train("torn.csv", &["--target", "reward"]), "has 2 cells"),
+        (
+            train("logs.csv", &["--target", "reward", "--monotone", "x"]),
+            "COLUMN:+",
+        ),
+        (
+            evaluate("logs.csv", &["--policy", "uniform"]),
+            "--propensity",
+        ),
+        (evaluate("zero.csv", &propensity), "the propensity is 0"),
+        (
+            evaluate(
+                "logs.csv",
+                &["--propensity", "propensity", "--policy", "always:c"],
+            ),
+            "was never logged",
+        ),
+        (
+            evaluate(
+                "logs.csv",
+                &["--propensity", "propensity", "--policy", "unform"],
+            ),
+            "is no policy",
+        ),
+        (
+            evaluate(
+                "logs.csv",
+                &[&propensity[..], &["--interval", "bernstein"]].concat(),
+            ),
+            "--reward-range",
+        ),
+    ];
+    for (ran, words) in cases {
+        assert!(
+            ran.code != 0 && ran.err.contains(words),
+            "{words}: {} {}",
+            ran.code,
+            ran.err
+        );
+    }
+    let empty = std::fs::read_dir(folder.path().join("model")).map_or(0, Iterator::count);
+    assert_eq!(empty, 0, "a folder without a file");
+}

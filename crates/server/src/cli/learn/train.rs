@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use luopan_learning::tabular::{GbdtSettings, GlmSettings, Kind, Settings, Task};
 use std::path::PathBuf;
 
+/// Most rounds where rows are set aside to end training early.
+const ROUNDS_MOST: usize = 1_000;
 /// Features that are named in words.
 const NAMED: usize = 10;
 
@@ -105,9 +107,9 @@ pub(in crate::cli) struct Train {
     /// Seed of all that is drawn
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Trees: rounds, or the most with --valid-fraction
-    #[arg(long, default_value_t = GbdtSettings::default().rounds, value_name = "N")]
-    rounds: usize,
+    /// Trees: rounds, 100 without being said; with --valid-fraction the most, 1,000
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
     /// Trees: share of each step
     #[arg(long, default_value_t = GbdtSettings::default().learning_rate, value_name = "SHARE")]
     learning_rate: f64,
@@ -170,7 +172,10 @@ impl Train {
             valid_fraction: self.valid_fraction,
             tweedie_power: self.tweedie_power,
             gbdt: GbdtSettings {
-                rounds: self.rounds,
+                rounds: self.rounds.unwrap_or(match self.valid_fraction > 0.0 {
+                    true => ROUNDS_MOST,
+                    false => GbdtSettings::default().rounds,
+                }),
                 learning_rate: self.learning_rate,
                 leaves: self.leaves,
                 min_data_in_leaf: self.min_leaf,

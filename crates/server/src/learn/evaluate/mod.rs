@@ -260,7 +260,7 @@ pub fn evaluate(path: &Path, asked: &Asked) -> Result<Evaluated> {
     let logs = Logs::new(columns).map_err(bad)?;
     let predictions = predicted(&logged, &logs, asked)?;
     let estimators = estimators(predictions.is_some(), asked.clip);
-    let candidate = Probabilities::of(&asked.policy, &logged, path)?;
+    let candidate = Probabilities::of(&asked.policy, &logged)?;
     let found = judged(
         &logged,
         &logs,
@@ -272,7 +272,7 @@ pub fn evaluate(path: &Path, asked: &Asked) -> Result<Evaluated> {
     let mut champion = None;
     let mut comparison = None;
     if let Some(named) = &asked.champion {
-        let of = Probabilities::of(named, &logged, path)?;
+        let of = Probabilities::of(named, &logged)?;
         champion = Some(judged(
             &logged,
             &logs,
@@ -281,17 +281,16 @@ pub fn evaluate(path: &Path, asked: &Asked) -> Result<Evaluated> {
             &estimators,
             asked,
         )?);
-        let tables = (
-            candidate.policy(&logged, predictions.as_deref()),
-            of.policy(&logged, predictions.as_deref()),
-        );
-        comparison = Some(compared(
-            &columns,
-            &tables.0,
-            &tables.1,
-            predictions.is_some(),
-            asked,
-        ));
+        let both = [&candidate, &of].map(|p| p.policy(&logged, predictions.as_deref()));
+        let mut beside = compared(&columns, &both, predictions.is_some(), asked);
+        if let Some(share) = candidate.learned_from {
+            beside.promoted = false;
+            beside.reasons.push(format!(
+                "the candidate's model has learned from {:.0} % of these rows: what it is worth is told by rows that it has not seen",
+                100.0 * share
+            ));
+        }
+        comparison = Some(beside);
     }
     Ok(Evaluated {
         rows: logged.rows.len(),
@@ -427,8 +426,7 @@ fn named(warning: &ope::Warning, logged: &Logged) -> String {
 
 fn compared(
     columns: &Columns<'_>,
-    candidate: &Policy<'_>,
-    champion: &Policy<'_>,
+    [candidate, champion]: &[Policy<'_>; 2],
     predictions: bool,
     asked: &Asked,
 ) -> Compared {

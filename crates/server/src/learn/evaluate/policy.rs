@@ -7,6 +7,9 @@ use crate::problem::Result;
 use luopan_learning::tabular::{Frame, Kept, Series, Task};
 use std::path::{Path, PathBuf};
 
+/// Share of the logs that a model may have learned from.
+const SEEN_MOST: f64 = 0.01;
+
 /// How a model's predictions become choices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Choice {
@@ -82,13 +85,16 @@ pub(super) struct Probabilities {
     /// Rows times actions; none for the policy that wrote the logs.
     pub(super) values: Option<Vec<f64>>,
     pub(super) warnings: Vec<String>,
+    /// Share of the logs that its model has learned from, where that is too much.
+    pub(super) learned_from: Option<f64>,
 }
 
 impl Probabilities {
-    pub(super) fn of(named: &Named, logged: &Logged, path: &Path) -> Result<Self> {
+    pub(super) fn of(named: &Named, logged: &Logged) -> Result<Self> {
         let which = &logged.which;
         let (rows, actions) = (logged.rows.len(), logged.actions.len());
         let mut warnings = Vec::new();
+        let mut learned_from = None;
         let (name, values) = match named {
             Named::Logged => ("logged".to_owned(), None),
             Named::Uniform => (
@@ -127,9 +133,12 @@ impl Probabilities {
                         which.action
                     )));
                 }
-                let own = super::super::dataset::sha256(path)?;
-                if kept.notes.get("data_sha256") == Some(&own) {
-                    warnings.push("the model has learned from these rows, and its value is overstated: train it on earlier rows".to_owned());
+                learned_from = kept.has_seen(&logged.frame).filter(|s| *s > SEEN_MOST);
+                if let Some(share) = learned_from {
+                    warnings.push(format!(
+                        "the model has learned from {:.0} % of these rows, and its value is overstated: train it on earlier rows",
+                        100.0 * share
+                    ));
                 }
                 let values = by_action(logged, &kept, &logged.rows)?;
                 let name = match choice {
@@ -145,6 +154,7 @@ impl Probabilities {
             name,
             values,
             warnings,
+            learned_from,
         })
     }
 }

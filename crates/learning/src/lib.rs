@@ -4,6 +4,7 @@
 //! arithmetic gives. It must never do IO, read a clock, draw numbers that are not seeded by its caller, or know a store, a scene
 //! or a request: it stands on the kernel alone.
 
+pub mod allocation;
 pub mod calibration;
 pub mod factors;
 pub mod gbdt;

@@ -96,14 +96,15 @@ fn sorted(
 ) -> Best {
     let (rows, factor) = (node.rows as f64, node.rows as f64 / total);
     let least = parameters.min_data_per_group as f64;
-    let statistic = |bin: &usize| {
-        let sums = column.sums[*bin];
-        sums[0] / (sums[1] + parameters.cat_smooth)
-    };
-    let mut bins: Vec<usize> = (1..column.sums.len())
+    let mut bins: Vec<(f64, usize)> = (1..column.sums.len())
         .filter(|bin| round(column.sums[*bin][1] * factor) >= parameters.cat_smooth)
+        .map(|bin| {
+            let sums = column.sums[bin];
+            (sums[0] / (sums[1] + parameters.cat_smooth), bin)
+        })
         .collect();
-    bins.sort_by(|a, b| statistic(a).total_cmp(&statistic(b)));
+    bins.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let bins: Vec<usize> = bins.into_iter().map(|(_, bin)| bin).collect();
     let most = parameters.max_cat_threshold.min(bins.len().div_ceil(2));
     let (mut best, mut bar) = (None, shift);
     for backwards in [false, true] {

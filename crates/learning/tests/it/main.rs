@@ -1,5 +1,6 @@
 //! What `luopan-learning` promises, as one test binary.
 
+mod allocation;
 mod calibration;
 mod factors;
 mod gbdt;

@@ -5,6 +5,7 @@
 //! or a request: it stands on the kernel alone.
 
 pub mod allocation;
+pub mod als;
 pub mod calibration;
 pub mod factors;
 pub mod gbdt;

@@ -1,6 +1,7 @@
 //! What `luopan-learning` promises, as one test binary.
 
 mod allocation;
+mod als;
 mod calibration;
 mod factors;
 mod gbdt;

@@ -2,6 +2,7 @@
 //! place, so that a row costs as much as it has columns, however many levels there are.
 
 use super::{Error, TERMS_MAX};
+use crate::columns;
 
 /// A column of a design.
 #[derive(Debug, Clone, Copy)]
@@ -104,11 +105,11 @@ impl<'a> Design<'a> {
                 Column::Categorical { codes, .. } => codes.len(),
             };
             if found != rows {
-                return Err(Error::Length {
+                return Err(Error::Columns(columns::Error::Length {
                     column: column.name().to_owned(),
                     found,
                     wanted: rows,
-                });
+                }));
             }
             match column {
                 Column::Numeric { name, values } => design.numbers(name, values)?,
@@ -120,11 +121,11 @@ impl<'a> Design<'a> {
                 } => design.levels(name, codes, levels, *base)?,
             }
             if design.terms.len() > TERMS_MAX {
-                return Err(Error::Setting {
+                return Err(Error::Columns(columns::Error::Setting {
                     what: "number of terms",
                     found: design.terms.len() as f64,
                     wanted: "at most 5,000: put rare levels together",
-                });
+                }));
             }
         }
         Ok(design)
@@ -132,12 +133,12 @@ impl<'a> Design<'a> {
 
     fn numbers(&mut self, name: &str, values: &[f64]) -> Result<(), Error> {
         if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::Value {
+            return Err(Error::Columns(columns::Error::Value {
                 column: name.to_owned(),
                 row,
                 found: values[row],
                 wanted: "a finite number; missing ones must be filled, with a column that says so",
-            });
+            }));
         }
         let rows = self.rows as f64;
         let mean = values.iter().sum::<f64>() / rows;
@@ -172,19 +173,19 @@ impl<'a> Design<'a> {
     ) -> Result<(), Error> {
         let missing = |found: &u32| *found as usize >= levels.len();
         if let Some(row) = codes.iter().position(missing) {
-            return Err(Error::Level {
+            return Err(Error::Columns(columns::Error::Level {
                 column: name.to_owned(),
                 row,
                 found: codes[row],
                 levels: levels.len(),
-            });
+            }));
         }
         if let Some(base) = base.filter(missing) {
-            return Err(Error::Setting {
+            return Err(Error::Columns(columns::Error::Setting {
                 what: "a base level",
                 found: f64::from(base),
                 wanted: "one of the levels",
-            });
+            }));
         }
         let mut terms = Vec::with_capacity(levels.len());
         for (level, words) in (0u32..).zip(levels) {

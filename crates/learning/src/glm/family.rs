@@ -1,6 +1,7 @@
 //! Families of outcomes with their links: identity for gaussian, logit for binomial, logarithm for the others.
 
 use super::Error;
+use crate::columns;
 
 /// How an outcome is distributed around its mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,11 +69,13 @@ impl Family {
 
     pub(super) fn check(self) -> Result<(), Error> {
         match self {
-            Self::Tweedie { power } if !(power > 1.0 && power < 2.0) => Err(Error::Setting {
-                what: "the power of tweedie",
-                found: power,
-                wanted: "above 1 and below 2 (poisson is 1, gamma is 2)",
-            }),
+            Self::Tweedie { power } if !(power > 1.0 && power < 2.0) => {
+                Err(Error::Columns(columns::Error::Setting {
+                    what: "the power of tweedie",
+                    found: power,
+                    wanted: "above 1 and below 2 (poisson is 1, gamma is 2)",
+                }))
+            }
             _ => Ok(()),
         }
     }

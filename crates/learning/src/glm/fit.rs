@@ -3,6 +3,7 @@
 use super::check::{aliased, look};
 use super::solve::{Net, descend, factor};
 use super::{Design, Error, Family, Flag, Term};
+use crate::columns;
 
 /// What was observed, a value a row.
 #[derive(Debug, Clone, Copy)]
@@ -196,11 +197,11 @@ fn length(column: &str, values: &[f64], wanted: usize) -> Result<(), Error> {
     if values.len() == wanted {
         return Ok(());
     }
-    Err(Error::Length {
+    Err(Error::Columns(columns::Error::Length {
         column: column.to_owned(),
         found: values.len(),
         wanted,
-    })
+    }))
 }
 
 fn refuse(
@@ -211,12 +212,12 @@ fn refuse(
 ) -> Result<(), Error> {
     match values.iter().position(wrong) {
         None => Ok(()),
-        Some(row) => Err(Error::Value {
+        Some(row) => Err(Error::Columns(columns::Error::Value {
             column: column.to_owned(),
             row,
             found: values[row],
             wanted,
-        }),
+        })),
     }
 }
 
@@ -404,11 +405,11 @@ pub fn fit(
 fn check(settings: &Settings) -> Result<(), Error> {
     let Penalty { alpha, l1_ratio } = settings.penalty;
     let wrong = |what, found, wanted| {
-        Err(Error::Setting {
+        Err(Error::Columns(columns::Error::Setting {
             what,
             found,
             wanted,
-        })
+        }))
     };
     if !(alpha >= 0.0 && alpha.is_finite()) {
         return wrong("alpha", alpha, "a finite number, zero or more");
@@ -440,7 +441,7 @@ fn same(rows: &Rows<'_>, family: Family) -> Result<(), Error> {
         Family::Gaussian | Family::Gamma => false,
     };
     if all && nothing {
-        return Err(Error::OneOutcome { found: first });
+        return Err(Error::Columns(columns::Error::OneOutcome { found: first }));
     }
     Ok(())
 }

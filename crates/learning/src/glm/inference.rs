@@ -5,6 +5,7 @@
 use super::fit::Rows;
 use super::solve::factor;
 use super::{Design, Error, Family, Fit, Observations};
+use crate::columns;
 
 /// Standard errors and covariances, the intercept first; zero for terms that were left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,11 +47,11 @@ pub fn inference(
         .count() as f64;
     let degrees_of_freedom = counted - terms;
     if degrees_of_freedom <= 0.0 {
-        return Err(Error::Setting {
+        return Err(Error::Columns(columns::Error::Setting {
             what: "rows less terms",
             found: degrees_of_freedom,
             wanted: "more rows than terms",
-        });
+        }));
     }
     let mut pearson = 0.0;
     let (mut information, mut observed, mut squares) = (Vec::new(), Vec::new(), Vec::new());

@@ -24,59 +24,20 @@ pub use family::Family;
 pub use fit::{Fit, Observations, Penalty, Settings, fit};
 pub use inference::{Inference, inference};
 
+use crate::columns;
+
 /// Most terms of a design: numbers and levels of categories together.
 pub const TERMS_MAX: usize = 5_000;
 
 /// Why nothing was fitted. Rows are counted from 0.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
+    /// Columns, settings or outcomes that cannot be used.
+    #[error(transparent)]
+    Columns(#[from] columns::Error),
     /// No rows, or none that counts.
     #[error("there are no rows with a weight above zero")]
     Empty,
-    /// A column that is not as long as the others.
-    #[error("{column:?} has {found} values: wanted are {wanted}")]
-    Length {
-        /// Its name.
-        column: String,
-        /// Found.
-        found: usize,
-        /// Wanted.
-        wanted: usize,
-    },
-    /// A number that cannot be used.
-    #[error("row {row}: {column:?} is {found}: write {wanted}")]
-    Value {
-        /// Name of the column.
-        column: String,
-        /// Its row.
-        row: usize,
-        /// Found.
-        found: f64,
-        /// What is taken.
-        wanted: &'static str,
-    },
-    /// A category that has no level.
-    #[error("row {row}: {column:?} is category {found}: there are {levels}, counted from 0")]
-    Level {
-        /// Name of the column.
-        column: String,
-        /// Its row.
-        row: usize,
-        /// Found.
-        found: u32,
-        /// How many there are.
-        levels: usize,
-    },
-    /// A setting out of its range.
-    #[error("{what} is {found}: write {wanted}")]
-    Setting {
-        /// Which.
-        what: &'static str,
-        /// Found.
-        found: f64,
-        /// What is taken.
-        wanted: &'static str,
-    },
     /// One column tells all outcomes apart.
     #[error(
         "{column:?} alone tells all outcomes apart, which is likely a leak: leave it out, or fit with a penalty (alpha above 0)"
@@ -84,12 +45,6 @@ pub enum Error {
     Separated {
         /// Its name.
         column: String,
-    },
-    /// All outcomes are the same.
-    #[error("every outcome is {found}: there is nothing to learn")]
-    OneOutcome {
-        /// The outcome.
-        found: f64,
     },
     /// A design with other columns than the model's.
     #[error(

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::optimal::{Counts, Trend, Wanted, cut, value};
+use crate::columns;
 
 /// What bins are made of a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,12 +94,12 @@ impl Binning {
     ) -> Result<Self, Error> {
         let totals = checked(name, values.len(), outcomes, limits)?;
         if let Some(row) = values.iter().position(|value| value.is_infinite()) {
-            return Err(Error::Value {
+            return Err(Error::Columns(columns::Error::Value {
                 column: name.to_owned(),
                 row,
                 found: values[row],
                 wanted: "a finite number, or none where it is missing",
-            });
+            }));
         }
         let mut special = vec![[0.0; 2]; specials.len()];
         let mut missing = [0.0; 2];
@@ -158,12 +159,12 @@ impl Binning {
         let mut counts = vec![[0.0; 2]; levels];
         for (row, (code, outcome)) in codes.iter().zip(outcomes).enumerate() {
             let Some(counts) = counts.get_mut(*code as usize) else {
-                return Err(Error::Level {
+                return Err(Error::Columns(columns::Error::Level {
                     column: name.to_owned(),
                     row,
                     found: *code,
                     levels,
-                });
+                }));
             };
             counts[*outcome as usize] += 1.0;
         }
@@ -248,35 +249,35 @@ impl Binning {
 
 fn checked(name: &str, rows: usize, outcomes: &[f64], limits: &Limits) -> Result<Counts, Error> {
     if rows != outcomes.len() {
-        return Err(Error::Length {
+        return Err(Error::Columns(columns::Error::Length {
             column: name.to_owned(),
             found: rows,
             wanted: outcomes.len(),
-        });
+        }));
     }
     if let Some(row) = outcomes
         .iter()
         .position(|outcome| *outcome != 0.0 && *outcome != 1.0)
     {
-        return Err(Error::Value {
+        return Err(Error::Columns(columns::Error::Value {
             column: "outcome".to_owned(),
             row,
             found: outcomes[row],
             wanted: "0, or 1 for the event",
-        });
+        }));
     }
     let events: f64 = outcomes.iter().sum();
     let totals = [outcomes.len() as f64 - events, events];
     if totals.contains(&0.0) {
         let found = f64::from(u8::from(totals[0] == 0.0));
-        return Err(Error::OneOutcome { found });
+        return Err(Error::Columns(columns::Error::OneOutcome { found }));
     }
     let wrong = |what, found, wanted| {
-        Err(Error::Setting {
+        Err(Error::Columns(columns::Error::Setting {
             what,
             found,
             wanted,
-        })
+        }))
     };
     if !(limits.share_least > 0.0 && limits.share_least <= 0.5) {
         return wrong(

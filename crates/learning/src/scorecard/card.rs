@@ -1,6 +1,7 @@
 //! A logistic model of weights of evidence, and the points that it gives to bins.
 
 use super::{Binning, Error, Limits};
+use crate::columns;
 use crate::glm::{self, Column, Design, Family, Observations};
 
 /// A column that a card may use.
@@ -183,20 +184,22 @@ impl Card {
             let variable = variables
                 .get(attribute.variable)
                 .filter(|variable| variable.name() == attribute.column)
-                .ok_or_else(|| Error::Length {
-                    column: attribute.column.clone(),
-                    found: 0,
-                    wanted: 1,
+                .ok_or_else(|| {
+                    Error::Columns(columns::Error::Length {
+                        column: attribute.column.clone(),
+                        found: 0,
+                        wanted: 1,
+                    })
                 })?;
             let bins = variable.bins(&attribute.binning);
             if at == 0 {
                 out = vec![0.0; bins.len()];
             } else if bins.len() != out.len() {
-                return Err(Error::Length {
+                return Err(Error::Columns(columns::Error::Length {
                     column: attribute.column.clone(),
                     found: bins.len(),
                     wanted: out.len(),
-                });
+                }));
             }
             out.iter_mut()
                 .zip(bins)
@@ -245,11 +248,11 @@ pub fn fit(
         ("points that double the odds", score.double),
     ] {
         if !(found > 0.0 && found.is_finite()) {
-            return Err(Error::Setting {
+            return Err(Error::Columns(columns::Error::Setting {
                 what,
                 found,
                 wanted: "a finite number above zero",
-            });
+            }));
         }
     }
     let mut flags = Vec::new();

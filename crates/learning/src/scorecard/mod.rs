@@ -15,59 +15,14 @@ pub use binning::{Bin, Binning, Limits, Place};
 pub use card::{Attribute, Card, Flag, Score, Settings, Variable, fit};
 pub use optimal::Trend;
 
+use crate::columns;
+
 /// Why there is no scorecard. Rows are counted from 0.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A column that is not as long as the outcomes.
-    #[error("{column:?} has {found} values: wanted are {wanted}")]
-    Length {
-        /// Its name.
-        column: String,
-        /// Found.
-        found: usize,
-        /// Wanted.
-        wanted: usize,
-    },
-    /// An outcome that is neither 0 nor 1, or an infinite value.
-    #[error("row {row}: {column:?} is {found}: write {wanted}")]
-    Value {
-        /// Of which column.
-        column: String,
-        /// Its row.
-        row: usize,
-        /// Found.
-        found: f64,
-        /// What is taken.
-        wanted: &'static str,
-    },
-    /// A category that has no level.
-    #[error("row {row}: {column:?} is category {found}: there are {levels}, counted from 0")]
-    Level {
-        /// Name of the column.
-        column: String,
-        /// Its row.
-        row: usize,
-        /// Found.
-        found: u32,
-        /// How many there are.
-        levels: usize,
-    },
-    /// All outcomes are the same.
-    #[error("every outcome is {found}: there is nothing to learn")]
-    OneOutcome {
-        /// The outcome.
-        found: f64,
-    },
-    /// A setting out of its range.
-    #[error("{what} is {found}: write {wanted}")]
-    Setting {
-        /// Which.
-        what: &'static str,
-        /// Found.
-        found: f64,
-        /// What is taken.
-        wanted: &'static str,
-    },
+    /// Columns, settings or outcomes that cannot be used.
+    #[error(transparent)]
+    Columns(#[from] columns::Error),
     /// No column says anything.
     #[error(
         "no column has an information value of {least} or more; the best is {best:?} with {found}"
@@ -99,30 +54,30 @@ pub fn psi(expected: &[f64], actual: &[f64]) -> Result<f64, Error> {
         .zip(["expected", "actual"])
     {
         if counts.len() != expected.len() {
-            return Err(Error::Length {
+            return Err(Error::Columns(columns::Error::Length {
                 column: column.to_owned(),
                 found: counts.len(),
                 wanted: expected.len(),
-            });
+            }));
         }
         if let Some(row) = counts
             .iter()
             .position(|count| !(*count >= 0.0 && count.is_finite()))
         {
-            return Err(Error::Value {
+            return Err(Error::Columns(columns::Error::Value {
                 column: column.to_owned(),
                 row,
                 found: counts[row],
                 wanted: "zero or a finite number above it",
-            });
+            }));
         }
         *total = counts.iter().sum();
         if *total <= 0.0 {
-            return Err(Error::Setting {
+            return Err(Error::Columns(columns::Error::Setting {
                 what: "sum of counts",
                 found: *total,
                 wanted: "a count above zero",
-            });
+            }));
         }
     }
     let share = |count: f64, total: f64| (count / total).max(LEAST);

@@ -228,7 +228,7 @@ impl Table {
             information_least: 0.0,
             ..Settings::default()
         };
-        let card = fit(&variables(&train), &known, &settings)?;
+        let card = fit(&variables(&train), &known, None, &settings)?;
         let scores = card.scores(&variables(&test))?;
         let seconds = started.elapsed().as_secs_f64();
         Ok((auc(&scores, &asked), seconds))

@@ -9,13 +9,14 @@ use crate::columns;
 pub struct Limits {
     /// Change of the event rate along the bins; categories are put in order of their rates instead.
     pub trend: Trend,
-    /// Least share of all rows in a bin, above 0 and at most 0.5; not asked of missing and special ones.
+    /// Least share of all rows, by their weights, in a bin, above 0 and at most 0.5; not asked of missing and special ones.
     pub share_least: f64,
     /// Most bins, missing and special ones not counted, from 2.
     pub bins_max: usize,
     /// Most pieces that a column is cut into before the best cut is looked for, 2 to 200; of about equally many rows.
     pub pieces_max: usize,
-    /// Categories with a smaller share of the rows are one, called other.
+    /// Categories with a smaller share of the rows are one, called other. By default as large as a bin must be: rates of fewer
+    /// rows put categories into an order that the next rows do not keep.
     pub category_share_least: f64,
 }
 
@@ -26,7 +27,7 @@ impl Default for Limits {
             share_least: 0.05,
             bins_max: 10,
             pieces_max: 60,
-            category_share_least: 0.01,
+            category_share_least: 0.05,
         }
     }
 }
@@ -51,7 +52,7 @@ pub enum Place {
     Missing,
 }
 
-/// A bin and the rows that it was made of.
+/// A bin and the rows that it was made of, by their weights.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Bin {
     /// What it holds.
@@ -81,18 +82,21 @@ pub struct Binning {
 }
 
 impl Binning {
-    /// Bins of numbers; what is not a number is missing.
+    /// Bins of numbers; what is not a number is missing. A row of weight 2 counts as two, one of weight 0 as none.
     ///
     /// # Errors
-    /// Other lengths, infinite numbers, outcomes that are neither 0 nor 1 or all the same, limits out of range.
+    /// Other lengths, infinite numbers, outcomes that are neither 0 nor 1 or all the same, weights that are negative or no
+    /// numbers, limits out of range.
     pub fn numbers(
         name: &str,
         values: &[f64],
         specials: &[f64],
         outcomes: &[f64],
+        weights: Option<&[f64]>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let totals = checked(name, values.len(), outcomes, limits)?;
+        let weight = |row: usize| weights.map_or(1.0, |of| of[row]);
+        let totals = checked(name, values.len(), outcomes, weights, limits)?;
         if let Some(row) = values.iter().position(|value| value.is_infinite()) {
             return Err(Error::Columns(columns::Error::Value {
                 column: name.to_owned(),
@@ -104,20 +108,23 @@ impl Binning {
         let mut special = vec![[0.0; 2]; specials.len()];
         let mut missing = [0.0; 2];
         let mut rows = Vec::with_capacity(values.len());
-        for (value, outcome) in values.iter().zip(outcomes) {
-            let event = *outcome as usize;
+        for (row, (value, outcome)) in values.iter().zip(outcomes).enumerate() {
+            let (event, weight) = (*outcome as usize, weight(row));
             if value.is_nan() {
-                missing[event] += 1.0;
+                missing[event] += weight;
             } else if let Some(at) = specials.iter().position(|special| special == value) {
-                special[at][event] += 1.0;
-            } else {
-                rows.push((*value, event));
+                special[at][event] += weight;
+            } else if weight > 0.0 {
+                rows.push((*value, event, weight));
             }
         }
-        rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        // By weight, too, so that sums have one order whatever the order of rows.
+        rows.sort_unstable_by(|a, b| {
+            (a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).then(a.2.total_cmp(&b.2))
+        });
         let tells_all = apart(&rows);
         let (pieces, starts) = pieces(&rows, limits.pieces_max);
-        let ends = best(&pieces, limits.trend, limits, outcomes.len(), totals);
+        let ends = best(&pieces, limits.trend, limits, totals);
         let cuts: Vec<f64> = ends[..ends.len() - 1]
             .iter()
             .map(|end| starts[*end])
@@ -144,18 +151,21 @@ impl Binning {
         })
     }
 
-    /// Bins of categories, `0..levels`; a missing value is a level of its own.
+    /// Bins of categories, `0..levels`; a missing value is a level of its own. Weights are as in [`Binning::numbers`].
     ///
     /// # Errors
-    /// Other lengths, a category without a level, outcomes that are neither 0 nor 1 or all the same, limits out of range.
+    /// Other lengths, a category without a level, outcomes that are neither 0 nor 1 or all the same, weights that are negative or
+    /// no numbers, limits out of range.
     pub fn categories(
         name: &str,
         codes: &[u32],
         levels: usize,
         outcomes: &[f64],
+        weights: Option<&[f64]>,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let totals = checked(name, codes.len(), outcomes, limits)?;
+        let weight = |row: usize| weights.map_or(1.0, |of| of[row]);
+        let totals = checked(name, codes.len(), outcomes, weights, limits)?;
         let mut counts = vec![[0.0; 2]; levels];
         for (row, (code, outcome)) in codes.iter().zip(outcomes).enumerate() {
             let Some(counts) = counts.get_mut(*code as usize) else {
@@ -166,17 +176,17 @@ impl Binning {
                     levels,
                 }));
             };
-            counts[*outcome as usize] += 1.0;
+            counts[*outcome as usize] += weight(row);
         }
         let tells_all = counts.iter().all(|counts| counts.contains(&0.0));
-        let rows_least = limits.category_share_least * codes.len() as f64;
+        let rows_least = limits.category_share_least * (totals[0] + totals[1]);
         let size = |level: u32| counts[level as usize][0] + counts[level as usize][1];
         let rare = |level: &u32| size(*level) == 0.0 || size(*level) < rows_least;
         let (other, mut kept): (Vec<u32>, Vec<u32>) = (0..levels as u32).partition(rare);
         let rate = |level: u32| counts[level as usize][1] / size(level);
         kept.sort_by(|a, b| rate(*b).total_cmp(&rate(*a)).then(a.cmp(b)));
         let pieces: Vec<Counts> = kept.iter().map(|level| counts[*level as usize]).collect();
-        let ends = best(&pieces, Trend::Descending, limits, outcomes.len(), totals);
+        let ends = best(&pieces, Trend::Descending, limits, totals);
         let mut bin_of = vec![0; levels];
         let mut bins = Vec::new();
         let mut start = 0;
@@ -247,7 +257,13 @@ impl Binning {
     }
 }
 
-fn checked(name: &str, rows: usize, outcomes: &[f64], limits: &Limits) -> Result<Counts, Error> {
+fn checked(
+    name: &str,
+    rows: usize,
+    outcomes: &[f64],
+    weights: Option<&[f64]>,
+    limits: &Limits,
+) -> Result<Counts, Error> {
     if rows != outcomes.len() {
         return Err(Error::Columns(columns::Error::Length {
             column: name.to_owned(),
@@ -266,8 +282,13 @@ fn checked(name: &str, rows: usize, outcomes: &[f64], limits: &Limits) -> Result
             wanted: "0, or 1 for the event",
         }));
     }
-    let events: f64 = outcomes.iter().sum();
-    let totals = [outcomes.len() as f64 - events, events];
+    if let Some(weights) = weights {
+        weighed(weights, rows)?;
+    }
+    let mut totals = [0.0; 2];
+    for (row, outcome) in outcomes.iter().enumerate() {
+        totals[*outcome as usize] += weights.map_or(1.0, |of| of[row]);
+    }
     if totals.contains(&0.0) {
         let found = f64::from(u8::from(totals[0] == 0.0));
         return Err(Error::Columns(columns::Error::OneOutcome { found }));
@@ -302,42 +323,65 @@ fn checked(name: &str, rows: usize, outcomes: &[f64], limits: &Limits) -> Result
     Ok(totals)
 }
 
+/// Refuses weights of another number, negative ones and those that are no numbers.
+fn weighed(weights: &[f64], rows: usize) -> Result<(), Error> {
+    if weights.len() != rows {
+        return Err(Error::Columns(columns::Error::Length {
+            column: "weight".to_owned(),
+            found: weights.len(),
+            wanted: rows,
+        }));
+    }
+    let wrong = |weight: &f64| !(*weight >= 0.0 && *weight <= 1e12);
+    if let Some(row) = weights.iter().position(wrong) {
+        return Err(Error::Columns(columns::Error::Value {
+            column: "weight".to_owned(),
+            row,
+            found: weights[row],
+            wanted: "0 to 1e12",
+        }));
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err(Error::Columns(columns::Error::Setting {
+            what: "sum of weights",
+            found: 0.0,
+            wanted: "a weight above zero for some row",
+        }));
+    }
+    Ok(())
+}
+
 /// True when one cut through sorted rows has all events on one side and everything else on the other.
-fn apart(rows: &[(f64, usize)]) -> bool {
+fn apart(rows: &[(f64, usize, f64)]) -> bool {
     let changes: Vec<usize> = (1..rows.len())
         .filter(|at| rows[*at].1 != rows[at - 1].1)
         .collect();
     matches!(changes[..], [at] if rows[at].0 != rows[at - 1].0)
 }
 
-/// Pieces of sorted rows of about equally many rows, never between equal values, and the least value of each.
-fn pieces(rows: &[(f64, usize)], most: usize) -> (Vec<Counts>, Vec<f64>) {
+/// Pieces of sorted rows of about equal weight, never between equal values, and the least value of each.
+fn pieces(rows: &[(f64, usize, f64)], most: usize) -> (Vec<Counts>, Vec<f64>) {
     let (mut pieces, mut starts): (Vec<Counts>, Vec<f64>) = (Vec::new(), Vec::new());
-    let size = rows.len() as f64 / most as f64;
-    let mut last = f64::NAN;
-    for (at, (value, event)) in rows.iter().enumerate() {
+    let size = rows.iter().map(|row| row.2).sum::<f64>() / most as f64;
+    let (mut last, mut before) = (f64::NAN, 0.0);
+    for (value, event, weight) in rows {
         // The next piece begins where the rows before it fill what pieces so far should hold.
-        let full = at as f64 >= size * pieces.len() as f64;
+        let full = before >= size * pieces.len() as f64;
         if pieces.is_empty() || (full && *value != last) {
             pieces.push([0.0; 2]);
             starts.push(*value);
         }
         let piece = pieces.len() - 1;
-        pieces[piece][*event] += 1.0;
+        pieces[piece][*event] += weight;
+        before += weight;
         last = *value;
     }
     (pieces, starts)
 }
 
-fn best(
-    pieces: &[Counts],
-    trend: Trend,
-    limits: &Limits,
-    rows: usize,
-    totals: Counts,
-) -> Vec<usize> {
+fn best(pieces: &[Counts], trend: Trend, limits: &Limits, totals: Counts) -> Vec<usize> {
     let wanted = Wanted {
-        rows_least: limits.share_least * rows as f64,
+        rows_least: limits.share_least * (totals[0] + totals[1]),
         bins_max: limits.bins_max,
         totals,
     };

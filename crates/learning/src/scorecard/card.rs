@@ -139,24 +139,24 @@ impl Variable<'_> {
         }
     }
 
-    /// Its bins for these outcomes.
+    /// Its bins for these outcomes, and the rows' weights where they have any.
     ///
     /// # Errors
     /// As [`Binning::numbers`] and [`Binning::categories`].
-    pub fn binning(&self, outcomes: &[f64]) -> Result<Binning, Error> {
+    pub fn binning(&self, outcomes: &[f64], weights: Option<&[f64]>) -> Result<Binning, Error> {
         match self {
             Self::Numeric {
                 name,
                 values,
                 specials,
                 limits,
-            } => Binning::numbers(name, values, specials, outcomes, limits),
+            } => Binning::numbers(name, values, specials, outcomes, weights, limits),
             Self::Categorical {
                 name,
                 codes,
                 levels,
                 limits,
-            } => Binning::categories(name, codes, *levels, outcomes, limits),
+            } => Binning::categories(name, codes, *levels, outcomes, weights, limits),
         }
     }
 
@@ -232,7 +232,8 @@ impl Card {
     }
 }
 
-/// Makes a card of columns for outcomes that are 0 or 1, of which 1 is the event.
+/// Makes a card of columns for outcomes that are 0 or 1, of which 1 is the event. A row of weight 2 counts as two, in the bins and in
+/// the model; without weights each counts once.
 ///
 /// # Errors
 /// Columns or outcomes that cannot be used, no column that says enough, settings out of range, and what the logistic model
@@ -240,6 +241,7 @@ impl Card {
 pub fn fit(
     variables: &[Variable<'_>],
     outcomes: &[f64],
+    weights: Option<&[f64]>,
     settings: &Settings,
 ) -> Result<Card, Error> {
     let score = settings.score;
@@ -259,7 +261,7 @@ pub fn fit(
     let mut chosen = Vec::new();
     let mut best = (String::new(), f64::NEG_INFINITY);
     for (variable, given) in variables.iter().enumerate() {
-        let binning = given.binning(outcomes)?;
+        let binning = given.binning(outcomes, weights)?;
         let (column, information) = (given.name().to_owned(), binning.information());
         if binning.tells_all() {
             flags.push(Flag::Separated { column });
@@ -281,12 +283,12 @@ pub fn fit(
                 information,
             });
         }
-        let weights: Vec<f64> = given
+        let evidence: Vec<f64> = given
             .bins(&binning)
             .into_iter()
             .map(|bin| binning.bins()[bin].weight_of_evidence)
             .collect();
-        chosen.push((variable, column, binning, weights));
+        chosen.push((variable, column, binning, evidence));
     }
     if let (true, Some(Flag::Separated { column })) = (
         chosen.is_empty(),
@@ -312,7 +314,7 @@ pub fn fit(
     model.penalty.alpha = settings.alpha;
     let observations = Observations {
         outcomes,
-        weights: None,
+        weights,
         offset: None,
         exposure: None,
     };

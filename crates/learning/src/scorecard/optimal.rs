@@ -81,10 +81,13 @@ fn along(
         vec![f64::NAN; (n + 1) * (n + 1)],
         vec![0.0; (n + 1) * (n + 1)],
     );
+    // Of weights, a difference of sums may leave a rounding of nothing.
+    let nothing = wanted.totals.map(|total| 1e-12 * total);
     for from in 0..n {
         for to in from + 1..=n {
             let [nonevents, events] = counts(from, to);
-            if nonevents + events >= wanted.rows_least && nonevents > 0.0 && events > 0.0 {
+            let both = nonevents > nothing[0] && events > nothing[1];
+            if nonevents + events >= wanted.rows_least && both {
                 rates[cell(from, to)] = events / (nonevents + events);
                 values[cell(from, to)] = value([nonevents, events], wanted.totals);
             }

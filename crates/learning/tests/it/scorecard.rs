@@ -70,7 +70,7 @@ proptest! {
         let outcomes = outcomes_of(&rows.iter().map(|row| row.1).collect::<Vec<_>>());
         let specials = [-999.0, 3.0];
         for trend in TRENDS {
-            let binning = Binning::numbers("x", &values, &specials, &outcomes, &limits(trend)).expect("bins");
+            let binning = Binning::numbers("x", &values, &specials, &outcomes, None, &limits(trend)).expect("bins");
             let bins = binning.bins();
             for value in values.iter().chain(&asked) {
                 let holding: Vec<usize> = (0..bins.len()).filter(|at| holds(&bins[*at], *value, &specials)).collect();
@@ -107,10 +107,57 @@ proptest! {
     }
 
     #[test]
+    fn a_row_of_weight_two_counts_as_two(
+        rows in proptest::collection::vec((number(), any::<bool>(), 0usize..4), 2..120),
+        turn in 0usize..120,
+    ) {
+        let values: Vec<f64> = rows.iter().map(|row| row.0).collect();
+        let outcomes = outcomes_of(&rows.iter().map(|row| row.1).collect::<Vec<_>>());
+        let mut times: Vec<usize> = rows.iter().map(|row| row.2).collect();
+        (times[0], times[1]) = (times[0].max(1), times[1].max(1));
+        let weights: Vec<f64> = times.iter().map(|n| *n as f64).collect();
+        let repeated = |of: &[f64]| -> Vec<f64> {
+            of.iter().zip(&times).flat_map(|(x, n)| core::iter::repeat_n(*x, *n)).collect()
+        };
+        let code = |x: &f64| x.to_bits() as u32 % 7;
+        for trend in TRENDS {
+            let limits = limits(trend);
+            let weighted = Binning::numbers("x", &values, &[3.0], &outcomes, Some(&weights), &limits).expect("bins");
+            let written_out = Binning::numbers("x", &repeated(&values), &[3.0], &repeated(&outcomes), None, &limits).expect("bins");
+            prop_assert_eq!(&weighted, &written_out);
+            let codes: Vec<u32> = values.iter().map(code).collect();
+            let weighted = Binning::categories("c", &codes, 7, &outcomes, Some(&weights), &limits).expect("bins");
+            let codes: Vec<u32> = repeated(&values).iter().map(code).collect();
+            let written_out = Binning::categories("c", &codes, 7, &repeated(&outcomes), None, &limits).expect("bins");
+            prop_assert_eq!(&weighted, &written_out);
+            // Weights that are no whole numbers: what bins hold is what they count, in any order of rows.
+            let uneven: Vec<f64> = weights.iter().zip(0..).map(|(w, at)| w * (0.1 + f64::from(at % 3))).collect();
+            let binning = Binning::numbers("x", &values, &[3.0], &outcomes, Some(&uneven), &limits).expect("bins");
+            let mut counts = vec![[0.0; 2]; binning.bins().len()];
+            for ((value, outcome), weight) in values.iter().zip(&outcomes).zip(&uneven) {
+                let bin = binning.of_number(*value);
+                prop_assert!(holds(&binning.bins()[bin], *value, &[3.0]));
+                counts[bin][*outcome as usize] += weight;
+            }
+            for (bin, [nonevents, events]) in binning.bins().iter().zip(counts) {
+                prop_assert!((bin.nonevents - nonevents).abs() < 1e-9 && (bin.events - events).abs() < 1e-9);
+                prop_assert!(bin.information.is_finite() && bin.weight_of_evidence.is_finite());
+            }
+            let turned = |of: &[f64]| -> Vec<f64> {
+                let at = turn % of.len();
+                of[at..].iter().chain(&of[..at]).copied().collect()
+            };
+            let again = Binning::numbers("x", &turned(&values), &[3.0], &turned(&outcomes), Some(&turned(&uneven)), &limits).expect("bins");
+            let places = |of: &Binning| of.bins().iter().map(|bin| format!("{:?}", bin.place)).collect::<Vec<_>>();
+            prop_assert_eq!(places(&again), places(&binning));
+        }
+    }
+
+    #[test]
     fn no_category_is_in_a_wrong_bin(rows in proptest::collection::vec((0u32..12, any::<bool>()), 2..400)) {
         let codes: Vec<u32> = rows.iter().map(|row| row.0).collect();
         let outcomes = outcomes_of(&rows.iter().map(|row| row.1).collect::<Vec<_>>());
-        let binning = Binning::categories("c", &codes, 12, &outcomes, &Limits::default()).expect("bins");
+        let binning = Binning::categories("c", &codes, 12, &outcomes, None, &Limits::default()).expect("bins");
         let bins = binning.bins();
         for code in 0..14 {
             let found = &bins[binning.of_category(code)];
@@ -215,7 +262,7 @@ fn a_card_gives_the_log_odds_of_its_model() {
         alpha: 0.0,
         ..Settings::default()
     };
-    let card = fit(&variables, &rows.outcomes, &settings).expect("a card");
+    let card = fit(&variables, &rows.outcomes, None, &settings).expect("a card");
     let names: Vec<&str> = card
         .attributes
         .iter()
@@ -282,7 +329,7 @@ fn leaks_and_reversed_columns_are_flagged() {
         numeric("leak", &leak),
         numeric("copy", &copy),
     ];
-    let card = fit(&variables, &rows.outcomes, &Settings::default()).expect("a card");
+    let card = fit(&variables, &rows.outcomes, None, &Settings::default()).expect("a card");
     assert!(card.flags.iter().any(|flag| matches!(flag, Flag::Suspicious { column, information } if column == "leak" && *information > 0.5)));
     let reversed = card
         .attributes
@@ -300,6 +347,7 @@ fn leaks_and_reversed_columns_are_flagged() {
     let card = fit(
         &[perfect, variables[0]],
         &rows.outcomes,
+        None,
         &Settings::default(),
     )
     .expect("a card");
@@ -308,7 +356,7 @@ fn leaks_and_reversed_columns_are_flagged() {
         column: "perfect".to_owned(),
     };
     assert_eq!(card.flags, [said]);
-    let error = fit(&[perfect], &rows.outcomes, &Settings::default()).expect_err("refused");
+    let error = fit(&[perfect], &rows.outcomes, None, &Settings::default()).expect_err("refused");
     assert!(
         error
             .to_string()
@@ -318,10 +366,57 @@ fn leaks_and_reversed_columns_are_flagged() {
 }
 
 #[test]
+fn a_card_of_weights_is_the_card_of_rows_written_out() {
+    let rows = Applicants::new(1_500);
+    let times: Vec<usize> = (0..rows.outcomes.len()).map(|row| row * 7 % 4).collect();
+    let weights: Vec<f64> = times.iter().map(|n| *n as f64).collect();
+    let places: Vec<usize> = (times.iter().enumerate())
+        .flat_map(|(row, n)| core::iter::repeat_n(row, *n))
+        .collect();
+    let outcomes: Vec<f64> = places.iter().map(|row| rows.outcomes[*row]).collect();
+    let variables = rows.variables();
+    let Variable::Numeric {
+        name,
+        values,
+        specials,
+        limits,
+    } = variables[0]
+    else {
+        panic!("a number");
+    };
+    let values: Vec<f64> = places.iter().map(|row| values[*row]).collect();
+    let written_out = Variable::Numeric {
+        name,
+        values: &values,
+        specials,
+        limits,
+    };
+    let settings = Settings {
+        information_least: 0.0,
+        ..Settings::default()
+    };
+    let a = fit(&variables[..1], &rows.outcomes, Some(&weights), &settings).expect("a card");
+    let b = fit(&[written_out], &outcomes, None, &settings).expect("a card");
+    assert_eq!(a.attributes[0].binning, b.attributes[0].binning);
+    for (a, b) in a.attributes[0].points.iter().zip(&b.attributes[0].points) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+    for (wrong, words) in [
+        (vec![1.0], "\"weight\" has 1 values"),
+        (vec![0.0; outcomes.len()], "sum of weights is 0"),
+        (vec![-1.0; outcomes.len()], "row 0: \"weight\" is -1"),
+        (vec![f64::NAN; outcomes.len()], "row 0: \"weight\" is NaN"),
+    ] {
+        let error = fit(&[written_out], &outcomes, Some(&wrong), &settings).expect_err("refused");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
 fn what_cannot_be_cut_is_refused_with_what_was_found() {
     let (values, outcomes) = ([1.0, f64::INFINITY, 3.0], [0.0, 1.0, 0.0]);
     let cut = |values: &[f64], outcomes: &[f64], limits| {
-        Binning::numbers("x", values, &[], outcomes, &limits)
+        Binning::numbers("x", values, &[], outcomes, None, &limits)
             .expect_err("refused")
             .to_string()
     };
@@ -346,11 +441,18 @@ fn what_cannot_be_cut_is_refused_with_what_was_found() {
         "most bins is 1: write 2 to 100"
     );
     // All missing, and constant: one bin that says nothing.
-    let missing =
-        Binning::numbers("x", &[f64::NAN; 3], &[], &outcomes, &Limits::default()).expect("bins");
+    let missing = Binning::numbers(
+        "x",
+        &[f64::NAN; 3],
+        &[],
+        &outcomes,
+        None,
+        &Limits::default(),
+    )
+    .expect("bins");
     assert_eq!((missing.ordered(), missing.information()), (1, 0.0));
     let constant =
-        Binning::numbers("x", &[7.0; 3], &[], &outcomes, &Limits::default()).expect("bins");
+        Binning::numbers("x", &[7.0; 3], &[], &outcomes, None, &Limits::default()).expect("bins");
     assert!(constant.information().abs() < 1e-12 && constant.ordered() == 1);
     assert!(psi(&[1.0, 2.0], &[1.0]).is_err() && psi(&[0.0, 0.0], &[1.0, 1.0]).is_err());
     // Ten per cent to a half: (.5 - .1) ln 5 + (.5 - .9) ln (.5 / .9).

@@ -1,4 +1,4 @@
-//! Retrieval for many customers at once: for each of them just what the kernel's search says, at the speed of [`matching`].
+//! Retrieval for many customers at once: for each of them just what the kernel's search says, at the speed of [`crate::matching`].
 //!
 //! Matching knows vectors alone, so an item's bias becomes one more factor, of which every customer has one. That adds in
 //! another order than the kernel, which adds the bias last: the two scores of an item may differ by some units in the last

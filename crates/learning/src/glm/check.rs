@@ -30,8 +30,11 @@ pub enum Flag {
         /// The term.
         term: Term,
     },
-    /// Nothing is left of the deviance: the columns together tell all outcomes, which is likely a leak.
-    PerfectFit,
+    /// Nothing is left of the deviance: these columns together tell all outcomes, which is likely a leak.
+    PerfectFit {
+        /// Names of the columns: those of which none can be left out without the others' coefficients being changed.
+        columns: Vec<String>,
+    },
     /// The fit did not end within the iterations.
     NotConverged {
         /// How many there were.
@@ -128,6 +131,70 @@ pub(super) fn look(
         }
     }
     Ok((out, flags))
+}
+
+/// Names of the columns that tell outcomes 0 and 1 apart together, by scaled coefficients and the predictors that they give: from the
+/// least on, columns are left out as long as one cut still has every 0 below and every 1 above it.
+pub(super) fn together(
+    design: &Design<'_>,
+    rows: &Rows<'_>,
+    scaled: &[f64],
+    predictors: &[f64],
+) -> Vec<String> {
+    let mut first = 1;
+    let mut parts: Vec<(&str, Vec<f64>, f64)> = Vec::new();
+    for column in design.columns() {
+        let terms = match column {
+            Column::Numeric { .. } => 1,
+            Column::Categorical { levels, base, .. } => levels.len() - usize::from(base.is_some()),
+        };
+        let mut own = vec![0.0; scaled.len()];
+        own[first..first + terms].copy_from_slice(&scaled[first..first + terms]);
+        first += terms;
+        let size: f64 = {
+            let mut products = vec![0.0; design.rows()];
+            design.add_products(&own, &mut products);
+            let counted = products.iter().enumerate();
+            let mean = products.iter().sum::<f64>() / products.len() as f64;
+            counted
+                .map(|(row, x)| rows.weight(row) * (x - mean) * (x - mean))
+                .sum()
+        };
+        parts.push((column.name(), own, size));
+    }
+    parts.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let mut left = predictors.to_vec();
+    let mut kept = Vec::new();
+    for (name, own, size) in parts {
+        let less: Vec<f64> = own.iter().map(|b| -b).collect();
+        let mut without = left.clone();
+        design.add_products(&less, &mut without);
+        if size == 0.0 || cut(rows, &without) {
+            left = without;
+        } else {
+            kept.push(name.to_owned());
+        }
+    }
+    // As they stand in the design.
+    let place = |name: &String| design.columns().iter().position(|c| c.name() == name);
+    kept.sort_by_key(place);
+    kept
+}
+
+/// True when one number has the predictors of every outcome 0 below and of every 1 above it.
+fn cut(rows: &Rows<'_>, predictors: &[f64]) -> bool {
+    let (mut zeros, mut ones) = (Span::default(), Span::default());
+    for (row, x) in predictors.iter().enumerate() {
+        if rows.weight(row) > 0.0 {
+            let side = if rows.outcomes[row] < 0.5 {
+                &mut zeros
+            } else {
+                &mut ones
+            };
+            side.take(*x);
+        }
+    }
+    zeros.most < ones.least
 }
 
 /// Separation ends a fit that nothing holds back.

@@ -1,6 +1,6 @@
 //! Newton's method with a line search over the design's products.
 
-use super::check::{aliased, look};
+use super::check::{aliased, look, together};
 use super::solve::{Net, descend, factor};
 use super::{Design, Error, Family, Flag, Term};
 use crate::columns;
@@ -385,7 +385,8 @@ pub fn fit(
     }
     let deviance = rows.deviance(family, &predictors);
     if family == Family::Binomial && deviance < 1e-6 * null_deviance {
-        flags.push(Flag::PerfectFit);
+        let columns = together(design, &rows, &b, &predictors);
+        flags.push(Flag::PerfectFit { columns });
     }
     let own = design.unscaled(&b);
     Ok(Fit {

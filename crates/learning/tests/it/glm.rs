@@ -404,10 +404,44 @@ fn separation_is_flagged_by_name() {
         [1.0, 2.0, 3.0, 1.5, 2.5, 3.5],
         [1.2, 2.2, 3.2, 1.2, 2.2, 3.2],
     );
-    let columns = [numeric("a", &a), numeric("b", &b)];
-    let design = Design::new(&columns, 6).expect("a design");
-    let found = fit(&design, &outcomes(&y), &Settings::of(Family::Binomial)).expect("a fit");
-    assert!(found.flags.contains(&Flag::PerfectFit), "{found:?}");
+    let columns = [numeric("noise", &noise), numeric("a", &a), numeric("b", &b)];
+    for columns in [&columns[1..], &columns] {
+        let design = Design::new(columns, 6).expect("a design");
+        let found = fit(&design, &outcomes(&y), &Settings::of(Family::Binomial)).expect("a fit");
+        let said = Flag::PerfectFit {
+            columns: vec!["a".to_owned(), "b".to_owned()],
+        };
+        assert!(found.flags.contains(&said), "{found:?}");
+    }
+}
+
+proptest! {
+    /// An outcome that two of several columns tell together: both are named, none that is not in the model is, and the ones named
+    /// tell it.
+    #[test]
+    fn columns_that_separate_together_are_named(seed in 0u64..1_000, category in any::<bool>()) {
+        let mut random = luopan_kernel::random::Random::new(seed);
+        let mut drawn = || (0..120).map(|_| random.normal()).collect::<Vec<f64>>();
+        let (a, b, c, d) = (drawn(), drawn(), drawn(), drawn());
+        let codes: Vec<u32> = d.iter().map(|x| u32::from(*x > 0.0)).collect();
+        let aim = |row: usize| a[row] - if category { 2.0 * f64::from(codes[row]) } else { b[row] };
+        let y: Vec<f64> = (0..120).map(|row| f64::from(u8::from(aim(row) > 0.0))).collect();
+        let code = Column::Categorical { name: "code", codes: &codes, levels: &LEVELS[..2], base: Some(0) };
+        let columns = [numeric("c", &c), numeric("b", &b), code, numeric("a", &a)];
+        let design = Design::new(&columns, 120).expect("a design");
+        let found = fit(&design, &outcomes(&y), &Settings::of(Family::Binomial)).expect("a fit");
+        let named = found.flags.iter().find_map(|flag| match flag {
+            Flag::PerfectFit { columns } => Some(columns.clone()),
+            _ => None,
+        });
+        let named = named.expect("named");
+        prop_assert!(named.contains(&"a".to_owned()), "{:?}", named);
+        prop_assert!(named.contains(&if category { "code" } else { "b" }.to_owned()), "{:?}", named);
+        let only: Vec<Column<'_>> = columns.iter().copied().filter(|c| named.iter().any(|n| n == c.name())).collect();
+        let design = Design::new(&only, 120).expect("a design");
+        let again = fit(&design, &outcomes(&y), &Settings::of(Family::Binomial)).expect("a fit");
+        prop_assert!(again.flags.iter().any(|flag| matches!(flag, Flag::PerfectFit { .. })), "{:?}", again.flags);
+    }
 }
 
 #[test]

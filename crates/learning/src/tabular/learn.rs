@@ -291,12 +291,33 @@ fn linear(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Lear
     let mut asked = glm::Settings::of(family(settings.task, settings.tweedie_power));
     asked.penalty.alpha = settings.glm.alpha;
     asked.penalty.l1_ratio = settings.glm.l1_ratio;
-    // What is learned of counts with exposures is the rate: the same likelihood.
-    let observations = Observations {
-        outcomes: &rows.targets,
-        weights: rows.weights.as_deref(),
-        offset: None,
-        exposure: rows.exposures.as_deref(),
+    // With exposures the rate is learned, by rows that weigh as much as they were exposed: of counts that is the likelihood.
+    let rates = rows.exposures.as_ref().map(|exposures| {
+        let rates: Vec<f64> = rows
+            .targets
+            .iter()
+            .zip(exposures)
+            .map(|(y, e)| y / e)
+            .collect();
+        let weights = match &rows.weights {
+            Some(weights) => weights.iter().zip(exposures).map(|(w, e)| w * e).collect(),
+            None => exposures.clone(),
+        };
+        (rates, weights)
+    });
+    let observations = match &rates {
+        Some((rates, weights)) => Observations {
+            outcomes: rates,
+            weights: Some(weights),
+            offset: None,
+            exposure: None,
+        },
+        None => Observations {
+            outcomes: &rows.targets,
+            weights: rows.weights.as_deref(),
+            offset: None,
+            exposure: None,
+        },
     };
     let found = glm::fit(&design, &observations, &asked)?;
     let mut flags: Vec<String> = Vec::new();
@@ -310,9 +331,10 @@ fn linear(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Lear
         glm::Flag::Separated { term } => Some(format!(
             "`{term}` tells the classes apart, which is likely a leak, or a level too rare"
         )),
-        glm::Flag::PerfectFit => {
-            Some("the columns together tell all outcomes, which is likely a leak".to_owned())
-        }
+        glm::Flag::PerfectFit { columns } => Some(format!(
+            "`{}` together tell all outcomes, which is likely a leak",
+            columns.join("`, `")
+        )),
         glm::Flag::Aliased { term, by } => Some(format!(
             "`{term}` is what others add up to ({}); it has no coefficient",
             by.join(", ")
@@ -412,7 +434,12 @@ fn codes(features: &[Feature], columns: &[Vec<f64>]) -> Vec<Vec<u32>> {
 fn points(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Learned, Error> {
     let codes = codes(features, &rows.columns);
     let variables = variables(Some(settings), features, &rows.columns, &codes);
-    let card = scorecard::fit(&variables, &rows.targets, &scorecard::Settings::default())?;
+    let card = scorecard::fit(
+        &variables,
+        &rows.targets,
+        rows.weights.as_deref(),
+        &scorecard::Settings::default(),
+    )?;
     let flags = (card.flags.iter())
         .filter_map(|flag| match flag {
             scorecard::Flag::Separated { column } => Some(format!(

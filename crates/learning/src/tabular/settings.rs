@@ -145,7 +145,7 @@ pub struct Settings {
     pub positive: Option<String>,
     /// Column of row weights.
     pub weight: Option<String>,
-    /// Column of exposures: counts and amounts are in proportion to it. For Poisson.
+    /// Column of exposures: counts and amounts are in proportion to it. For Poisson, gamma and Tweedie.
     pub exposure: Option<String>,
     /// Column that names the group of a row, for ranking; rows of one are never divided between folds.
     pub group: Option<String>,
@@ -230,12 +230,12 @@ impl Settings {
                 wanted: "write 0 to 0.5".to_owned(),
             });
         }
-        if self.exposure.is_some() && self.task != Task::Poisson {
+        let has_rates = matches!(self.task, Task::Poisson | Task::Gamma | Task::Tweedie);
+        if self.exposure.is_some() && !has_rates {
             return Err(Error::Setting {
                 name: "exposure",
                 found: format!("with {}", self.task.name()),
-                wanted: "it is for --task poisson; divide amounts by it, and name it as --weight"
-                    .to_owned(),
+                wanted: "it is for --task poisson, gamma and tweedie".to_owned(),
             });
         }
         if (self.task == Task::Rank) != self.group.is_some() {
@@ -257,13 +257,6 @@ impl Settings {
                 wanted:
                     "a linear model is monotone in every number; write --model gbdt or scorecard"
                         .to_owned(),
-            });
-        }
-        if self.model == Kind::Scorecard && self.weight.is_some() {
-            return Err(Error::Setting {
-                name: "weight",
-                found: "with scorecard".to_owned(),
-                wanted: "scorecards take no row weights; write --model glm or gbdt".to_owned(),
             });
         }
         Ok(())

@@ -77,7 +77,7 @@ pub(in crate::cli) struct Train {
     /// Column of row weights
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
-    /// Column of exposures, for poisson: counts are in proportion to it
+    /// Column of exposures, for poisson, gamma and tweedie: counts and amounts are in proportion to it
     #[arg(long, value_name = "COLUMN")]
     exposure: Option<String>,
     /// Column that names a row's group, for rank

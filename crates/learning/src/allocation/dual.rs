@@ -9,6 +9,8 @@ use super::rows::Rows;
 /// How far towards the best prices so far the next ones are moved.
 const SMOOTHING: f64 = 0.5;
 const QUERIES_MAX: usize = 2_000;
+/// Columns that bring bound and optimum no nearer, after which what is between them is rounding.
+const STILL_MOST: usize = 100;
 /// Excesses below this share of a limit are none.
 const EXCESS_MAX: f64 = 1e-10;
 
@@ -109,11 +111,18 @@ impl Restricted<'_> {
         }
         let mut smoothing = SMOOTHING;
         let mut optimum = master.solve();
+        let (mut still, mut least_gap) = (0, f64::INFINITY);
         for _ in 0..QUERIES_MAX {
             let settled = self.settled / self.scales.value;
             if let Some((least, _)) = &best {
                 let size = (least + settled).abs().max(1e-9);
-                if least - optimum.value <= self.tolerance * size {
+                let gap = least - optimum.value;
+                if gap < 0.999 * least_gap {
+                    (least_gap, still) = (gap, 0);
+                } else {
+                    still += 1;
+                }
+                if gap <= self.tolerance * size || still > STILL_MOST {
                     break;
                 }
             }

@@ -21,6 +21,10 @@ const FORBIDDEN: f64 = 1e7;
 /// Reduced values at or below this are none.
 const REDUCED_MIN: f64 = 1e-13;
 const PIVOTS_MAX: usize = 10_000;
+/// Pivots that bring nothing, after which the first column that seems to gain is taken (Bland 1977), and after which what stands is the
+/// optimum but for rounding.
+const STILL_FIRST: usize = 50;
+const STILL_MOST: usize = 200;
 
 /// The programme.
 #[derive(Debug)]
@@ -120,11 +124,17 @@ impl Master {
         let rows = self.limits.len();
         let mut right = self.limits.clone();
         right.push(1.0);
-        let mut still = 0;
+        let (mut still, mut most) = (0, f64::NEG_INFINITY);
         for _ in 0..PIVOTS_MAX {
             let inverse = self.inverse();
             let basic: Vec<f64> = inverse.iter().map(|row| dot(row, &right)).collect();
             let worths: Vec<f64> = self.basis.iter().map(|of| self.worth(*of)).collect();
+            let value = dot(&basic, &worths);
+            if value > most + 1e-13 * most.abs().max(1e-3) {
+                (most, still) = (value, 0);
+            } else {
+                still += 1;
+            }
             let prices: Vec<f64> = (0..=rows)
                 .map(|column| {
                     (0..=rows)
@@ -143,33 +153,34 @@ impl Master {
             let mut entering: Option<(Variable, f64)> = None;
             for of in (0..self.columns.len()).map(Variable::Column).chain(slacks) {
                 let gain = reduced(of);
-                let better = entering.is_none_or(|(_, most)| gain > most && still < 50);
+                let better = entering.is_none_or(|(_, most)| gain > most && still < STILL_FIRST);
                 if gain > REDUCED_MIN && better && !self.basis.contains(&of) {
                     entering = Some((of, gain));
                 }
             }
-            let leaving = entering.and_then(|(entering, _)| {
-                let entries = self.entries(entering);
-                let mut least: Option<(usize, f64, f64)> = None;
-                for (row, inverse) in inverse.iter().enumerate() {
-                    let by = dot(inverse, &entries);
-                    if by > 1e-11 {
-                        let ratio = basic[row].max(0.0) / by;
-                        // Of equal ratios the largest pivot.
-                        let first = least.is_none_or(|(_, found, pivot)| {
-                            ratio < found || ratio == found && by > pivot
-                        });
-                        if first {
-                            least = Some((row, ratio, by));
+            let leaving = entering
+                .filter(|_| still < STILL_MOST)
+                .and_then(|(entering, _)| {
+                    let entries = self.entries(entering);
+                    let mut least: Option<(usize, f64, f64)> = None;
+                    for (row, inverse) in inverse.iter().enumerate() {
+                        let by = dot(inverse, &entries);
+                        if by > 1e-11 {
+                            let ratio = basic[row].max(0.0) / by;
+                            // Of equal ratios the largest pivot.
+                            let first = least.is_none_or(|(_, found, pivot)| {
+                                ratio < found || ratio == found && by > pivot
+                            });
+                            if first {
+                                least = Some((row, ratio, by));
+                            }
                         }
                     }
-                }
-                least.map(|(row, ratio, _)| (entering, row, ratio))
-            });
-            let Some((entering, row, ratio)) = leaving else {
+                    least.map(|(row, ..)| (entering, row))
+                });
+            let Some((entering, row)) = leaving else {
                 return self.optimum(&basic, &prices[..rows], &worths);
             };
-            still = if ratio > 1e-14 { 0 } else { still + 1 };
             self.basis[row] = entering;
         }
         // Not met: what stands is feasible all the same, and bounds are looked at elsewhere.

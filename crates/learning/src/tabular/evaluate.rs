@@ -65,6 +65,48 @@ pub struct Figure {
     pub rises: bool,
 }
 
+impl Figure {
+    /// Of one value a fold, more being better; the interval is by how the folds differ.
+    pub(super) fn of_folds(folds: &[f64]) -> Self {
+        let n = folds.len() as f64;
+        let mean = folds.iter().sum::<f64>() / n;
+        let squares: f64 = folds.iter().map(|v| (v - mean) * (v - mean)).sum();
+        let off = Z * (squares / (n - 1.0) / n).sqrt();
+        Self {
+            mean,
+            folds: folds.iter().map(|v| Some(*v)).collect(),
+            lower: Some(mean - off),
+            upper: Some(mean + off),
+            rises: true,
+        }
+    }
+}
+
+impl Evaluation {
+    /// Of rankings of items, which have figures alone.
+    pub(super) fn of_rankings(
+        metrics: BTreeMap<&'static str, Figure>,
+        judged: usize,
+        without_target: usize,
+        flags: Vec<String>,
+    ) -> Self {
+        Self {
+            metrics,
+            foremost: "ndcg_10",
+            judged,
+            without_target,
+            fold_rounds: Vec::new(),
+            lift: Vec::new(),
+            calibration: Vec::new(),
+            calibration_error: None,
+            importance: Vec::new(),
+            stability: Vec::new(),
+            left_out: Vec::new(),
+            flags,
+        }
+    }
+}
+
 /// Rows of about the same prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiftBin {

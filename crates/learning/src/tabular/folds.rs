@@ -94,7 +94,7 @@ fn mixed(value: u64, salt: u64) -> u64 {
     luopan_kernel::id::hash64(&[value.to_le_bytes(), salt.to_le_bytes()].concat())
 }
 
-fn shuffle(order: &mut [u32], seed: u64) {
+pub(super) fn shuffle(order: &mut [u32], seed: u64) {
     let mut random = Random::new(seed);
     for i in (1..order.len()).rev() {
         // Multiply and shift (Lemire 2019); what it favours is below one in 2^32.
@@ -141,7 +141,11 @@ fn by_group(groups: &[u64], settings: &Settings) -> Result<Vec<u32>, Error> {
 }
 
 /// Parts of about equal size in order of time. A group belongs to the part of its first row.
-fn by_time(times: &[u32], groups: Option<&[u64]>, parts: usize) -> Result<Vec<u32>, Error> {
+pub(super) fn by_time(
+    times: &[u32],
+    groups: Option<&[u64]>,
+    parts: usize,
+) -> Result<Vec<u32>, Error> {
     let mut order: Vec<u32> = (0..times.len() as u32).collect();
     order.sort_by_key(|r| times[*r as usize]);
     let mut out = vec![0; times.len()];

@@ -6,6 +6,7 @@
 //! | [`Kind::Gbdt`] | all |
 //! | [`Kind::Glm`] | binary, regression, poisson, gamma, tweedie |
 //! | [`Kind::Scorecard`] | binary |
+//! | [`taste()`] | which items a user takes |
 //!
 //! What is reported of a model is what it said of rows that it had not seen: every row is predicted once, by the model of the folds
 //! without it. Where rows have a time, they are predicted by models of earlier rows alone (rolling origin, Tashman 2000). The model
@@ -22,6 +23,7 @@ mod learn;
 mod metrics;
 mod roles;
 mod settings;
+mod taste;
 mod train;
 
 pub use encode::{Feature, FeatureKind, LEVELS_MAX};
@@ -32,6 +34,7 @@ pub use kept::{FORMAT, Kept, Predictions};
 pub use metrics::{METRICS, Metric};
 pub use roles::{LeftOut, Target};
 pub use settings::{GbdtSettings, GlmSettings, Kind, Settings, Task};
+pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};
 pub use train::{Outcome, fit_all, train};
 
 /// Why nothing was learned or predicted. Rows are counted from 1, as people count them.

@@ -432,7 +432,7 @@ fn numbers(name: &str, series: &Series, rows: &[u32], positive: bool) -> Result<
 }
 
 /// Places in the ascending order of a column's different values; none may be missing.
-fn order(name: &str, series: &Series, rows: &[u32]) -> Result<Vec<u32>, Error> {
+pub(super) fn order(name: &str, series: &Series, rows: &[u32]) -> Result<Vec<u32>, Error> {
     if let Some(row) = rows.iter().find(|r| series.is_missing(**r as usize)) {
         return Err(Error::Value {
             name: name.to_owned(),

@@ -2,7 +2,8 @@
 
 use luopan_kernel::random::Random;
 use luopan_learning::tabular::{
-    Error, Frame, Kept, Kind, MISSING, Outcome, Series, Settings, Task, fit_all, train,
+    Error, Frame, Kept, Kind, MISSING, Outcome, Series, Settings, Task, Taste, TasteSettings,
+    fit_all, taste, train,
 };
 use proptest::prelude::*;
 
@@ -525,6 +526,148 @@ fn kept_models_that_were_damaged_or_are_newer_are_refused() {
     value["body"]["glm"]["terms"].as_array_mut().unwrap().pop();
     let words = Kept::decode(&value.to_string()).unwrap_err().to_string();
     assert!(words.contains("terms"), "{words}");
+}
+
+/// Users of two kinds, each of whom takes mostly items of its own kind.
+fn taken(rows: usize, seed: u64) -> Frame {
+    let mut random = Random::new(seed);
+    let mut below = |n: u32| (random.uniform() * f64::from(n)) as u32;
+    let (mut users, mut items, mut strengths, mut at) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for row in 0..rows {
+        let user = below(120);
+        let own = below(10) > 0;
+        items.push(below(20) * 2 + u32::from((user % 2 == 0) == own));
+        users.push(user);
+        strengths.push(if row == 5 {
+            f64::NAN
+        } else {
+            f64::from(1 + below(3))
+        });
+        at.push(row as f64);
+    }
+    let named = |codes: Vec<u32>, what: &str, n: u32| Series::Texts {
+        codes,
+        levels: (0..n).map(|i| format!("{what}{i}")).collect(),
+    };
+    Frame::new(vec![
+        ("who".to_owned(), named(users, "u", 120)),
+        ("what".to_owned(), named(items, "i", 40)),
+        ("times".to_owned(), Series::Numbers(strengths)),
+        ("at".to_owned(), Series::Numbers(at)),
+    ])
+    .unwrap()
+}
+
+fn tasting() -> TasteSettings {
+    TasteSettings {
+        user: "who".into(),
+        item: "what".into(),
+        strength: "times".into(),
+        time: None,
+        folds: 4,
+        als: luopan_learning::als::Settings {
+            factors: 4,
+            regularization: 1.0,
+            ..Default::default()
+        },
+    }
+}
+
+#[test]
+fn what_users_take_is_learned_and_ranked_without_what_they_have() {
+    let frame = taken(1_500, 1);
+    for time in [None, Some("at".to_owned())] {
+        let asked = TasteSettings { time, ..tasting() };
+        let found = taste(&frame, &asked, &mut |_| ()).unwrap();
+        let told = &found.evaluation;
+        assert_eq!((found.rows, told.without_target), (1_499, 1));
+        let mean = |name: &str| told.metrics[name].mean;
+        // What everybody takes tells nothing here.
+        assert!(
+            mean("ndcg_10") > 1.3 * mean("popular_ndcg_10"),
+            "{:?}",
+            told.metrics
+        );
+        assert_eq!(told.flags, Vec::<String>::new());
+    }
+    let found = taste(&frame, &tasting(), &mut |_| ()).unwrap().taste;
+    let bytes = found.encode();
+    let again = Taste::decode(&bytes).unwrap();
+    assert_eq!((again.size(), again.user_column()), ((120, 40), "who"));
+    assert_eq!(again.encode(), bytes);
+    let users: Vec<String> = ["u4", "stranger", "u7"].map(String::from).to_vec();
+    let best = again.recommend(&users, 5).unwrap();
+    assert_eq!(best, found.recommend(&users, 5).unwrap());
+    assert_eq!(best[1], None);
+    let has = |user: &str, item: &str| {
+        (0..frame.rows()).any(|r| {
+            let text = |name: &str| frame.get(name).unwrap().text(r);
+            text("who").as_deref() == Some(user)
+                && text("what").as_deref() == Some(item)
+                && text("times").is_some()
+        })
+    };
+    for (user, best) in users.iter().zip(&best) {
+        for (item, _) in best.iter().flatten() {
+            assert!(!has(user, item), "{user} has {item}");
+        }
+    }
+    for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+        assert!(Taste::decode(&bytes[..end]).is_err(), "{end}");
+    }
+    let words = |change: &dyn Fn(&mut TasteSettings)| {
+        let mut asked = tasting();
+        change(&mut asked);
+        taste(&frame, &asked, &mut |_| ()).unwrap_err().to_string()
+    };
+    assert!(words(&|s| s.user = "whom".into()).contains("no column `whom`"));
+    assert!(words(&|s| s.strength = "what".into()).contains("holds texts"));
+    assert!(words(&|s| s.folds = 0).contains("folds is 0"));
+    assert!(words(&|s| s.als.factors = 0).contains("factors"));
+}
+
+/// Models of this format are read by every later program. `LUOPAN_BLESS=1` writes them anew, before the first release alone.
+#[test]
+fn golden_files_of_format_1_are_read() {
+    let frame = table(200, 31);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tabular");
+    let models = [
+        ("gbdt", settings(Task::Multiclass, Kind::Gbdt)),
+        ("glm", settings(Task::Poisson, Kind::Glm)),
+        ("scorecard", settings(Task::Binary, Kind::Scorecard)),
+    ];
+    let factors = format!("{folder}/factors-1.bin");
+    if std::env::var_os("LUOPAN_BLESS").is_some() {
+        for (name, mut asked) in models.clone() {
+            asked.gbdt.rounds = 3;
+            let text = fit_all(&frame, &asked).unwrap().encode().unwrap();
+            std::fs::write(format!("{folder}/{name}-1.json"), text).unwrap();
+        }
+        let found = taste(&taken(300, 3), &tasting(), &mut |_| ())
+            .unwrap()
+            .taste;
+        std::fs::write(&factors, found.encode()).unwrap();
+    }
+    for (name, asked) in models {
+        let text = std::fs::read_to_string(format!("{folder}/{name}-1.json")).unwrap();
+        let model = Kept::decode(&text).unwrap();
+        assert_eq!(model.encode().unwrap(), text, "{name}");
+        assert_eq!((model.task(), model.kind()), (asked.task, asked.model));
+        let found = model.predict(&frame).unwrap();
+        assert!(found.values.iter().all(|v| v.is_finite()), "{name}");
+        assert_eq!(model.has_seen(&frame), Some(1.0), "{name}");
+    }
+    let bytes = std::fs::read(factors).unwrap();
+    let kept = Taste::decode(&bytes).unwrap();
+    assert_eq!(kept.encode(), bytes);
+    assert_eq!(
+        kept.recommend(&["u1".to_owned()], 3).unwrap()[0]
+            .as_ref()
+            .unwrap()
+            .len(),
+        3
+    );
 }
 
 proptest! {

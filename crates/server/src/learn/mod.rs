@@ -5,3 +5,4 @@ pub mod evaluate;
 pub mod model;
 pub mod report;
 pub mod table;
+pub mod taste;

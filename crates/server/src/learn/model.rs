@@ -5,7 +5,6 @@ use super::report;
 use super::table;
 use crate::problem::{Problem, Result};
 use crate::whole::{writable, write_whole};
-use luopan_lake::table::{Cell, Kind as Column, Table};
 use luopan_learning::tabular::{
     Error, Evaluation, Frame, Kept, LeftOut, Series, Settings, Target, Task, train,
 };
@@ -23,6 +22,9 @@ pub const REPORT: &str = "report.json";
 /// The report for people.
 pub const PAGE: &str = "report.html";
 
+/// The factors of [`super::taste`] in their folder.
+pub const FACTORS: &str = "model.bin";
+
 /// What is said of a model that was trained.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trained {
@@ -34,8 +36,14 @@ pub struct Trained {
     pub target: Target,
     /// Rows that it learned from.
     pub rows: usize,
-    /// Number of features.
+    /// Number of features; of factors, numbers of a vector.
     pub features: usize,
+    /// Users, of factors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<usize>,
+    /// Items, of factors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<usize>,
     /// Seconds of processor time of all folds and of the model that is kept; reading the file is not in it.
     pub cpu_seconds: f64,
     /// Of this, the folds.
@@ -59,7 +67,7 @@ pub struct Trained {
 }
 
 /// Seconds of processor time that this process has used.
-fn cpu_seconds() -> f64 {
+pub(super) fn cpu_seconds() -> f64 {
     let now = clock_gettime(ClockId::ProcessCPUTime);
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
@@ -156,6 +164,8 @@ pub fn from_file(
         target: model.target().clone(),
         rows: model.rows(),
         features: model.features().len(),
+        users: None,
+        items: None,
         cpu_seconds: done - read,
         cpu_seconds_folds: folds - read,
         cpu_seconds_read: read - begun,
@@ -166,16 +176,37 @@ pub fn from_file(
         out: out.to_owned(),
         evaluation: outcome.evaluation,
     };
-    let json = serde_json::to_vec_pretty(&trained)
-        .map_err(|e| Problem::internal(format!("writing the report failed: {e}")))?;
-    write_whole(&out.join(REPORT), &json)?;
-    write_whole(&out.join(PAGE), report::page(&trained)?.as_bytes())?;
-    if let Some(text) = model.lightgbm() {
-        write_whole(&out.join(LIGHTGBM), text.as_bytes())?;
+    told(&trained)?;
+    gone(&out.join(FACTORS))?;
+    match model.lightgbm() {
+        Some(text) => write_whole(&out.join(LIGHTGBM), text.as_bytes())?,
+        None => gone(&out.join(LIGHTGBM))?,
     }
     let text = model.encode().map_err(|e| refused(input, None, &e))?;
     write_whole(&out.join(MODEL), text.as_bytes())?;
     Ok(trained)
+}
+
+/// Removes what an earlier model of another kind left in the folder.
+pub(super) fn gone(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            let words = format!("{} cannot be removed: {e}", path.display());
+            Err(Problem::new("file_unreadable", words))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes both reports.
+///
+/// # Errors
+/// `file_unreadable`.
+pub(super) fn told(trained: &Trained) -> Result<()> {
+    let json = serde_json::to_vec_pretty(trained)
+        .map_err(|e| Problem::internal(format!("writing the report failed: {e}")))?;
+    write_whole(&trained.out.join(REPORT), &json)?;
+    write_whole(&trained.out.join(PAGE), report::page(trained)?.as_bytes())
 }
 
 /// Reads a model from its folder, or from its file.
@@ -273,7 +304,7 @@ pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Re
             columns.push((name, Series::Numbers(own)));
         }
     }
-    write(output, &columns, frame.rows())?;
+    table::write(output, &columns, frame.rows())?;
     Ok(Predicted {
         rows: frame.rows(),
         columns: columns.into_iter().map(|(n, _)| n).collect(),
@@ -293,58 +324,4 @@ fn expected(
         Some(name) if frame.get(name).is_some() => model.exposed(frame, rates),
         _ => Ok(None),
     }
-}
-
-fn write(output: &Path, columns: &[(String, Series)], rows: usize) -> Result<()> {
-    let failed = |e: String| {
-        Problem::new(
-            "file_unreadable",
-            format!("{} cannot be written: {e}", output.display()),
-        )
-    };
-    let is_csv = output
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if is_csv {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let csv_failed = |e: csv::Error| failed(e.to_string());
-        writer
-            .write_record(columns.iter().map(|(n, _)| n))
-            .map_err(csv_failed)?;
-        for row in 0..rows {
-            let cells = columns.iter().map(|(_, c)| c.text(row).unwrap_or_default());
-            writer.write_record(cells).map_err(csv_failed)?;
-        }
-        let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-        return write_whole(output, &bytes);
-    }
-    let kinds: Vec<(String, Column)> = (columns.iter())
-        .map(|(name, series)| {
-            let kind = match series {
-                Series::Numbers(_) => Column::Double,
-                Series::Texts { .. } => Column::Text,
-            };
-            (name.clone(), kind)
-        })
-        .collect();
-    let lake = |e: luopan_lake::Error| failed(e.to_string());
-    let mut table = Table::create(output, &kinds).map_err(lake)?;
-    for row in 0..rows {
-        let texts: Vec<Option<String>> = (columns.iter())
-            .map(|(_, c)| match c {
-                Series::Numbers(_) => None,
-                Series::Texts { .. } => c.text(row),
-            })
-            .collect();
-        let cells: Vec<Cell<'_>> = (columns.iter().zip(&texts))
-            .map(|((_, series), text)| match (series, text) {
-                (Series::Numbers(v), _) if v[row].is_nan() => Cell::Missing,
-                (Series::Numbers(v), _) => Cell::Double(v[row]),
-                (_, Some(text)) => Cell::Text(text),
-                (_, None) => Cell::Missing,
-            })
-            .collect();
-        table.push(cells).map_err(lake)?;
-    }
-    table.finish(&Vec::new()).map(|_| ()).map_err(lake)
 }

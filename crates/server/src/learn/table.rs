@@ -5,7 +5,9 @@
 use crate::import::rows::{Format, Layout, Rows, open_rows};
 use crate::import::source::{Encoding, Source, open};
 use crate::problem::{Problem, Result};
+use crate::whole::write_whole;
 use luopan_engine::api::Raw;
+use luopan_lake::table::{Cell, Kind as Column, Table};
 use luopan_learning::tabular::{Frame, MISSING, Series};
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -235,6 +237,64 @@ fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Rea
         return Err(refused(path, "there are no rows"));
     }
     Ok(columns)
+}
+
+/// Writes columns as Parquet, or as CSV where the name ends so; whole or not at all.
+///
+/// # Errors
+/// `file_unreadable`.
+pub fn write(output: &Path, columns: &[(String, Series)], rows: usize) -> Result<()> {
+    let failed = |e: String| {
+        Problem::new(
+            "file_unreadable",
+            format!("{} cannot be written: {e}", output.display()),
+        )
+    };
+    let is_csv = output
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    if is_csv {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let csv_failed = |e: csv::Error| failed(e.to_string());
+        writer
+            .write_record(columns.iter().map(|(n, _)| n))
+            .map_err(csv_failed)?;
+        for row in 0..rows {
+            let cells = columns.iter().map(|(_, c)| c.text(row).unwrap_or_default());
+            writer.write_record(cells).map_err(csv_failed)?;
+        }
+        let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
+        return write_whole(output, &bytes);
+    }
+    let kinds: Vec<(String, Column)> = (columns.iter())
+        .map(|(name, series)| {
+            let kind = match series {
+                Series::Numbers(_) => Column::Double,
+                Series::Texts { .. } => Column::Text,
+            };
+            (name.clone(), kind)
+        })
+        .collect();
+    let lake = |e: luopan_lake::Error| failed(e.to_string());
+    let mut table = Table::create(output, &kinds).map_err(lake)?;
+    for row in 0..rows {
+        let texts: Vec<Option<String>> = (columns.iter())
+            .map(|(_, c)| match c {
+                Series::Numbers(_) => None,
+                Series::Texts { .. } => c.text(row),
+            })
+            .collect();
+        let cells: Vec<Cell<'_>> = (columns.iter().zip(&texts))
+            .map(|((_, series), text)| match (series, text) {
+                (Series::Numbers(v), _) if v[row].is_nan() => Cell::Missing,
+                (Series::Numbers(v), _) => Cell::Double(v[row]),
+                (_, Some(text)) => Cell::Text(text),
+                (_, None) => Cell::Missing,
+            })
+            .collect();
+        table.push(cells).map_err(lake)?;
+    }
+    table.finish(&Vec::new()).map(|_| ()).map_err(lake)
 }
 
 #[cfg(test)]

@@ -271,6 +271,99 @@ fn a_model_is_trained_predicts_and_is_worth_what_logs_say() {
 }
 
 #[test]
+fn factors_are_trained_and_rank_what_users_have_not_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let mut text = "who,what,times\n".to_owned();
+    for row in 0..900u32 {
+        let (user, draw) = (row * 7 % 60, row * row * 31 % 97);
+        text.push_str(&format!(
+            "u{user},i{},{}\n",
+            draw % 15 * 2 + user % 2,
+            1 + row % 3
+        ));
+    }
+    std::fs::write(at("taken.csv"), text).expect("taken");
+    std::fs::write(at("asked.csv"), "who\nu3\nstranger\nu3\nu8\n").expect("asked");
+    let learn = |words: &[&str]| {
+        luopan(
+            folder.path(),
+            &[&["--format", "json", "learn"], words].concat(),
+        )
+    };
+    let train = |more: &[&str]| {
+        let words = [
+            "train",
+            "--input",
+            &at("taken.csv"),
+            "--model",
+            "als",
+            "--target",
+            "times",
+            "--out",
+            &at("model"),
+        ];
+        learn(&[&words[..], more].concat())
+    };
+    let said = train(&[
+        "--user",
+        "who",
+        "--item",
+        "what",
+        "--factors",
+        "4",
+        "--folds",
+        "3",
+    ])
+    .json();
+    assert_eq!(
+        (&said["model"], &said["users"], &said["rows"]),
+        (&"als".into(), &60.into(), &900.into())
+    );
+    let mean = |name: &str| said["metrics"][name]["mean"].as_f64().expect("a figure");
+    assert!(mean("ndcg_10") > mean("popular_ndcg_10"), "{said}");
+    let page = std::fs::read_to_string(at("model/report.html")).expect("a page");
+    assert!(page.contains("popular_ndcg_10") && page.contains("60 users"));
+    let output = at("best.parquet");
+    let predict = [
+        "predict",
+        "--model",
+        &at("model"),
+        "--input",
+        &at("asked.csv"),
+        "--output",
+        &output,
+        "--top",
+        "4",
+    ];
+    let told = learn(&predict).json();
+    assert_eq!(
+        (&told["users"], &told["unseen"], &told["rows"]),
+        (&2.into(), &1.into(), &8.into())
+    );
+    let (rows, _) = read(Path::new(&output));
+    assert_eq!(rows[0]["who"], Field::Str("u3".into()));
+    assert_eq!(rows[3]["rank"], Field::Double(4.0));
+    assert!(train(&[]).err.contains("--user COLUMN --item COLUMN"));
+    // A table's model in the same folder takes their place.
+    let words = [
+        "train",
+        "--input",
+        &at("taken.csv"),
+        "--task",
+        "regression",
+        "--target",
+        "times",
+        "--out",
+        &at("model"),
+        "--rounds",
+        "5",
+    ];
+    learn(&words).json();
+    assert!(!Path::new(&at("model/model.bin")).exists());
+}
+
+#[test]
 fn what_cannot_be_learned_or_evaluated_is_said_and_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name).display().to_string();

@@ -2,9 +2,11 @@
 
 use super::super::output::{Said, table};
 use crate::learn::model::{self, Trained};
-use crate::problem::Result;
+use crate::learn::taste;
+use crate::problem::{Problem, Result};
 use clap::{Args, ValueEnum};
-use luopan_learning::tabular::{GbdtSettings, GlmSettings, Kind, Settings, Task};
+use luopan_learning::als;
+use luopan_learning::tabular::{GbdtSettings, GlmSettings, Kind, Settings, Task, TasteSettings};
 use std::path::PathBuf;
 
 /// Most rounds where rows are set aside to end training early.
@@ -42,14 +44,17 @@ enum ModelName {
     Gbdt,
     Glm,
     Scorecard,
+    Als,
 }
 
 impl ModelName {
-    fn kind(self) -> Kind {
+    /// The model of a table; none of factors.
+    fn kind(self) -> Option<Kind> {
         match self {
-            Self::Gbdt => Kind::Gbdt,
-            Self::Glm => Kind::Glm,
-            Self::Scorecard => Kind::Scorecard,
+            Self::Gbdt => Some(Kind::Gbdt),
+            Self::Glm => Some(Kind::Glm),
+            Self::Scorecard => Some(Kind::Scorecard),
+            Self::Als => None,
         }
     }
 }
@@ -59,12 +64,12 @@ pub(in crate::cli) struct Train {
     /// The table: CSV, Parquet, lines of JSON; gzipped too. An empty cell, NA, N/A, NaN or null is missing
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Column of what is predicted; rows without it are left out
+    /// Column of what is predicted, of als how much a user took of an item; rows without it are left out
     #[arg(long, value_name = "COLUMN")]
     target: String,
-    /// What is predicted
-    #[arg(long)]
-    task: TaskName,
+    /// What is predicted; of als the items that a user takes next
+    #[arg(long, required_unless_present("user"))]
+    task: Option<TaskName>,
     /// What learns
     #[arg(long, default_value = "gbdt")]
     model: ModelName,
@@ -83,6 +88,24 @@ pub(in crate::cli) struct Train {
     /// Column that names a row's group, for rank
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
+    /// als: column of users
+    #[arg(long, value_name = "COLUMN", requires = "item")]
+    user: Option<String>,
+    /// als: column of items
+    #[arg(long, value_name = "COLUMN", requires = "user")]
+    item: Option<String>,
+    /// als: numbers of a vector
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    factors: usize,
+    /// als: penalty on vectors
+    #[arg(long, default_value_t = 10.0, value_name = "L2")]
+    regularization: f64,
+    /// als: what a strength of 1 adds to the confidence
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    confidence: f64,
+    /// als: times that users and items are solved
+    #[arg(long, default_value_t = 15, value_name = "N")]
+    iterations: usize,
     /// Column of row ids: no feature, and refused where one stands twice
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
@@ -157,7 +180,31 @@ fn monotone(text: &str) -> std::result::Result<(String, i8), String> {
 }
 
 impl Train {
-    fn settings(&self) -> Settings {
+    fn taste(&self) -> Result<TasteSettings> {
+        let (Some(user), Some(item)) = (self.user.clone(), self.item.clone()) else {
+            return Err(Problem::new(
+                "command_line",
+                "als needs the columns of users and items: --user COLUMN --item COLUMN, and how much was taken as --target",
+            ));
+        };
+        Ok(TasteSettings {
+            user,
+            item,
+            strength: self.target.clone(),
+            time: self.time_column.clone(),
+            folds: self.folds,
+            als: als::Settings {
+                factors: self.factors,
+                regularization: self.regularization,
+                alpha: self.confidence,
+                iterations: self.iterations,
+                seed: self.seed,
+                ..als::Settings::default()
+            },
+        })
+    }
+
+    fn settings(&self, task: Task, model: Kind) -> Settings {
         Settings {
             positive: self.positive.clone(),
             weight: self.weight.clone(),
@@ -189,17 +236,32 @@ impl Train {
                 l1_ratio: self.l1_ratio,
             },
             seed: self.seed,
-            ..Settings::new(self.task.task(), self.model.kind(), &self.target)
+            ..Settings::new(task, model, &self.target)
         }
     }
 }
 
 pub(super) fn run(asked: Train) -> Result<Said> {
-    let folds = asked.folds as u64;
-    let bar = indicatif::ProgressBar::new(folds + 1);
-    let trained = model::from_file(&asked.input, asked.settings(), &asked.out, &mut |at| {
-        bar.set_position(at as u64);
-    });
+    let bar = indicatif::ProgressBar::new(asked.folds as u64 + 1);
+    let mut tell = |at: usize| bar.set_position(at as u64);
+    let trained = match (asked.model.kind(), asked.task) {
+        (Some(model), Some(task)) => {
+            let settings = asked.settings(task.task(), model);
+            model::from_file(&asked.input, settings, &asked.out, &mut tell)
+        }
+        (None, None | Some(TaskName::Rank)) => {
+            let settings = asked.taste()?;
+            taste::from_file(&asked.input, &settings, &asked.out, &mut tell)
+        }
+        (Some(_), None) => Err(Problem::new(
+            "command_line",
+            "--task is missing; write binary, regression, poisson, gamma, tweedie, multiclass or rank",
+        )),
+        (None, Some(_)) => Err(Problem::new(
+            "command_line",
+            "als ranks items for users; leave --task out, or write --task rank",
+        )),
+    };
     bar.finish_and_clear();
     let trained = trained?;
     Said::new(&trained, words(&trained))
@@ -207,14 +269,19 @@ pub(super) fn run(asked: Train) -> Result<Said> {
 
 fn words(of: &Trained) -> String {
     let evaluation = &of.evaluation;
+    let size = match (of.users, of.items) {
+        (Some(users), Some(items)) => {
+            format!("{users} users, {items} items, {} factors", of.features)
+        }
+        _ => format!("{} features", of.features),
+    };
     let mut out = format!(
-        "{}: {} for {} of `{}`, {} rows, {} features, {:.2} s of processor time\n\n",
+        "{}: {} for {} of `{}`, {} rows, {size}, {:.2} s of processor time\n\n",
         of.out.display(),
         of.model,
         of.task,
         of.target.column,
         of.rows,
-        of.features,
         of.cpu_seconds
     );
     let number = |v: f64| format!("{v:.5}");
@@ -239,7 +306,9 @@ fn words(of: &Trained) -> String {
     let named: Vec<_> = (evaluation.importance.iter().take(NAMED))
         .map(|i| i.feature.clone())
         .collect();
-    out.push_str(&format!("\nmost important: {}\n", named.join(", ")));
+    if !named.is_empty() {
+        out.push_str(&format!("\nmost important: {}\n", named.join(", ")));
+    }
     for left in &evaluation.left_out {
         out.push_str(&format!("left out: `{}`: {}\n", left.column, left.why));
     }

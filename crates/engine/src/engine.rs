@@ -884,6 +884,12 @@ impl Inner {
                 )));
             }
         }
+        let behind = self.catalogues.behind();
+        if behind > 0 {
+            return Ok(Some(format!(
+                "catalogues are {behind} entries behind what is folded"
+            )));
+        }
         if self.outbox.len() > 0 {
             return Ok(Some(format!(
                 "{} outbox rows are to be relayed",

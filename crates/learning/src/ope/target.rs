@@ -65,6 +65,11 @@ impl Target {
         }
     }
 
+    /// True for the policy that wrote the logs.
+    pub fn is_as_logged(&self) -> bool {
+        self.predicted == Predicted::AsLogged
+    }
+
     /// Importance weights: the policy's probability of the logged action over its propensity, a row each.
     pub fn weights(&self) -> &[f64] {
         &self.weights

@@ -217,6 +217,18 @@ impl Binning {
         })
     }
 
+    /// True where every value has a bin: not so of one that was read from a damaged file.
+    pub(crate) fn is_whole(&self) -> bool {
+        let bins = self.bins.len();
+        let there = |place: usize| place < bins;
+        self.ordered <= bins
+            && bins > 0
+            && self.cuts.len() < bins
+            && self.levels.iter().all(|bin| there(*bin as usize))
+            && (self.specials.is_empty() || there(self.ordered + self.specials.len() - 1))
+            && (self.levels.is_empty() || there(self.ordered))
+    }
+
     /// The bins.
     pub fn bins(&self) -> &[Bin] {
         &self.bins

@@ -38,6 +38,11 @@ impl Feature {
         }
     }
 
+    /// True for names.
+    pub fn is_category(&self) -> bool {
+        !self.is_number()
+    }
+
     pub(super) fn is_number(&self) -> bool {
         self.kind == FeatureKind::Number
     }

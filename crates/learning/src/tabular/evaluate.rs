@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Parts of the lift table, of the calibration table, and of time.
 const PARTS: usize = 10;
+/// Rows of a part below which no stability index is told.
+const PSI_ROWS: usize = 1_000;
 /// Rows that importance is taken of: evenly spread ones.
 const EXPLAINED: usize = 2_000;
 /// Quantile of the normal distribution for 95 %.
@@ -159,7 +161,7 @@ pub struct Period {
     pub predicted: f64,
     /// Mean target.
     pub observed: f64,
-    /// Population stability index of predictions against those of the first part.
+    /// Population stability index of predictions against those of the first part; none below a thousand rows.
     pub psi: Option<f64>,
 }
 
@@ -272,6 +274,15 @@ pub(super) fn evaluate(
                 rises: metric.rises,
             },
         );
+    }
+    if !figures.contains_key(names[0]) {
+        return Err(Error::Column {
+            name: settings.target.clone(),
+            why: format!(
+                "no fold has a finite {}: its numbers are too large, or a fold has one class alone; rescale it, or write fewer folds",
+                names[0]
+            ),
+        });
     }
     let mut all: Vec<u32> = told.folds.concat();
     all.sort_unstable();
@@ -410,6 +421,7 @@ fn stability(
     };
     let mut cuts: Vec<f64> = Vec::new();
     let mut first: Vec<f64> = Vec::new();
+    let mut first_rows = 0;
     let mut out = Vec::with_capacity(parts.len());
     for (name, rows) in parts {
         let looked = Looked::at(settings, roles, &told.predictions, &rows);
@@ -433,6 +445,7 @@ fn stability(
         }
         if out.is_empty() {
             first.clone_from(&counts);
+            first_rows = rows.len();
         }
         out.push(Period {
             name,
@@ -446,7 +459,10 @@ fn stability(
                 Task::Multiclass => f64::from(u8::from(looked.targets[r] as usize + 1 == outputs)),
                 _ => looked.targets[r],
             }),
-            psi: psi(&first, &counts).ok(),
+            // Of fewer rows it is mostly chance.
+            psi: (first_rows.min(rows.len()) >= PSI_ROWS)
+                .then(|| psi(&first, &counts).ok())
+                .flatten(),
         });
     }
     Ok(out)

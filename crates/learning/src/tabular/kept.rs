@@ -6,6 +6,7 @@ use super::roles::{Roles, Target, column};
 use super::{Error, Frame, Kind, Series, Settings, Task};
 use crate::gbdt::shap::Explainer;
 use crate::lightgbm;
+use crate::scorecard::Attribute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -139,7 +140,8 @@ impl Kept {
         struct Version {
             format: u32,
         }
-        let bad = |e: serde_json::Error| Error::Kept(e.to_string());
+        let bad =
+            |e: serde_json::Error| Error::Kept(format!("{e}; copy it again, or train it anew"));
         let version: Version = serde_json::from_str(text).map_err(bad)?;
         if version.format != FORMAT {
             return Err(Error::Kept(format!(
@@ -177,7 +179,19 @@ impl Kept {
                     linear.terms.len()
                 )));
             }
-            Body::Scorecard(points) => Fitted::Scorecard(points),
+            Body::Scorecard(points) => {
+                let is_whole = |a: &Attribute| {
+                    a.variable < features
+                        && a.points.len() == a.binning.bins().len()
+                        && a.binning.is_whole()
+                };
+                if points.attributes.is_empty() || !points.attributes.iter().all(is_whole) {
+                    return Err(Error::Kept(
+                        "a column of its card has not a bin and points for every value".to_owned(),
+                    ));
+                }
+                Fitted::Scorecard(points)
+            }
         };
         Ok(Self {
             head: text.head,

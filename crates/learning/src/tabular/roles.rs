@@ -96,6 +96,19 @@ impl Roles {
         {
             column(frame, name)?;
         }
+        if let Some(name) = settings
+            .exclude
+            .iter()
+            .find(|n| taken.contains_key(n.as_str()))
+        {
+            return Err(Error::Column {
+                name: name.clone(),
+                why: format!(
+                    "it is excluded and named as {}; leave it out of one",
+                    taken[name.as_str()]
+                ),
+            });
+        }
         let rows: Vec<u32> = (0..frame.rows() as u32)
             .filter(|r| !target.is_missing(*r as usize))
             .collect();
@@ -219,9 +232,7 @@ impl Roles {
                     return Ok(Ok(of_numbers(name, values, &self.rows)));
                 }
                 if settings.task == Task::Binary && self.leaks(values) {
-                    self.flags.push(format!(
-                        "`{name}` alone tells the classes apart, which is likely a leak: exclude it if it is not known when predicting"
-                    ));
+                    self.flags.push(leak(name));
                 }
                 Ok(Ok(Feature::number(name)))
             }
@@ -247,9 +258,28 @@ impl Roles {
                         "{different} different texts in {there} rows: names, as it seems; name it in --categorical to learn from it"
                     )));
                 }
+                if settings.task == Task::Binary && self.parted(codes, levels.len(), different) {
+                    self.flags.push(leak(name));
+                }
                 Ok(Ok(of_texts(name, levels, &counts)))
             }
         }
+    }
+
+    /// True where each of few texts goes with one class alone.
+    fn parted(&self, codes: &[u32], levels: usize, different: usize) -> bool {
+        if different * 20 > self.rows.len() {
+            return false;
+        }
+        // By level: rows of either class.
+        let mut counts = vec![[0u64; 2]; levels];
+        for (row, target) in self.rows.iter().zip(&self.targets) {
+            match counts.get_mut(codes[*row as usize] as usize) {
+                Some(count) => count[usize::from(*target > 0.0)] += 1,
+                None => return false,
+            }
+        }
+        counts.iter().all(|[zeros, ones]| *zeros == 0 || *ones == 0)
     }
 
     /// True where the number alone ranks one class above the other.
@@ -268,11 +298,24 @@ impl Roles {
     }
 }
 
+fn leak(name: &str) -> String {
+    format!(
+        "`{name}` alone tells the classes apart, which is likely a leak: exclude it if it is not known when predicting"
+    )
+}
+
 fn differ(name: &str, ids: &Series) -> Result<(), Error> {
     let mut seen = std::collections::HashMap::new();
     for row in 0..ids.len() {
         let key = match ids {
-            _ if ids.is_missing(row) => continue,
+            _ if ids.is_missing(row) => {
+                return Err(Error::Value {
+                    name: name.to_owned(),
+                    row: row + 1,
+                    found: "nothing".to_owned(),
+                    wanted: "each row needs an id",
+                });
+            }
             Series::Numbers(values) => values[row].to_bits(),
             Series::Texts { codes, .. } => codes[row].into(),
         };

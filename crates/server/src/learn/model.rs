@@ -6,7 +6,7 @@ use super::table;
 use crate::problem::{Problem, Result};
 use crate::whole::{writable, write_whole};
 use luopan_learning::tabular::{
-    Error, Evaluation, Frame, Kept, LeftOut, Series, Settings, Target, Task, train,
+    Error, Evaluation, Feature, Frame, Kept, LeftOut, Series, Settings, Target, Task, train,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -130,7 +130,21 @@ pub fn from_file(
         writable(&out.join(name))?;
     }
     let begun = cpu_seconds();
-    let frame = table::read(input)?;
+    let wanted = table::Wanted {
+        texts: settings
+            .categorical
+            .iter()
+            .chain(&settings.id)
+            .cloned()
+            .collect(),
+        ignored: settings.exclude.clone(),
+        only: None,
+    };
+    let mut frame = table::read(input, &wanted)?;
+    let mut has_times = false;
+    if let Some(name) = &settings.time {
+        (frame, has_times) = table::with_times(input, frame, name)?;
+    }
     let own = of_decisions(&frame, &mut settings);
     let read = cpu_seconds();
     let mut folds = read;
@@ -146,6 +160,16 @@ pub fn from_file(
     for left in &mut outcome.evaluation.left_out {
         if let Some(own) = own.iter().find(|o| o.column == left.column) {
             left.why.clone_from(&own.why);
+        }
+    }
+    if has_times {
+        for period in &mut outcome.evaluation.stability {
+            let write = |part: &str| {
+                let at = part.parse::<f64>().map_or(0, |v| v as i64);
+                crate::time::write(luopan_kernel::time::Micros(at))
+            };
+            let parts: Vec<String> = period.name.split(" to ").map(write).collect();
+            period.name = parts.join(" to ");
         }
     }
     let sha256 = sha256(input)?;
@@ -243,6 +267,24 @@ pub struct Predicted {
     pub output: PathBuf,
 }
 
+/// Refuses to write a file over the one that is read.
+pub(super) fn not_over(input: &Path, output: &Path) -> Result<()> {
+    let same = match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(output)) => input == output,
+        _ => false,
+    };
+    match same {
+        true => Err(Problem::new(
+            "command_line",
+            format!(
+                "{} is the table itself; name another file with --output",
+                output.display()
+            ),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// What a file of predictions is to hold.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -257,20 +299,51 @@ pub struct Wanted {
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Result<Predicted> {
+    not_over(input, output)?;
     writable(output)?;
-    let frame = table::read(input)?;
+    let names = |of: fn(&Feature) -> bool| -> Vec<String> {
+        let found = model.features().iter().filter(|f| of(f));
+        found.map(|f| f.name.clone()).collect()
+    };
+    let mut only = names(|_| true);
+    only.extend(model.exposure().map(str::to_owned));
+    let features = table::Wanted {
+        texts: names(Feature::is_category),
+        only: Some(only),
+        ..table::Wanted::default()
+    };
+    let frame = table::read(input, &features)?;
+    // What is carried over is read as it is written: ids are no amounts.
+    let kept = table::Wanted {
+        texts: wanted.keep.clone(),
+        only: Some(Vec::new()),
+        ..table::Wanted::default()
+    };
+    let carried = match wanted.keep.is_empty() {
+        true => None,
+        false => Some(table::read(input, &kept)?),
+    };
     let bad = |e: Error| refused(input, Some(&frame), &e);
     let begun = cpu_seconds();
     let found = model.predict(&frame).map_err(bad)?;
     let cpu_seconds = cpu_seconds() - begun;
     let mut columns: Vec<(String, Series)> = Vec::new();
     for name in &wanted.keep {
-        let series = frame.get(name).ok_or_else(|| {
+        let found = carried.as_ref().and_then(|c| c.get(name));
+        let series = found.ok_or_else(|| {
             bad(Error::Unknown {
                 name: name.clone(),
                 there: frame.names().join(", "),
             })
         })?;
+        if columns.iter().any(|(n, _)| n == name) || name.starts_with("prediction") {
+            return Err(Problem::new(
+                "command_line",
+                format!(
+                    "`{name}` would stand twice in the file; name each column once, and none like a prediction"
+                ),
+            ));
+        }
         columns.push((name.clone(), series.clone()));
     }
     if model.task() == Task::Multiclass {

@@ -2,13 +2,14 @@
 //! cell that is not missing reads as one, else of texts. Rows that cannot be read refuse the whole file: a model that has seen a
 //! part of a table is not the model that was asked for.
 
-use crate::import::rows::{Format, Layout, Rows, open_rows};
+use crate::import::rows::{Format, Layout, Place, Rows, open_rows};
 use crate::import::source::{Encoding, Source, open};
 use crate::problem::{Problem, Result};
 use crate::whole::write_whole;
 use luopan_engine::api::Raw;
 use luopan_lake::table::{Cell, Kind as Column, Table};
 use luopan_learning::tabular::{Frame, MISSING, Series};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
@@ -21,6 +22,20 @@ pub const MISSING_WORDS: [&str; 4] = ["na", "n/a", "nan", "null"];
 /// Separators that are looked for in a header.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
+/// Of a column that holds both, the share of numbers from which on a text is taken for a slip.
+const NUMBERS_SHARE: f64 = 0.9;
+
+/// How columns are read.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Columns whose cells are kept as they are written: names, ids, what is carried over.
+    pub texts: Vec<String>,
+    /// Columns that nobody looks at, whatever they hold.
+    pub ignored: Vec<String>,
+    /// The only columns that somebody looks at, where not all are.
+    pub only: Option<Vec<String>>,
+}
+
 /// A column while it is read.
 enum Reading {
     /// Nothing but missing cells so far.
@@ -31,8 +46,12 @@ enum Reading {
         levels: Vec<String>,
         places: HashMap<String, u32>,
     },
-    /// Numbers so far, and then a text: the file is read again.
-    Late,
+    /// Numbers so far, and then a text: the file is read again, unless that was a slip.
+    Late {
+        numbers: usize,
+        texts: usize,
+        first: (Place, String),
+    },
 }
 
 impl Reading {
@@ -44,52 +63,74 @@ impl Reading {
         }
     }
 
-    fn push(&mut self, cell: &Raw<'_>) -> std::result::Result<(), String> {
-        let number = match cell {
+    fn push(&mut self, cell: &Raw<'_>, at: Place) -> std::result::Result<(), String> {
+        let text = match cell {
             Raw::Null => None,
-            Raw::Bool(v) => Some(f64::from(u8::from(*v))),
-            Raw::Int(v) => Some(*v as f64),
-            Raw::Number(v) => Some(*v),
-            Raw::Text(text) => {
-                let text = text.trim();
-                if text.is_empty() || MISSING_WORDS.iter().any(|w| text.eq_ignore_ascii_case(w)) {
-                    None
-                } else if let Self::Texts { .. } = self {
-                    return self.push_text(text);
-                } else {
-                    match text.parse::<f64>() {
-                        Ok(v) => Some(v),
-                        Err(_) => return self.push_text(text),
-                    }
-                }
-            }
+            Raw::Bool(v) => Some(Cow::Borrowed(if *v { "true" } else { "false" })),
+            Raw::Int(v) => match self {
+                Self::Texts { .. } => Some(Cow::Owned(v.to_string())),
+                _ => return self.push_number(*v as f64),
+            },
+            Raw::Number(v) => match self {
+                Self::Texts { .. } => Some(Cow::Owned(v.to_string())),
+                _ => return self.push_number(*v),
+            },
+            Raw::Text(text) => Some(Cow::Borrowed(text.trim())),
             Raw::Compound(what) => {
                 return Err(format!("holds an {what}; cells are numbers and texts"));
             }
         };
-        match (&mut *self, number) {
-            (Self::Nothing(n), None) => *n += 1,
-            (Self::Nothing(n), Some(v)) => {
-                let mut values = vec![f64::NAN; *n];
-                values.push(v);
-                *self = Self::Numbers(values);
-            }
-            (Self::Numbers(values), v) => values.push(v.unwrap_or(f64::NAN)),
-            (Self::Texts { codes, .. }, None) => codes.push(MISSING),
-            (Self::Texts { .. }, Some(v)) => return self.push_text(&v.to_string()),
-            (Self::Late, _) => {}
+        let is_missing = |t: &Cow<'_, str>| {
+            t.is_empty() || MISSING_WORDS.iter().any(|w| t.eq_ignore_ascii_case(w))
+        };
+        match text.filter(|t| !is_missing(t)) {
+            None => self.push_nothing(),
+            Some(text) if matches!(self, Self::Texts { .. }) => self.push_text(&text, at),
+            Some(text) => match text.parse::<f64>() {
+                Ok(v) => return self.push_number(v),
+                Err(_) => self.push_text(&text, at),
+            },
         }
         Ok(())
     }
 
-    fn push_text(&mut self, text: &str) -> std::result::Result<(), String> {
+    fn push_nothing(&mut self) {
+        match self {
+            Self::Nothing(n) => *n += 1,
+            Self::Numbers(values) => values.push(f64::NAN),
+            Self::Texts { codes, .. } => codes.push(MISSING),
+            Self::Late { .. } => {}
+        }
+    }
+
+    fn push_number(&mut self, v: f64) -> std::result::Result<(), String> {
+        match self {
+            Self::Nothing(n) => {
+                let mut values = vec![f64::NAN; *n];
+                values.push(v);
+                *self = Self::Numbers(values);
+            }
+            Self::Numbers(values) => values.push(v),
+            Self::Late { numbers, .. } => *numbers += 1,
+            Self::Texts { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &str, at: Place) {
         match self {
             Self::Nothing(n) => {
                 *self = Self::texts(*n);
-                return self.push_text(text);
+                self.push_text(text, at);
             }
-            Self::Numbers(_) => *self = Self::Late,
-            Self::Late => {}
+            Self::Numbers(values) => {
+                *self = Self::Late {
+                    numbers: values.iter().filter(|v| !v.is_nan()).count(),
+                    texts: 1,
+                    first: (at, text.to_owned()),
+                };
+            }
+            Self::Late { texts, .. } => *texts += 1,
             Self::Texts {
                 codes,
                 levels,
@@ -107,7 +148,6 @@ impl Reading {
                 codes.push(code);
             }
         }
-        Ok(())
     }
 
     fn done(self) -> Series {
@@ -115,7 +155,7 @@ impl Reading {
             Self::Nothing(n) => Series::Numbers(vec![f64::NAN; n]),
             Self::Numbers(values) => Series::Numbers(values),
             Self::Texts { codes, levels, .. } => Series::Texts { codes, levels },
-            Self::Late => Series::Numbers(Vec::new()),
+            Self::Late { .. } => Series::Numbers(Vec::new()),
         }
     }
 }
@@ -153,24 +193,83 @@ fn rows(path: &Path, separator: u8) -> Result<(Rows, Option<Arc<[String]>>)> {
 /// Reads a whole file.
 ///
 /// # Errors
-/// `file_unreadable`; `bad_table` for rows that cannot be read, and tables beyond [`CELLS_MAX`].
-pub fn read(path: &Path) -> Result<Frame> {
+/// `file_unreadable`; `bad_table` for rows that cannot be read, columns of numbers with a text among them, and tables beyond
+/// [`CELLS_MAX`].
+pub fn read(path: &Path, wanted: &Wanted) -> Result<Frame> {
     let separator = separator(path)?;
-    // Columns that turned out to hold texts after they had held numbers.
-    let mut late: Vec<String> = Vec::new();
+    // Columns that turned out to hold texts after they had held numbers are read again as texts.
+    let mut texts = wanted.texts.clone();
     loop {
-        let columns = pass(path, separator, &late)?;
-        let before = late.len();
-        late.extend(
-            (columns.iter())
-                .filter(|(_, r)| matches!(r, Reading::Late))
-                .map(|(name, _)| name.clone()),
-        );
-        if late.len() == before {
+        let columns = pass(path, separator, &texts)?;
+        let before = texts.len();
+        for (name, reading) in &columns {
+            let Reading::Late {
+                numbers,
+                texts: others,
+                first: (at, text),
+            } = reading
+            else {
+                continue;
+            };
+            let all = numbers + others;
+            let matters = !wanted.ignored.contains(name)
+                && wanted.only.as_ref().is_none_or(|only| only.contains(name));
+            if matters && *numbers as f64 >= NUMBERS_SHARE * all as f64 {
+                return Err(refused(
+                    path,
+                    &format!(
+                        "column `{name}`: {numbers} of {all} cells are numbers, and {at} holds `{}`; mend the cell (an empty one is missing), name the column in --categorical if its numbers are names, or leave it out with --exclude",
+                        crate::incoming::cut(text, 64)
+                    ),
+                ));
+            }
+            texts.push(name.clone());
+        }
+        if texts.len() == before {
             let columns = columns.into_iter().map(|(n, r)| (n, r.done())).collect();
             return Frame::new(columns).map_err(|e| refused(path, &e.to_string()));
         }
     }
+}
+
+/// The same table with a column of times as microseconds since 1970: RFC 3339 with a zone, dates, or local times without one,
+/// all of one kind. Numbers stay as they are. True where it was changed.
+///
+/// # Errors
+/// `bad_table`, with the first text that is no time.
+pub fn with_times(path: &Path, frame: Frame, name: &str) -> Result<(Frame, bool)> {
+    let Some(Series::Texts { codes, levels }) = frame.get(name) else {
+        return Ok((frame, false));
+    };
+    let zoned = |t: &str| crate::time::parse(t).ok().map(|at| at.0);
+    let local = |t: &str| {
+        let at: jiff::civil::DateTime = t.parse().ok()?;
+        let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(at.timestamp().as_microsecond())
+    };
+    let first = levels.first().map_or("", String::as_str);
+    let read: &dyn Fn(&str) -> Option<i64> = match zoned(first) {
+        Some(_) => &zoned,
+        None => &local,
+    };
+    let mut times = Vec::with_capacity(levels.len());
+    for level in levels {
+        times.push(read(level).ok_or_else(|| {
+            refused(
+                path,
+                &format!(
+                    "column `{name}`: `{}` is no time like the others; write 2026-01-31, 2026-01-31T08:00:00 or 2026-01-31T08:00:00+08:00, all of one kind",
+                    crate::incoming::cut(level, 64)
+                ),
+            )
+        })? as f64);
+    }
+    let of = |code: &u32| times.get(*code as usize).copied().unwrap_or(f64::NAN);
+    let column = Series::Numbers(codes.iter().map(of).collect());
+    let frame = frame
+        .with(name, column)
+        .map_err(|e| refused(path, &e.to_string()))?;
+    Ok((frame, true))
 }
 
 fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Reading)>> {
@@ -206,7 +305,7 @@ fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Rea
         let row = row?.map_err(|bad| refused(path, &bad.reason))?;
         if header.is_some() {
             for ((name, reading), cell) in columns.iter_mut().zip(&row.values) {
-                (reading.push(cell))
+                (reading.push(cell, row.place))
                     .map_err(|e| refused(path, &format!("{}, column `{name}` {e}", row.place)))?;
             }
         } else {
@@ -217,7 +316,7 @@ fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Rea
                 }
             }
             for (name, reading) in &mut columns {
-                (reading.push(row.get(name).unwrap_or(&Raw::Null)))
+                (reading.push(row.get(name).unwrap_or(&Raw::Null), row.place))
                     .map_err(|e| refused(path, &format!("{}, column `{name}` {e}", row.place)))?;
             }
         }
@@ -305,7 +404,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        read(&path)
+        read(&path, &Wanted::default())
     }
 
     fn texts(frame: &Frame, name: &str) -> Vec<Option<String>> {
@@ -342,6 +441,71 @@ mod tests {
             texts(&frame, "a"),
             [Some("1".to_owned()), Some("1".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_text_among_numbers_is_a_slip_unless_it_is_said() {
+        let rows: String = (0..30).map(|i| format!("{i},{i}\n")).collect();
+        let text = format!("x,id\n{rows}?,007\n");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).unwrap();
+        let slip = read(&path, &Wanted::default()).unwrap_err();
+        assert!(
+            slip.detail
+                .contains("30 of 31 cells are numbers, and line 32 holds `?`"),
+            "{slip}"
+        );
+        let mut wanted = Wanted {
+            ignored: vec!["x".to_owned()],
+            texts: vec!["id".to_owned()],
+            only: None,
+        };
+        assert_eq!(
+            texts(&read(&path, &wanted).unwrap(), "id")[30].as_deref(),
+            Some("007")
+        );
+        wanted = Wanted {
+            texts: vec!["x".to_owned()],
+            ..Wanted::default()
+        };
+        assert_eq!(
+            texts(&read(&path, &wanted).unwrap(), "x")[30].as_deref(),
+            Some("?")
+        );
+    }
+
+    #[test]
+    fn times_are_ordered_as_times_and_what_is_none_is_refused() {
+        let frame = |cells: &[&str]| of("t.csv", &format!("t\n{}\n", cells.join("\n"))).unwrap();
+        let path = Path::new("t.csv");
+        let numbers = |cells: &[&str]| match with_times(path, frame(cells), "t").unwrap() {
+            (frame, true) => match frame.get("t") {
+                Some(Series::Numbers(values)) => values.clone(),
+                _ => panic!(),
+            },
+            _ => panic!(),
+        };
+        let found = numbers(&[
+            "2026-01-01T08:00:00+08:00",
+            "2026-01-01T00:00:00Z",
+            "2025-12-31T23:59:59Z",
+        ]);
+        assert!(found[0] == found[1] && found[2] < found[1]);
+        let found = numbers(&["2026-02-01", "2025-12-31 10:00:00", "2026-01-31T23:00:00"]);
+        assert!(found[1] < found[2] && found[2] < found[0]);
+        for cells in [
+            ["01/02/2026", "02/02/2026"],
+            ["2026-1-9", "2026-01-10"],
+            ["2026-01-01T00:00:00Z", "2026-01-02"],
+        ] {
+            let refused = with_times(path, frame(&cells), "t").unwrap_err();
+            assert!(
+                refused.detail.contains("is no time like the others"),
+                "{refused}"
+            );
+        }
+        assert!(!with_times(path, frame(&["3", "1"]), "t").unwrap().1);
     }
 
     #[test]

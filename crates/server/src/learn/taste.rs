@@ -2,7 +2,7 @@
 
 use super::dataset::sha256;
 use super::model::{
-    FACTORS, LIGHTGBM, MODEL, PAGE, REPORT, Trained, cpu_seconds, gone, refused, told,
+    FACTORS, LIGHTGBM, MODEL, PAGE, REPORT, Trained, cpu_seconds, gone, not_over, refused, told,
 };
 use super::table;
 use crate::problem::{Problem, Result};
@@ -25,7 +25,14 @@ pub fn from_file(
         writable(&out.join(name))?;
     }
     let begun = cpu_seconds();
-    let frame = table::read(input)?;
+    let wanted = table::Wanted {
+        texts: vec![settings.user.clone(), settings.item.clone()],
+        ..table::Wanted::default()
+    };
+    let mut frame = table::read(input, &wanted)?;
+    if let Some(name) = &settings.time {
+        (frame, _) = table::with_times(input, frame, name)?;
+    }
     let read = cpu_seconds();
     let mut folds = read;
     let found = taste(&frame, settings, &mut |at| {
@@ -93,8 +100,14 @@ pub struct Ranked {
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn predict(kept: &Taste, input: &Path, output: &Path, top: usize) -> Result<Ranked> {
+    not_over(input, output)?;
     writable(output)?;
-    let frame = table::read(input)?;
+    let wanted = table::Wanted {
+        texts: vec![kept.user_column().to_owned()],
+        only: Some(Vec::new()),
+        ..table::Wanted::default()
+    };
+    let frame = table::read(input, &wanted)?;
     let bad = |e: Error| refused(input, Some(&frame), &e);
     let name = kept.user_column();
     let series = frame.get(name).ok_or_else(|| {

@@ -173,6 +173,10 @@ fn a_model_is_trained_predicts_and_is_worth_what_logs_say() {
         .as_array()
         .expect("estimates")
     {
+        if estimate["estimator"] == "dm" {
+            assert_eq!(estimate["lower"], serde_json::Value::Null);
+            continue;
+        }
         let number = |name: &str| estimate[name].as_f64().expect("a number");
         assert!(
             number("lower") <= truth && truth <= number("upper"),
@@ -231,7 +235,7 @@ fn a_model_is_trained_predicts_and_is_worth_what_logs_say() {
     ];
     assert_eq!(learn(&predict).json()["rows"], 6_000);
     let (rows, _) = read(Path::new(&output));
-    assert_eq!(rows[17]["at"], Field::Double(17.0));
+    assert_eq!(rows[17]["at"], Field::Str("17".into()));
     assert!(matches!(rows[17]["prediction"], Field::Double(p) if p > 0.0 && p < 1.0));
     // What acting by it is worth is told by rows that it has not seen, and by no others.
     let policy = format!("{}@greedy", at("model"));
@@ -437,6 +441,17 @@ fn what_cannot_be_learned_or_evaluated_is_said_and_nothing_is_written() {
                 &[&propensity[..], &["--interval", "bernstein"]].concat(),
             ),
             "--reward-range",
+        ),
+        (
+            train("logs.csv", &["--target", "reward", "--exclude", "reward"]),
+            "excluded and named as the target",
+        ),
+        (
+            train(
+                "logs.csv",
+                &["--target", "reward", "--time-column", "action"],
+            ),
+            "is no time like the others",
         ),
     ];
     for (ran, words) in cases {

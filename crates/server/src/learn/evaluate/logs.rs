@@ -100,17 +100,21 @@ impl Which {
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_evaluate`: columns that are not there, no row that can be evaluated.
 pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
-    let frame = table::read(path)?;
+    let wanted = table::Wanted {
+        texts: vec![asked.action.clone()],
+        ignored: asked.exclude.clone(),
+        only: None,
+    };
+    let frame = table::read(path, &wanted)?;
     let which = asked.found(&frame)?;
     let actions = column(&frame, &which.action, "action", "--action")?;
     let propensities = numbers(&frame, &which.propensity, "propensity", "--propensity")?;
     let rewards = numbers(&frame, &which.reward, "reward", "--reward")?;
-    let flag = |name: &str| match frame.get(name) {
+    let forced = frame.get("decision.is_forced");
+    let position = match frame.get("decision.position") {
         Some(Series::Numbers(values)) => Some(values),
         _ => None,
     };
-    let forced = flag("decision.is_forced");
-    let position = flag("decision.position");
     let mut without = [
         ("without_a_reward_yet", 0),
         ("chosen_by_who_asked", 0),
@@ -120,7 +124,7 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
     for row in 0..frame.rows() {
         let why = if rewards[row].is_nan() {
             Some(0)
-        } else if forced.is_some_and(|f| f[row] == 1.0) {
+        } else if forced.is_some_and(|f| f.text(row).as_deref() == Some("true")) {
             Some(1)
         } else if position.is_some_and(|p| p[row] > 0.0) {
             Some(2)

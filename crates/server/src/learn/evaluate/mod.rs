@@ -167,6 +167,15 @@ fn of_numbers(logged: &Logged, e: &ope::Error) -> Box<Problem> {
             "row {}: the propensity is {found}; write the probability, above 0 and at most 1, with which the action was chosen. Without propensities nothing can be said of another policy",
             place(*row)
         )),
+        ope::Error::Probability { row, action, found } => refused(format!(
+            "row {}: the policy's probability of `{}` is {found}; write 0 to 1",
+            place(*row),
+            logged.actions.get(*action).map_or("", String::as_str)
+        )),
+        ope::Error::Sum { row, found } => refused(format!(
+            "row {}: the policy's probabilities of the logged actions add up to {found}; they must add up to 1, with a column for each action",
+            place(*row)
+        )),
         ope::Error::Value { column, row, found } => refused(format!(
             "row {}: {column} is {found}; write a finite number",
             place(*row)
@@ -231,6 +240,33 @@ fn predicted(logged: &Logged, logs: &Logs<'_>, asked: &Asked) -> Result<Option<V
     }
 }
 
+/// Refuses a stated range that the logs go beyond.
+fn within(logged: &Logged, sureness: &Sureness) -> Result<()> {
+    let Sureness::Bernstein {
+        rewards: (least, most),
+        propensity,
+    } = sureness
+    else {
+        return Ok(());
+    };
+    for (at, row) in logged.rows.iter().enumerate() {
+        let (reward, found) = (logged.rewards[at], logged.propensities[at]);
+        if !(*least..=*most).contains(&reward) {
+            return Err(refused(format!(
+                "row {}: the reward is {reward}, outside the stated range {least} to {most}; state what rewards can be",
+                row + 1
+            )));
+        }
+        if found < *propensity {
+            return Err(refused(format!(
+                "row {}: the propensity is {found}, below the stated least of {propensity}; state the least that there can be",
+                row + 1
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Evaluates a policy on the logs of a file.
 ///
 /// # Errors
@@ -258,6 +294,7 @@ pub fn evaluate(path: &Path, asked: &Asked) -> Result<Evaluated> {
         weights: None,
     };
     let logs = Logs::new(columns).map_err(bad)?;
+    within(&logged, &asked.sureness)?;
     let predictions = predicted(&logged, &logs, asked)?;
     let estimators = estimators(predictions.is_some(), asked.clip);
     let candidate = Probabilities::of(&asked.policy, &logged)?;
@@ -390,11 +427,16 @@ fn judged(
     Ok(Found {
         policy: of.name.clone(),
         estimates: (terms.iter().zip(&bounds))
-            .map(|((estimator, terms), bound)| Estimate {
-                estimator: estimator.name(),
-                value: terms.value(),
-                lower: bound.map(|b| b.lower),
-                upper: bound.map(|b| b.upper),
+            .map(|((estimator, terms), bound)| {
+                // How far predictions are off is not told by how they differ from row to row.
+                let is_known = **estimator != Estimator::Direct || target.is_as_logged();
+                let bound = bound.filter(|_| is_known);
+                Estimate {
+                    estimator: estimator.name(),
+                    value: terms.value(),
+                    lower: bound.map(|b| b.lower),
+                    upper: bound.map(|b| b.upper),
+                }
             })
             .collect(),
         effective_rows,
@@ -446,7 +488,7 @@ fn compared(
     };
     let verdict = promote(columns, candidate, champion, &rule);
     let promoted = verdict.promoted();
-    let (reasons, comparison) = match verdict {
+    let (mut reasons, comparison): (Vec<String>, _) = match verdict {
         Verdict::Promoted(comparison) => (Vec::new(), Some(comparison)),
         Verdict::Refused {
             reasons,
@@ -457,6 +499,21 @@ fn compared(
         ),
     };
     let of = comparison.as_deref();
+    let weights = of.map(|c| {
+        [
+            ("candidate", &c.candidate_weights),
+            ("champion", &c.champion_weights),
+        ]
+    });
+    for (policy, weights) in weights.into_iter().flatten() {
+        if weights.weight_mean_p < limits.weight_mean_p_least {
+            reasons.push(format!(
+                "the mean weight of the {policy} is {:.4} and must be 1 (p = {:.2e}): propensities are wrong, or it does what the logs never do",
+                weights.weight_mean, weights.weight_mean_p
+            ));
+        }
+    }
+    let promoted = promoted && reasons.is_empty();
     Compared {
         estimator: estimator.name(),
         difference: of.map_or(f64::NAN, |c| c.candidate - c.champion),

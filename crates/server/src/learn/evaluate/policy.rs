@@ -247,7 +247,7 @@ fn carried(series: &Series, sources: &[u32]) -> Series {
 
 /// Probabilities from a file: a column an action, a row for each row of the logs in their order.
 fn given(file: &Path, logged: &Logged) -> Result<Vec<f64>> {
-    let frame: Frame = table::read(file)?;
+    let frame: Frame = table::read(file, &table::Wanted::default())?;
     if frame.rows() != logged.frame.rows() {
         return Err(refused(format!(
             "{}: {} rows, the logs have {}; write a row for each row of the logs, in their order",

@@ -238,7 +238,7 @@ mod tests {
                         "contribution.base"
                     ]
                 );
-                let again = crate::learn::table::read(&output).unwrap();
+                let again = crate::learn::table::read(&output, &Default::default()).unwrap();
                 assert_eq!(again.rows(), 400);
             }
         }

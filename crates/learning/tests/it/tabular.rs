@@ -370,8 +370,15 @@ fn what_cannot_be_learned_from_is_said() {
         &["`bought`", "every target is `1`"],
     );
     says(
-        refused(&frame, |s| s.target = "class".into()),
+        refused(&frame, |s| {
+            s.target = "class".into();
+            s.exclude = vec!["bought".into()];
+        }),
         &["3", "multiclass"],
+    );
+    says(
+        refused(&frame, |s| s.target = "class".into()),
+        &["`class`", "excluded and named as the target"],
     );
     says(
         refused(&frame, |s| s.positive = Some("maybe".into())),

@@ -535,7 +535,8 @@ async fn training_sets(
     faults: &mut Faults,
 ) -> Result<u64, String> {
     let mut rows = 0;
-    for policy in &plan.policies {
+    // Of the policies that something is learned from.
+    for policy in plan.policies.iter().filter(|p| !p.rewards.is_empty()) {
         let set = engine.dataset(SCENE, &policy.name).map_err(words)?;
         let mut rewards = BTreeMap::new();
         let spec = DatasetSpec::default();

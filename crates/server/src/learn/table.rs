@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(texts(&frame, "b"), [None, Some("x".to_owned())]);
         assert_eq!(
             texts(&frame, "a"),
-            [Some("1".to_owned()), Some("1".to_owned())]
+            [Some("1".to_owned()), Some("true".to_owned())]
         );
     }
 

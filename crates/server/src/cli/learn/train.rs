@@ -68,7 +68,7 @@ pub(in crate::cli) struct Train {
     #[arg(long, value_name = "COLUMN")]
     target: String,
     /// What is predicted; of als the items that a user takes next
-    #[arg(long, required_unless_present("user"))]
+    #[arg(long)]
     task: Option<TaskName>,
     /// What learns
     #[arg(long, default_value = "gbdt")]

@@ -297,10 +297,17 @@ fn checked(
     if let Some(weights) = weights {
         weighed(weights, rows)?;
     }
-    let mut totals = [0.0; 2];
+    let mut all = [Vec::new(), Vec::new()];
     for (row, outcome) in outcomes.iter().enumerate() {
-        totals[*outcome as usize] += weights.map_or(1.0, |of| of[row]);
+        all[*outcome as usize].push(weights.map_or(1.0, |of| of[row]));
     }
+    // Sums have one order whatever the order of rows: of equally good cuts the last bit decides.
+    let totals = all.map(|mut of: Vec<f64>| {
+        if weights.is_some() {
+            of.sort_unstable_by(f64::total_cmp);
+        }
+        of.iter().sum::<f64>()
+    });
     if totals.contains(&0.0) {
         let found = f64::from(u8::from(totals[0] == 0.0));
         return Err(Error::Columns(columns::Error::OneOutcome { found }));

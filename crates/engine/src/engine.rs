@@ -318,7 +318,7 @@ impl Engine {
         let partitions: Vec<_> = (0..=luopan_kernel::ENVIRONMENT_PARTITION)
             .map(PartitionId)
             .collect();
-        let folded = inner.state.positions(&partitions).await?;
+        let folded = inner.reflected(&partitions).await?;
         let heads = inner.log.heads(&partitions).await?;
         let halts: Vec<_> = partitions.iter().map(|p| rows::halt(*p)).collect();
         let halts = inner.state.get(&halts).await?;

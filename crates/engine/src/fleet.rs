@@ -354,6 +354,7 @@ pub(crate) async fn follow_environment(inner: &Inner, at: Position) -> luopan_st
     if at <= known {
         return Ok(());
     }
+    inner.reach(&[env], &[at]).await?;
     inner.note_environment(known, at).await?;
     inner.refresh_catalogues(at).await?;
     inner.progress.folded(env, at, &[]);

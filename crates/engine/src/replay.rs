@@ -261,6 +261,29 @@ pub(crate) fn unbroken(partition: PartitionId, at: Position, message: &LogMessag
     })
 }
 
+impl Inner {
+    /// How far State reflects these partitions, in their order; the log can be read up to there afterwards. Another node may
+    /// have folded what this one's log had not heard of yet.
+    pub(crate) async fn reflected(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        let reflected = self.state.positions(partitions).await?;
+        self.reach(partitions, &reflected).await?;
+        Ok(reflected)
+    }
+
+    /// Waits until the log can be read up to positions that State reflects.
+    pub(crate) async fn reach(
+        &self,
+        partitions: &[PartitionId],
+        reflected: &[Position],
+    ) -> Result<()> {
+        let heads = self.log.heads(partitions).await?;
+        if reflected.iter().zip(&heads).any(|(at, head)| at > head) {
+            self.log.latest().await?;
+        }
+        Ok(())
+    }
+}
+
 /// The log ends before what State says that it reflects.
 pub(crate) fn ends(partition: PartitionId, at: Position, until: Position) -> luopan_store::Error {
     luopan_store::Error::Corrupt {

@@ -8,7 +8,7 @@ use crate::api::{Result, RetainReport};
 use crate::environment::fold::{self, ENVIRONMENT};
 use crate::fold::core::Running;
 use crate::fold::rebuild::fold_log;
-use crate::replay::{Replay, decode, laid_out_anew};
+use crate::replay::{Replay, decode, ends, laid_out_anew};
 use crate::snapshot::{self, Header, Snapshot};
 use crate::{Inner, rows};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -147,7 +147,7 @@ impl Inner {
     ) -> luopan_store::Result<Made> {
         // Versions that the partition switches to from here on must wait: their profiles would lack an image.
         let versions = self.versions_of(partition).await?;
-        let until = self.state.positions(&[partition]).await?[0];
+        let until = self.reflected(&[partition]).await?[0];
         let mut replay = Replay::begin(self, partition).await?;
         replay.run(self, until, Some(before)).await?;
         refuse_wrong(&replay)?;
@@ -189,7 +189,7 @@ impl Inner {
         now: Micros,
         claim: &Expect,
     ) -> luopan_store::Result<Made> {
-        let until = self.state.positions(&[ENVIRONMENT]).await?[0];
+        let until = self.reflected(&[ENVIRONMENT]).await?[0];
         let from = snapshot::position(self, ENVIRONMENT).await?;
         let at = self.first_since(ENVIRONMENT, from, until, before).await?;
         let mut out = Made {
@@ -262,7 +262,7 @@ impl Inner {
         while from < until {
             let messages = self.log.read(partition, from, READ_BYTES).await?;
             if messages.is_empty() {
-                break;
+                return Err(ends(partition, from, until));
             }
             for message in &messages {
                 let entries = decode(partition, message)?;

@@ -82,7 +82,7 @@ async fn replay(
     partition: PartitionId,
     all: &mut Gathered,
 ) -> luopan_store::Result<()> {
-    let until = inner.state.positions(&[partition]).await?[0];
+    let until = inner.reflected(&[partition]).await?[0];
     let mut replay = Replay::begin(inner, partition).await?;
     replay.run(inner, until, None).await?;
     all.report.entries += replay.entries;
@@ -162,7 +162,7 @@ async fn erased<'a>(
 
 /// Catalogue items, their past and their NAVs, from the environment partition, and the snapshots laid out from them.
 async fn environment(inner: &Inner, all: &mut Gathered) -> luopan_store::Result<()> {
-    let until = inner.state.positions(&[ENVIRONMENT]).await?[0];
+    let until = inner.reflected(&[ENVIRONMENT]).await?[0];
     let from = snapshot::position(inner, ENVIRONMENT).await?;
     all.report.snapshots += u64::from(from.0 > 0);
     all.report.truncated += from.0;

@@ -249,7 +249,7 @@ impl Dataset {
     ) -> Result<DatasetRead> {
         let mut told = DatasetRead::default();
         let partitions: Vec<_> = (0..luopan_kernel::PARTITIONS).map(PartitionId).collect();
-        let heads = self.inner.state.positions(&partitions).await?;
+        let heads = self.inner.reflected(&partitions).await?;
         let heads: BTreeMap<_, _> = partitions.into_iter().zip(heads).collect();
         // What the decisions saw of the catalogues, before anything is folded.
         let mut seen = versions::Seen::default();

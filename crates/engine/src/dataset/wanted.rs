@@ -40,7 +40,9 @@ pub(super) async fn told(
     let mut next = of.begins(partition).await?;
     while next < until {
         let messages = of.inner.log.read(partition, next, READ_BYTES).await?;
-        let Some(last) = messages.last() else { break };
+        let Some(last) = messages.last() else {
+            return Err(replay::ends(partition, next, until).into());
+        };
         next = last.end();
         for message in &messages {
             for entry in replay::decode(partition, message)? {

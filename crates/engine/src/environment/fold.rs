@@ -335,7 +335,9 @@ impl Inner {
         let mut next = from;
         while next < to {
             let messages = self.log.read(ENVIRONMENT, next, READ_BYTES).await?;
-            let Some(last) = messages.last() else { break };
+            let Some(last) = messages.last() else {
+                return Err(crate::replay::ends(ENVIRONMENT, next, to));
+            };
             next = last.end();
             for message in &messages {
                 let entries = crate::replay::decode(ENVIRONMENT, message)?;
@@ -361,7 +363,7 @@ pub(crate) async fn bring_up_to_date(inner: &Inner) -> luopan_store::Result<()> 
     if !first.first().is_some_and(|r| ItemRow::is_older(&r.value)) {
         return Ok(());
     }
-    let until = inner.state.positions(&[ENVIRONMENT]).await?[0];
+    let until = inner.reflected(&[ENVIRONMENT]).await?[0];
     let (environment, _, _) = replay(inner, until, 0, 1).await?;
     let mut commit = luopan_store::Commit::new(luopan_store::Durability::Durable);
     commit.writes = environment.writes();

@@ -73,6 +73,8 @@ pub struct Link {
     pub state_down_until: Arc<AtomicI64>,
     /// Heads of the partitions when the others were brought up to date: the process does not know what they write since.
     pub older_than: Mutex<Option<Vec<Position>>>,
+    /// What the process has heard of the log.
+    pub heard: Mutex<Heard>,
     /// Writes are refused until then (embedded): the disk is full.
     pub full_until: AtomicI64,
     /// Whoever carries the calls out: the servers, or the process's own disk.
@@ -84,6 +86,17 @@ pub struct Link {
     /// Chance.
     pub dice: Mutex<Dice>,
 }
+
+/// How far a process has heard of the log. It follows it, so that State may reflect what it has not heard of.
+#[derive(Debug, Default)]
+pub struct Heard {
+    heads: Vec<(PartitionId, Position)>,
+    /// It hears more from this moment on.
+    next: i64,
+}
+
+/// Longest time that nothing is heard of the log, in microseconds.
+const UNHEARD_US: u64 = 30_000;
 
 /// What becomes of one call.
 struct Fate {
@@ -138,6 +151,21 @@ impl Link {
         }
     }
 
+    /// Heads of the log as the process knows them, of those that the servers have `now`. `anew`: whatever the servers have.
+    fn hears(
+        &self,
+        now: i64,
+        anew: bool,
+        heads: Result<Vec<(PartitionId, Position)>>,
+    ) -> Result<Vec<(PartitionId, Position)>> {
+        let mut heard = self.heard.lock();
+        if anew || now >= heard.next {
+            heard.heads = heads?;
+            heard.next = now + self.dice.lock().below(UNHEARD_US) as i64;
+        }
+        Ok(heard.heads.clone())
+    }
+
     fn is_cut(&self, now: i64) -> bool {
         self.cut_until.load(Ordering::SeqCst) > now
     }
@@ -187,6 +215,17 @@ impl Connection {
             control: me.clone(),
             keys: me.clone(),
             nodes: me,
+        }
+    }
+
+    /// Heads of the log as this process knows them; none where whatever the servers have is known.
+    fn heard(&self, anew: bool) -> Result<Option<Vec<(PartitionId, Position)>>> {
+        match &self.link {
+            Some(link) if !link.embedded => {
+                let heads = self.servers.latest();
+                link.hears(self.sim.now(), anew, heads).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -247,8 +286,10 @@ impl Connection {
 impl EventLog for Connection {
     async fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>> {
         luopan_store::limits::appends(&batch)?;
-        self.call(Server::Log, "append", true, |s| s.append(batch))
-            .await
+        let done = self.call(Server::Log, "append", true, |s| s.append(batch));
+        let done = done.await?;
+        self.heard(true)?;
+        Ok(done)
     }
 
     async fn read(
@@ -261,6 +302,10 @@ impl EventLog for Connection {
             s.read(partition, from, bytes_max)
         });
         let mut messages = read.await?;
+        if let Some(heads) = self.heard(false)? {
+            let head = heads.iter().find(|(p, _)| *p == partition);
+            messages.retain(|m| head.is_some_and(|(_, head)| m.first < *head));
+        }
         if let Some(link) = &self.link {
             link.as_it_reads(partition, &mut messages);
         }
@@ -268,11 +313,25 @@ impl EventLog for Connection {
     }
 
     async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
-        let partitions = partitions.to_vec();
-        self.call(Server::Log, "read the heads", false, move |s| {
+        let (asked, partitions) = (partitions.to_vec(), partitions.to_vec());
+        let found = self.call(Server::Log, "read the heads", false, move |s| {
             s.heads(&partitions)
-        })
-        .await
+        });
+        let mut found = found.await?;
+        if let Some(heads) = self.heard(false)? {
+            for (at, p) in found.iter_mut().zip(asked) {
+                let head = heads.iter().find(|(known, _)| *known == p);
+                *at = head.map_or(Position(0), |(_, head)| *head);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn latest(&self) -> Result<Vec<(PartitionId, Position)>> {
+        let latest = self.call(Server::Log, "read the heads", false, Servers::latest);
+        let found = latest.await?;
+        self.heard(true)?;
+        Ok(found)
     }
 
     async fn partitions(&self) -> Result<Vec<PartitionId>> {
@@ -309,6 +368,7 @@ impl EventLog for Connection {
             let down = link.log_down_until.load(Ordering::SeqCst);
             let blocked = cut.max(down) - self.sim.now();
             self.sim.sleep(us.max(blocked)).await;
+            self.heard(true)?;
         }
         Ok(wake)
     }

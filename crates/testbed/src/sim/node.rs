@@ -195,6 +195,7 @@ impl Cluster {
             log_down_until: self.log_down_until.clone(),
             state_down_until: self.state_down_until.clone(),
             older_than: Mutex::default(),
+            heard: Mutex::default(),
             full_until: AtomicI64::new(0),
             // What a node asked of a server is done whether or not the node lives; its own disk dies with it.
             carrier: if self.shape.embedded { disk } else { WORLD },

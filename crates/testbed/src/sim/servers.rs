@@ -358,6 +358,11 @@ impl Servers {
         now(self.log.heads(partitions))
     }
 
+    /// As [`EventLog::latest`].
+    pub fn latest(&self) -> Result<Vec<(PartitionId, Position)>> {
+        now(self.log.latest())
+    }
+
     /// As [`EventLog::begins`].
     pub fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
         now(self.log.begins(partitions))

@@ -2,8 +2,9 @@
 //! dies is replaced.
 
 use crate::support::{SHOP, TestEnv, World, plan};
+use crate::through::Followed;
 use futures::future::BoxFuture;
-use luopan_engine::api::{DecideRequest, Raw};
+use luopan_engine::api::{DecideRequest, ProductInput, Raw};
 use luopan_engine::{Engine, Env, Limits};
 use luopan_kernel::time::{DAY_US, Micros};
 use luopan_kernel::value::Value;
@@ -430,4 +431,84 @@ async fn two_nodes_that_know_nothing_of_each_other_do_no_harm() {
     assert_eq!(first.tag("c3", "visits_7d").await, Value::Int(0));
     assert_eq!(first.tag("c3", "seconds").await, Value::Int(10));
     first.verify().await;
+}
+
+/// State reflects what one node folded before another has heard of it in the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_node_has_not_heard_of_is_read_before_it_goes_by_it() {
+    let (env, stores) = (TestEnv::new(), memory::stores());
+    let one = node(&env, &stores, 0).await;
+    (one.engine.apply_scene(&plan(SHOP), &[], "test").await).unwrap();
+    let (late, follows) = followed(&stores);
+    let limits = Limits {
+        retained_us_min: 0,
+        ..Limits::default()
+    };
+    let engine = Engine::open(follows, env.clone(), limits).await.unwrap();
+    let visits = async || {
+        late.hold().await;
+        for i in 0..20 {
+            let who = format!("c{i}");
+            one.event(&who, "visit", &[("seconds", Raw::Int(i))]).await;
+            env.pass(1_000_000);
+        }
+        one.settle().await;
+    };
+    visits().await;
+    let found = engine.verify().await.unwrap();
+    assert_eq!(found.differences, Vec::<String>::new());
+    visits().await;
+    env.pass(DAY_US);
+    let done = engine.retain(env.now()).await.unwrap();
+    assert!(done.entries > 40, "{done:?}");
+    one.verify().await;
+}
+
+fn followed(stores: &Stores) -> (Arc<Followed>, Stores) {
+    let log = Followed::new(stores.log.clone());
+    let follows = Stores {
+        log: log.clone(),
+        ..stores.clone()
+    };
+    (log, follows)
+}
+
+/// The same of the catalogues, which each node makes for itself of what the environment's log tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn catalogues_have_what_their_version_says() {
+    let (env, stores) = (TestEnv::new(), memory::stores());
+    let ((log, follows), (beside_log, beside)) = (followed(&stores), followed(&stores));
+    let one = node(&env, &follows, 0).await;
+    (one.engine.apply_scene(&plan(SHOP), &[], "test").await).unwrap();
+    let two = node(&env, &beside, 1).await;
+    knows(&two, 1).await;
+    let mut followed = 0;
+    for (key, tells, hears, log) in [
+        ("lamp", &one, &two, &beside_log),
+        ("vase", &two, &one, &log),
+    ] {
+        log.hold().await;
+        let item = [ProductInput::Set {
+            key: key.into(),
+            values: vec![("cost".into(), Raw::Int(1)), ("level".into(), Raw::Int(1))],
+        }];
+        let told = tells.engine.change_products("shop", "offers", &item);
+        let told = told.await.unwrap();
+        let begun = Instant::now();
+        let mut is_there = false;
+        while !is_there && begun.elapsed() < Duration::from_secs(3) {
+            is_there = hears.engine.wait_for(&told.token, DAY_US).await.is_ok();
+        }
+        // Whoever folds the environment waits for its log; the other goes by State.
+        if is_there {
+            hears.engine.item("shop", "offers", key).unwrap();
+            followed += 1;
+        }
+        log.let_go();
+        // Whoever waits for the log is woken by what comes next.
+        (tells.engine.change_products("shop", "offers", &item).await).unwrap();
+        one.settle().await;
+    }
+    assert!(followed > 0);
+    one.verify().await;
 }

@@ -1,4 +1,4 @@
-//! A State that a test stands before: what it does with a read or a commit, all else is handed on.
+//! Stores that a test stands before: what it does with a read or a commit, what it knows of the log; all else is handed on.
 
 use crate::support::{TestEnv, World, plan};
 use async_trait::async_trait;
@@ -6,8 +6,8 @@ use bytes::Bytes;
 use luopan_engine::{Engine, Limits};
 use luopan_kernel::id::{PartitionId, Position};
 use luopan_store::{
-    Commit, Committed, Conflict, EventLog, Moment, Result, Row, RowKey, State, Stores, Table,
-    memory,
+    Append, Appended, Commit, Committed, Conflict, EventLog, LogMessage, Moment, Result, Row,
+    RowKey, State, Stores, Table, Wake, memory,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,4 +139,82 @@ pub(crate) async fn stopped(yaml: &str) -> (World, Arc<Through<Deciding>>) {
     engine.start().await.unwrap();
     engine.apply_scene(&plan(yaml), &[], "test").await.unwrap();
     (World::over(env, stores, engine), state)
+}
+
+/// A log that is followed: while it is held, nothing more of it is known here, until somebody asks for the latest.
+pub(crate) struct Followed {
+    below: Arc<dyn EventLog>,
+    held: parking_lot::Mutex<Option<Vec<(PartitionId, Position)>>>,
+}
+
+impl Followed {
+    pub(crate) fn new(below: Arc<dyn EventLog>) -> Arc<Self> {
+        Arc::new(Self {
+            below,
+            held: parking_lot::Mutex::default(),
+        })
+    }
+
+    pub(crate) async fn hold(&self) {
+        let heads = self.below.latest().await.unwrap();
+        *self.held.lock() = Some(heads);
+    }
+
+    pub(crate) fn let_go(&self) {
+        *self.held.lock() = None;
+    }
+
+    fn known(&self, partition: PartitionId, head: Position) -> Position {
+        match &*self.held.lock() {
+            None => head,
+            Some(held) => {
+                let at = held.iter().find(|(p, _)| *p == partition);
+                at.map_or(Position(0), |(_, at)| *at)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for Followed {
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>> {
+        self.below.append(batch).await
+    }
+    async fn read(
+        &self,
+        partition: PartitionId,
+        from: Position,
+        bytes_max: usize,
+    ) -> Result<Vec<LogMessage>> {
+        let mut found = self.below.read(partition, from, bytes_max).await?;
+        found.retain(|m| m.first < self.known(partition, m.end()));
+        Ok(found)
+    }
+    async fn heads(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        let found = self.below.heads(partitions).await?;
+        let heads = partitions.iter().zip(found);
+        Ok(heads.map(|(p, head)| self.known(*p, head)).collect())
+    }
+    async fn latest(&self) -> Result<Vec<(PartitionId, Position)>> {
+        let latest = self.below.latest().await?;
+        if let Some(held) = &mut *self.held.lock() {
+            held.clone_from(&latest);
+        }
+        Ok(latest)
+    }
+    async fn begins(&self, partitions: &[PartitionId]) -> Result<Vec<Position>> {
+        self.below.begins(partitions).await
+    }
+    async fn truncate(&self, to: &[(PartitionId, Position)]) -> Result<Vec<Position>> {
+        self.below.truncate(to).await
+    }
+    async fn start(&self, at: &[(PartitionId, Position)]) -> Result<()> {
+        self.below.start(at).await
+    }
+    async fn partitions(&self) -> Result<Vec<PartitionId>> {
+        self.below.partitions().await
+    }
+    async fn wait(&self, ticket: u64) -> Result<Wake> {
+        self.below.wait(ticket).await
+    }
 }

@@ -96,7 +96,10 @@ pub struct Heard {
 }
 
 /// Longest time that nothing is heard of the log, in microseconds.
-const UNHEARD_US: u64 = 30_000;
+const UNHEARD_US: u64 = 2_000_000;
+
+/// One of so many tellings of the log is late by as much as that.
+const UNHEARD_ONE_OF: u64 = 50;
 
 /// What becomes of one call.
 struct Fate {
@@ -363,7 +366,13 @@ impl EventLog for Connection {
         let wake = self.servers.log.wait(ticket).await?;
         if let Some(link) = &self.link {
             // What is told of the log comes late, but it comes.
-            let (us, _) = link.message();
+            let (mut us, _) = link.message();
+            if !link.embedded {
+                let mut dice = link.dice.lock();
+                if dice.below(UNHEARD_ONE_OF) == 0 {
+                    us += dice.below(UNHEARD_US) as i64;
+                }
+            }
             let cut = link.cut_until.load(Ordering::SeqCst);
             let down = link.log_down_until.load(Ordering::SeqCst);
             let blocked = cut.max(down) - self.sim.now();

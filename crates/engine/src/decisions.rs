@@ -722,7 +722,7 @@ impl Inner {
         self.model(scene.streams[i])
     }
 
-    /// Share of the scene's day that is over, once a budget, where the policy prices one.
+    /// Share of each budget's time that is over, where the policy prices one: of the scene's day, or of the time that it lasts.
     pub(crate) fn elapsed(
         &self,
         scene: &SceneRuntime,
@@ -738,7 +738,10 @@ impl Inner {
             .unwrap_or(0);
         let local = now.plus(i64::from(offset) * SECOND_US);
         let share = local.0.rem_euclid(DAY_US) as f64 / DAY_US as f64;
-        vec![share; scene.plan.budgets.len()]
+        let budgets = scene.plan.budgets.iter();
+        budgets
+            .map(|b| b.elapsed(now, share).unwrap_or(share))
+            .collect()
     }
 }
 

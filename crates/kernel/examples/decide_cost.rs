@@ -192,6 +192,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             currency: None,
             period: BudgetPeriod::Total,
             rows: 1,
+            lasts: None,
         }],
         artifacts: vec![],
         dedup_horizon_us: DAY_US,

@@ -790,7 +790,7 @@ fn policy(plan: &ScenePlan, policy: &PolicyPlan) -> Json {
     out["budgets"] = (policy.budgets.iter())
         .map(|b| {
             let budget = plan.budgets.get(usize::from(b.budget));
-            json!([budget.map(|b| &b.name), named(plan, &b.cost)])
+            json!([budget.map(|b| &b.name), named(plan, &b.cost), b.price])
         })
         .collect();
     if let Scorer::Model(name) = &policy.scorer {

@@ -48,6 +48,11 @@ pub const ALL: &[Code] = &[
     code("body_too_large", 413, "the body is too large"),
     code("body_too_slow", 408, "the body came too slowly"),
     code(
+        "cannot_allocate",
+        422,
+        "nothing can be given under these limits",
+    ),
+    code(
         "cannot_evaluate",
         422,
         "nothing can be said of the policy from these logs",

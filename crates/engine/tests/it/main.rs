@@ -13,6 +13,7 @@ mod left_undone;
 mod matching;
 mod moment;
 mod orders;
+mod pacing;
 mod point_in_time;
 mod replay;
 mod retention;

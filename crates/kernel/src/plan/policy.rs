@@ -3,6 +3,7 @@
 use super::model::FeaturePlan;
 use super::rule::{Expr, NamedRule};
 use super::slot::SlotId;
+use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 
 /// Most candidate items of one decision.
@@ -166,7 +167,7 @@ pub struct Diversity {
 }
 
 /// The price of a budget's unit, in units of the score, that grows as the budget is spent ahead of time:
-/// `max(0, base + rate * (spent / limit - elapsed share of the period))`, the dual variable of the budget's constraint by
+/// `max(0, base + rate * (spent / limit - elapsed share of its time))`, the dual variable of the budget's constraint by
 /// dual averaging (Nesterov 2009; for pacing Balseiro, Lu and Mirrokni 2020). A candidate's score is lessened by price times
 /// cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -294,6 +295,24 @@ pub struct BudgetPlan {
     pub period: BudgetPeriod,
     /// Rows it is kept in, 1..=256: debits on different rows do not wait for each other.
     pub rows: u16,
+    /// From when until when a budget of [`BudgetPeriod::Total`] is to last: the pace that prices keep. It is spent before and
+    /// after as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<(Micros, Micros)>,
+}
+
+impl BudgetPlan {
+    /// Share of its time that is over at `now`, 0..=1; `day` is the share of the day in the scene's zone. None where it has no pace.
+    pub fn elapsed(&self, now: Micros, day: f64) -> Option<f64> {
+        match (self.period, self.lasts) {
+            (BudgetPeriod::Daily, _) => Some(day),
+            (BudgetPeriod::Total, Some((from, until))) => {
+                let (gone, whole) = (now.0.saturating_sub(from.0), until.0.saturating_sub(from.0));
+                Some((gone as f64 / whole.max(1) as f64).clamp(0.0, 1.0))
+            }
+            (BudgetPeriod::Total, None) => None,
+        }
+    }
 }
 
 /// What a policy's items cost a budget.

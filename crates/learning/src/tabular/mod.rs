@@ -8,6 +8,8 @@
 //! | [`Kind::Scorecard`] | binary |
 //! | [`taste()`] | which items a user takes |
 //!
+//! [`offers()`] gives, from a table of what each customer may get, what is worth most within limits.
+//!
 //! What is reported of a model is what it said of rows that it had not seen: every row is predicted once, by the model of the folds
 //! without it. Where rows have a time, they are predicted by models of earlier rows alone (rolling origin, Tashman 2000). The model
 //! that is kept has learned from all rows.
@@ -21,6 +23,7 @@ mod frame;
 mod kept;
 mod learn;
 mod metrics;
+mod offers;
 mod roles;
 mod settings;
 mod taste;
@@ -32,6 +35,10 @@ pub use folds::FOLDS_MAX;
 pub use frame::{Frame, MISSING, Series};
 pub use kept::{FORMAT, Kept, Predictions};
 pub use metrics::{METRICS, Metric};
+pub use offers::{
+    Cap, Given, KeptLimit, OfferSettings, Offered, PAIRS_MAX, POINTS_MAX, Spend, Trade, Wanted,
+    offers, trades,
+};
 pub use roles::{LeftOut, Target};
 pub use settings::{GbdtSettings, GlmSettings, Kind, Settings, Task};
 pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};

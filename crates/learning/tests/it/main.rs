@@ -9,6 +9,7 @@ mod glm;
 mod intention;
 mod lightgbm;
 mod matching;
+mod offers;
 mod ope;
 mod retrieval;
 mod scorecard;

@@ -13,7 +13,7 @@ use luopan_kernel::plan::{
     BinaryOp, BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
     PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
 };
-use luopan_kernel::time::HOUR_US;
+use luopan_kernel::time::{HOUR_US, Micros};
 use luopan_kernel::value::Value;
 
 /// Most policies of a scene.
@@ -123,20 +123,60 @@ impl<'d> Compiler<'d, '_> {
                 }
             }
         };
+        let period = match node.get("period")?.text()? {
+            "daily" => BudgetPeriod::Daily,
+            _ => BudgetPeriod::Total,
+        };
+        let lasts = match node.get("lasts") {
+            Some(lasts) => Some(self.lasts(lasts, period)?),
+            None => None,
+        };
         Some(BudgetPlan {
             name: key.text.clone(),
             limit,
             currency,
-            period: match node.get("period")?.text()? {
-                "daily" => BudgetPeriod::Daily,
-                _ => BudgetPeriod::Total,
-            },
+            period,
+            lasts,
             rows: node
                 .get("rows")
                 .and_then(Node::integer)
                 .and_then(|v| u16::try_from(v).ok())
                 .unwrap_or(16),
         })
+    }
+
+    fn lasts(&mut self, node: &Node, period: BudgetPeriod) -> Option<(Micros, Micros)> {
+        if period == BudgetPeriod::Daily {
+            self.report.at(
+                node.at,
+                Code::Conflict,
+                "a daily budget that lasts for another time",
+                "leave `lasts` out: a daily budget lasts for the day; or declare it with `period: total`",
+            );
+            return None;
+        }
+        let mut at = |name: &str| {
+            let found = node.get(name)?;
+            match unit::timestamp(found.text()?) {
+                Ok(us) => Some(Micros(us)),
+                Err(write) => {
+                    let here = format!("here stands {}", found.described());
+                    self.report.at(found.at, Code::WrongType, here, write);
+                    None
+                }
+            }
+        };
+        let (from, until) = (at("from")?, at("until")?);
+        if from >= until {
+            self.report.at(
+                node.at,
+                Code::OutOfRange,
+                "a budget that lasts until it begins",
+                "write `until` after `from`",
+            );
+            return None;
+        }
+        Some((from, until))
     }
 
     pub(super) fn policies(&mut self) {
@@ -625,15 +665,15 @@ impl<'d> Compiler<'d, '_> {
                 continue;
             }
             let price = n.get("price").and_then(|p| {
-                let daily = plan.is_some_and(|b| b.period == BudgetPeriod::Daily);
-                if plan.is_some() && !daily {
+                let paced = |b: &BudgetPlan| b.period == BudgetPeriod::Daily || b.lasts.is_some();
+                if plan.is_some_and(|b| !paced(b)) {
                     self.report.at(
                         p.at,
                         Code::Conflict,
                         format!(
-                            "a price of `{name}`, which never starts anew: there is no pace to keep"
+                            "a price of `{name}`, of which it is not said how long it is to last: there is no pace to keep"
                         ),
-                        "leave the price out, or declare the budget with `period: daily`",
+                        "declare the budget with `period: daily` or with `lasts: {from: …, until: …}`, or leave the price out",
                     );
                 }
                 Some(PricePlan {

@@ -520,6 +520,22 @@ pub(super) static BUDGET: Kind = Kind::Object(&shape(
             &Kind::Integer(1, 256),
             "rows it is kept in; 16 when left out",
         ),
+        may(
+            "lasts",
+            &Kind::Object(&shape(
+                "lasts",
+                "The time that a total budget is to last; prices keep pace with it.",
+                &[
+                    must(
+                        "from",
+                        &LINE,
+                        "time with its offset, such as 2026-11-01T00:00:00+08:00",
+                    ),
+                    must("until", &LINE, "time with its offset, after `from`"),
+                ],
+            )),
+            "of a total budget: the time that it is to last, for `price`",
+        ),
         may("description", &PARAGRAPH, "what it pays for"),
     ],
 ));

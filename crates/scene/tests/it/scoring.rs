@@ -265,7 +265,7 @@ fn each_mistake_is_told_with_what_to_write() {
     mistake(
         "budget: daily",
         "budget: total",
-        &["never starts anew", "period: daily"],
+        &["not said how long it is to last", "period: daily", "lasts"],
     );
     mistake("keep: 200", "keep: 2000", &["1000"]);
     mistake(

@@ -1,5 +1,6 @@
 //! Learning from logged decisions and from any table: training sets, models, predictions, reports.
 
+pub mod allocate;
 pub mod dataset;
 pub mod evaluate;
 pub mod model;

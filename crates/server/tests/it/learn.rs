@@ -465,3 +465,107 @@ fn what_cannot_be_learned_or_evaluated_is_said_and_nothing_is_written() {
     let empty = std::fs::read_dir(folder.path().join("model")).map_or(0, Iterator::count);
     assert_eq!(empty, 0, "a folder without a file");
 }
+
+#[test]
+fn who_gets_what_is_said_with_how_far_from_the_best_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let mut text = "customer,action,margin,visits,cost,note\n".to_owned();
+    for i in 0..200 {
+        let (a, b) = (f64::from(i * 7 % 50) / 10.0, f64::from(i * 11 % 40) / 2.0);
+        text.push_str(&format!("0{i},text,{a},1,1,x\n0{i},call,{b},2,5,y\n"));
+    }
+    std::fs::write(at("offers.csv"), text).expect("offers");
+    let learn = |more: &[&str]| {
+        let input = at("offers.csv");
+        let words = ["learn", "allocate", "--input", &input];
+        luopan(folder.path(), &[&words[..], more].concat())
+    };
+    let (out, csv) = (at("given.parquet"), at("given.csv"));
+    let said = learn(&[
+        "--format",
+        "json",
+        "--value",
+        "margin",
+        "--value",
+        "visits=0.5",
+        "--budget",
+        "cost=300",
+        "--cap",
+        "call=40",
+        "--floor",
+        "visits=100",
+        "--curve",
+        "5",
+        "--output",
+        &out,
+    ])
+    .json();
+    let spent = said["budgets"][0]["reached"].as_f64().expect("spent");
+    assert!(spent <= 300.0 && spent > 290.0, "{said}");
+    assert!(said["caps"][0]["reached"].as_f64() <= Some(40.0), "{said}");
+    assert!(
+        said["objectives"][1]["reached"].as_f64() >= Some(100.0),
+        "{said}"
+    );
+    let (value, bound) = (&said["value"], &said["bound"]);
+    assert!(value.as_f64() <= bound.as_f64(), "{said}");
+    assert!(said["relative_gap"].as_f64() < Some(0.02), "{said}");
+    assert_eq!(said["curve"].as_array().map(Vec::len), Some(5));
+    let (rows, _) = read(Path::new(&out));
+    assert_eq!(said["given"], rows.len());
+    let mut total = 0.0;
+    for row in &rows {
+        let (Field::Double(margin), Field::Double(visits), Field::Str(who)) =
+            (&row["margin"], &row["visits"], &row["customer"])
+        else {
+            panic!("{row:?}")
+        };
+        total += margin + 0.5 * visits;
+        assert!(who.starts_with('0') && row.contains_key("note"), "{row:?}");
+    }
+    assert!((total - value.as_f64().expect("a value")).abs() < 1e-6);
+    let plain = [
+        "--value", "margin", "--budget", "cost=300", "--output", &csv,
+    ];
+    let told = learn(&plain);
+    let told = told.ok();
+    assert!(
+        told.contains("price of a unit") && told.contains("200 customers"),
+        "{told}"
+    );
+    for (more, word) in [
+        (&["--value", "margin", "--budget", "cost"][..], "cost=50000"),
+        (&["--value", "margins"], "there is no column `margins`"),
+        (
+            &["--value", "margin", "--floor", "visits=1"],
+            "--value visits=0",
+        ),
+        (
+            &["--value", "margin", "--cap", "visit=3"],
+            "`visit`, which no row names",
+        ),
+        (
+            &[
+                "--value",
+                "margin",
+                "--value",
+                "visits=0",
+                "--floor",
+                "visits=390",
+                "--budget",
+                "cost=300",
+            ],
+            "limits conflict",
+        ),
+    ] {
+        let output = at("none.parquet");
+        let refused = learn(&[more, &["--output", &output]].concat());
+        assert!(
+            refused.code != 0 && refused.err.contains(word),
+            "{}",
+            refused.err
+        );
+        assert!(!Path::new(&output).exists());
+    }
+}

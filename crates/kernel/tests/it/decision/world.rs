@@ -336,6 +336,7 @@ pub(crate) fn world(seed: u64) -> World {
             currency: None,
             period: BudgetPeriod::Total,
             rows: 1,
+            lasts: None,
         })
         .collect();
     let uses = [

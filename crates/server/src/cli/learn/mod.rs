@@ -1,5 +1,6 @@
 //! `luopan learn`: from logged decisions, or any table, to models and better policies.
 
+mod allocate;
 mod dataset;
 mod evaluate;
 mod predict;
@@ -18,6 +19,8 @@ pub(super) enum Learn {
     Train(Box<train::Train>),
     /// Say what a policy that was never used would have been worth, from the decisions that another one logged
     Evaluate(evaluate::Evaluate),
+    /// Say who gets what under budgets, caps and floors, and how far from the best possible that is at most
+    Allocate(allocate::Allocate),
     /// Predict the rows of a table by a trained model
     Predict(predict::Predict),
 }
@@ -27,6 +30,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Dataset(asked) => dataset::run(common, asked).await,
         Learn::Train(asked) => train::run(*asked),
         Learn::Evaluate(asked) => evaluate::run(&asked),
+        Learn::Allocate(asked) => allocate::run(&asked),
         Learn::Predict(asked) => predict::run(&asked),
     }
 }

@@ -7,6 +7,7 @@
 //! | [`Kind::Glm`] | binary, regression, poisson, gamma, tweedie |
 //! | [`Kind::Scorecard`] | binary |
 //! | [`taste()`] | which items a user takes |
+//! | [`uplift()`] | how much a treatment changes a binary target or an amount |
 //!
 //! What is reported of a model is what it said of rows that it had not seen: every row is predicted once, by the model of the folds
 //! without it. Where rows have a time, they are predicted by models of earlier rows alone (rolling origin, Tashman 2000). The model
@@ -25,6 +26,7 @@ mod roles;
 mod settings;
 mod taste;
 mod train;
+mod uplift;
 
 pub use encode::{Feature, FeatureKind, LEVELS_MAX};
 pub use evaluate::{CalibrationBin, Evaluation, Figure, Importance, LiftBin, Period};
@@ -36,6 +38,7 @@ pub use roles::{LeftOut, Target};
 pub use settings::{GbdtSettings, GlmSettings, Kind, Settings, Task};
 pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};
 pub use train::{Outcome, fit_all, train};
+pub use uplift::{Arm, AtShare, Drawn, Treatment, UpliftReport, UpliftSettings, Uplifted, uplift};
 
 /// Why nothing was learned or predicted. Rows are counted from 1, as people count them.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -42,7 +42,7 @@ pub struct Measures {
     pub qini_area: f64,
     /// Area between the uplift curve and the diagonal; both axes as in [`Point`].
     pub uplift_area: f64,
-    /// Area between the Qini curve and the diagonal, as a share of that of the best ranking; at most 1.
+    /// Area between the Qini curve and the diagonal, over that of the ranking which scikit-uplift calls perfect.
     pub qini_coefficient: Option<f64>,
     /// The same of the uplift curve.
     pub uplift_coefficient: Option<f64>,

@@ -83,7 +83,7 @@ impl Areas {
         let group = |control: [f64; 2], treated: [f64; 2]| {
             let weights = [control[0], treated[0]];
             Sums {
-                rows: weights,
+                rows: weights.map(|weight| f64::from(u8::from(weight > 0.0))),
                 weights,
                 outcomes: [control[1], treated[1]],
                 scores: [0.0; 2],

@@ -226,6 +226,7 @@ fn a_learned_ranking_is_better_than_chance_on_rows_not_seen() {
             .uplift_at(0.5, Strategy::Overall)
             .expect("a share")
             .expect("both arms");
-        assert!((top - 0.15).abs() < 0.05, "{learner:?}: {top}");
+        // of everybody .05, of the best half .15
+        assert!(top > 0.08 && top < 0.2, "{learner:?}: {top}");
     }
 }

@@ -5,6 +5,7 @@ mod laws;
 mod recovered;
 mod reference;
 mod refused;
+mod table;
 
 use luopan_kernel::random::Random;
 use luopan_learning::gbdt::{Column, Kind};

@@ -18,3 +18,4 @@ pub mod ope;
 pub mod retrieval;
 pub mod scorecard;
 pub mod tabular;
+pub mod uplift;

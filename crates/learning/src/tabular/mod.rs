@@ -7,6 +7,7 @@
 //! | [`Kind::Glm`] | binary, regression, poisson, gamma, tweedie |
 //! | [`Kind::Scorecard`] | binary |
 //! | [`taste()`] | which items a user takes |
+//! | [`uplift()`] | how much a treatment changes a binary target or an amount |
 //!
 //! [`offers()`] gives, from a table of what each customer may get, what is worth most within limits.
 //!
@@ -28,6 +29,7 @@ mod roles;
 mod settings;
 mod taste;
 mod train;
+mod uplift;
 
 pub use encode::{Feature, FeatureKind, LEVELS_MAX};
 pub use evaluate::{CalibrationBin, Evaluation, Figure, Importance, LiftBin, Period};
@@ -43,6 +45,7 @@ pub use roles::{LeftOut, Target};
 pub use settings::{GbdtSettings, GlmSettings, Kind, Settings, Task};
 pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};
 pub use train::{Outcome, fit_all, train};
+pub use uplift::{Arm, AtShare, Drawn, Treatment, UpliftReport, UpliftSettings, Uplifted, uplift};
 
 /// Why nothing was learned or predicted. Rows are counted from 1, as people count them.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

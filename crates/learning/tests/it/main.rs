@@ -14,3 +14,4 @@ mod ope;
 mod retrieval;
 mod scorecard;
 mod tabular;
+mod uplift;

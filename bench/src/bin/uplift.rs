@@ -1,0 +1,354 @@
+//! Uplift on Hillstrom's e-mail trial (64,000 customers by lot: men's mail, women's mail, none) beside causalml and scikit-uplift
+//! with LightGBM of the same settings, one thread: who visits, and who buys, for each mail against none. Twenty times half of the
+//! rows are learned from, drawn by a seed, and the others are ranked; the rankings of all are judged by the same function. Seconds
+//! are CPU time of learning and scoring.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use luopan_bench::process::{Others, cpu};
+use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
+use luopan_kernel::random::Random;
+use luopan_learning::gbdt::{Column, Kind, Objective};
+use luopan_learning::uplift::{Arms, Learner, Propensities, Ranking, Rows, Settings, Trial, fit};
+
+const PACKAGES: [&str; 5] = [
+    "causalml==0.18.0",
+    "scikit-uplift==0.5.1",
+    "lightgbm==4.7.0",
+    "numpy==2.4.6",
+    "pandas==3.1.1",
+];
+const SEEDS: u64 = 20;
+const MAILS: [(&str, &str); 2] = [
+    ("women's mail", "Womens E-Mail"),
+    ("men's mail", "Mens E-Mail"),
+];
+const NONE: &str = "No E-Mail";
+const OUTCOMES: [&str; 2] = ["visit", "conversion"];
+/// Which of theirs each learner stands beside.
+const PEERS: [(Learner, &[&str]); 5] = [
+    (Learner::S, &["causalml.s", "sklift.s"]),
+    (Learner::T, &["causalml.t", "sklift.t"]),
+    (Learner::X, &["causalml.x"]),
+    (Learner::R, &["causalml.r"]),
+    (
+        Learner::DoublyRobust,
+        &["causalml.dr", "sklift.transformation"],
+    ),
+];
+
+fn main() -> ExitCode {
+    luopan_bench::ending(run())
+}
+
+fn run() -> Result<(), Fault> {
+    let python = peer::python("uplift", &PACKAGES)?;
+    let place = folder::root()?.join("uplift");
+    std::fs::create_dir_all(&place)?;
+    let customers = Customers::read()?;
+    let (mut list, mut shares) = (Vec::new(), Vec::new());
+    for (mail, segment) in MAILS {
+        for outcome in OUTCOMES {
+            let name = format!("{outcome}.{}", &segment[..1]);
+            let table = customers.trial(segment, outcome)?;
+            table.store(&place, &name)?;
+            let settings = Settings::new(Learner::T, Objective::Binary);
+            let said = peer::run(
+                Command::new(&python)
+                    .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/peers/uplift.py"))
+                    .arg(&place)
+                    .arg(&name)
+                    .args([
+                        SEEDS.to_string(),
+                        table.names.len().to_string(),
+                        settings.outcome.num_iterations.to_string(),
+                        settings.outcome.learning_rate.to_string(),
+                        settings.outcome.num_leaves.to_string(),
+                        settings.outcome.min_data_in_leaf.to_string(),
+                        settings.folds.to_string(),
+                    ])
+                    .env("OMP_NUM_THREADS", "1")
+                    .env("OPENBLAS_NUM_THREADS", "1"),
+            )?;
+            let others = Others::watch(&[std::process::id()])?;
+            for (learner, peers) in PEERS {
+                let (started, before) = (Instant::now(), cpu(std::process::id())?);
+                let scores = (1..=SEEDS)
+                    .map(|seed| table.scores(learner, seed))
+                    .collect::<Result<Vec<_>, Fault>>()?;
+                let took = cpu(std::process::id())? - before;
+                eprintln!(
+                    "{mail}, {outcome}, {}: {took:?} of {:?}",
+                    learner.name(),
+                    started.elapsed()
+                );
+                let own = table.judged(&scores)?;
+                for theirs in peers {
+                    let scores = (1..=SEEDS)
+                        .map(|seed| numbers(&place.join(format!("{name}.{seed}.{theirs}"))))
+                        .collect::<Result<Vec<_>, Fault>>()?;
+                    let found = table.judged(&scores)?;
+                    let words = format!("{}, {mail} on {outcome}", learner.name());
+                    list.extend(beside(&words, theirs, &own, &found));
+                    let seconds = peer::figure(&said, theirs)?;
+                    list.push(Measurement {
+                        name: format!("uplift by {words}, 20 halves of {} rows, CPU", table.rows()),
+                        figure: took.as_secs_f64(),
+                        unit: "s".to_owned(),
+                        reference: Some(Reference {
+                            name: format!("{theirs}, LightGBM 4.7.0, one thread"),
+                            figure: seconds,
+                        }),
+                    });
+                }
+            }
+            shares.push(others.share()?);
+        }
+    }
+    list.push(Measurement {
+        name: "share of the machine that other processes took".to_owned(),
+        figure: peer::median(&shares),
+        unit: "share".to_owned(),
+        reference: None,
+    });
+    let path = write("uplift", &list)?;
+    eprintln!("written to {}", path.display());
+    Ok(())
+}
+
+/// Means, and the mean of paired differences with its standard error.
+fn beside(words: &str, theirs: &str, own: &[f64], found: &[f64]) -> [Measurement; 2] {
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let deviation = |of: &[f64]| {
+        let (mean, n) = (mean(of), of.len() as f64);
+        (of.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (n - 1.0)).sqrt()
+    };
+    let differences: Vec<f64> = own.iter().zip(found).map(|(a, b)| a - b).collect();
+    eprintln!(
+        "{words} beside {theirs}: {:.4} and {:.4}, difference {:.4}, its error {:.4}",
+        mean(own),
+        mean(found),
+        mean(&differences),
+        deviation(&differences) / (differences.len() as f64).sqrt()
+    );
+    [
+        Measurement {
+            name: format!("uplift by {words}, Qini coefficient, mean of 20 halves"),
+            figure: mean(own),
+            unit: "Qini".to_owned(),
+            reference: Some(Reference {
+                name: format!("{theirs}, LightGBM 4.7.0"),
+                figure: mean(found),
+            }),
+        },
+        Measurement {
+            name: format!(
+                "uplift by {words}, Qini, mean difference a half from {theirs} (deviation of the difference over halves {:.4}, of theirs {:.4})",
+                deviation(&differences),
+                deviation(found)
+            ),
+            figure: mean(&differences),
+            unit: "Qini".to_owned(),
+            reference: None,
+        },
+    ]
+}
+
+fn numbers(path: &Path) -> Result<Vec<f64>, Fault> {
+    let bytes = std::fs::read(path)?;
+    let (words, _) = bytes.as_chunks::<8>();
+    Ok(words.iter().map(|word| f64::from_le_bytes(*word)).collect())
+}
+
+/// The file, its words by row.
+struct Customers {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Customers {
+    fn read() -> Result<Self, Fault> {
+        let path = std::env::var_os("LUOPAN_DATASETS")
+            .map_or_else(
+                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+                PathBuf::from,
+            )
+            .join("hillstrom_uplift/hillstrom.csv.gz");
+        let failed = |e: std::io::Error| -> Fault {
+            format!(
+                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
+                path.display()
+            )
+            .into()
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).map_err(failed)?;
+        flate2::read::GzDecoder::new(file)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        let mut lines = text
+            .lines()
+            .map(|line| line.split(',').map(str::to_owned).collect());
+        Ok(Self {
+            header: lines.next().unwrap_or_default(),
+            rows: lines.collect(),
+        })
+    }
+
+    fn place(&self, name: &str) -> Result<usize, Fault> {
+        (self.header.iter().position(|found| found == name))
+            .ok_or_else(|| format!("no column {name}").into())
+    }
+
+    /// Rows of one mail and of none. Segments of history are in order of their number; other names are columns of 0 and 1.
+    fn trial(&self, segment: &str, outcome: &str) -> Result<Table, Fault> {
+        let (of, told) = (self.place("segment")?, self.place(outcome)?);
+        let rows: Vec<&Vec<String>> = (self.rows.iter())
+            .filter(|row| row[of] == segment || row[of] == NONE)
+            .collect();
+        let mut table = Table {
+            names: Vec::new(),
+            columns: Vec::new(),
+            outcomes: Vec::new(),
+            mails: rows.iter().map(|row| row[of].clone()).collect(),
+        };
+        let number = |word: &str| -> Result<f64, Fault> { Ok(word.parse()?) };
+        for row in &rows {
+            table.outcomes.push(number(&row[told])?);
+        }
+        for name in [
+            "recency",
+            "history_segment",
+            "history",
+            "mens",
+            "womens",
+            "newbie",
+        ] {
+            let at = self.place(name)?;
+            let column = rows
+                .iter()
+                .map(|row| number(row[at].split(')').next().unwrap_or_default()));
+            table.columns.push(column.collect::<Result<_, Fault>>()?);
+            table.names.push(name.to_owned());
+        }
+        for name in ["zip_code", "channel"] {
+            let at = self.place(name)?;
+            let words: BTreeMap<&str, ()> = rows.iter().map(|row| (row[at].as_str(), ())).collect();
+            for word in words.into_keys() {
+                let column = rows.iter().map(|row| f64::from(u8::from(row[at] == word)));
+                table.columns.push(column.collect());
+                table.names.push(format!("{name}_{word}"));
+            }
+        }
+        Ok(table)
+    }
+}
+
+struct Table {
+    names: Vec<String>,
+    columns: Vec<Vec<f64>>,
+    outcomes: Vec<f64>,
+    mails: Vec<String>,
+}
+
+impl Table {
+    fn rows(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Whether a row is judged, half of them.
+    fn held(&self, seed: u64) -> Vec<bool> {
+        let mut held: Vec<bool> = (0..self.rows()).map(|row| row % 2 == 0).collect();
+        let mut random = Random::new(seed);
+        for at in (1..held.len()).rev() {
+            held.swap(at, (random.bits() % (at as u64 + 1)) as usize);
+        }
+        held
+    }
+
+    fn store(&self, place: &Path, name: &str) -> Result<(), Fault> {
+        let mut bytes = Vec::new();
+        for row in 0..self.rows() {
+            let treated = f64::from(u8::from(self.mails[row] != NONE));
+            bytes.extend(self.outcomes[row].to_le_bytes());
+            bytes.extend(treated.to_le_bytes());
+            bytes.extend(
+                self.columns
+                    .iter()
+                    .flat_map(|column| column[row].to_le_bytes()),
+            );
+        }
+        std::fs::write(place.join(name), bytes)?;
+        for seed in 1..=SEEDS {
+            let held: Vec<u8> = self.held(seed).into_iter().map(u8::from).collect();
+            std::fs::write(place.join(format!("{name}.{seed}")), held)?;
+        }
+        Ok(())
+    }
+
+    fn places(&self, seed: u64, held: bool) -> Vec<usize> {
+        let of = self.held(seed);
+        (0..self.rows()).filter(|row| of[*row] == held).collect()
+    }
+
+    fn arms(&self, rows: &[usize]) -> Result<Arms, Fault> {
+        let mails: Vec<&str> = rows.iter().map(|row| self.mails[*row].as_str()).collect();
+        Ok(Arms::of_texts(&mails, Some(NONE))?)
+    }
+
+    /// Learns from one half and scores the other.
+    fn scores(&self, learner: Learner, seed: u64) -> Result<Vec<f64>, Fault> {
+        let take = |rows: &[usize]| -> Vec<Vec<f64>> {
+            let of = |column: &Vec<f64>| rows.iter().map(|row| column[*row]).collect();
+            self.columns.iter().map(of).collect()
+        };
+        let (given, held) = (self.places(seed, false), self.places(seed, true));
+        let (learned, scored) = (take(&given), take(&held));
+        let outcomes: Vec<f64> = given.iter().map(|row| self.outcomes[*row]).collect();
+        let columns = columns(&self.names, &learned);
+        let trial = Trial {
+            columns: &columns,
+            outcomes: &outcomes,
+            arms: &self.arms(&given)?,
+            weights: None,
+            propensities: Propensities::Shares,
+        };
+        let settings = Settings {
+            seed,
+            ..Settings::new(learner, Objective::Binary)
+        };
+        let model = fit(&trial, &settings)?;
+        Ok(model.effects(&self::columns(&self.names, &scored))?.of(1))
+    }
+
+    /// The Qini coefficient of each seed's scores.
+    fn judged(&self, scores: &[Vec<f64>]) -> Result<Vec<f64>, Fault> {
+        (1..)
+            .zip(scores)
+            .map(|(seed, scores)| {
+                let held = self.places(seed, true);
+                let outcomes: Vec<f64> = held.iter().map(|row| self.outcomes[*row]).collect();
+                let ranking = Ranking::new(&Rows {
+                    scores,
+                    outcomes: &outcomes,
+                    treated: &self.arms(&held)?.against(1),
+                    weights: None,
+                })?;
+                (ranking.measures().qini_coefficient).ok_or_else(|| "no Qini coefficient".into())
+            })
+            .collect()
+    }
+}
+
+fn columns<'a>(names: &'a [String], values: &'a [Vec<f64>]) -> Vec<Column<'a>> {
+    let of = |(name, values): (&'a String, &'a Vec<f64>)| Column {
+        name,
+        values,
+        kind: Kind::Number,
+    };
+    names.iter().zip(values).map(of).collect()
+}

@@ -15,6 +15,8 @@ pub mod intention;
 pub mod lightgbm;
 pub mod matching;
 pub mod ope;
+pub mod proportion;
 pub mod retrieval;
 pub mod scorecard;
 pub mod tabular;
+pub mod value;

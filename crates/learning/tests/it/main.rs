@@ -13,3 +13,4 @@ mod ope;
 mod retrieval;
 mod scorecard;
 mod tabular;
+mod value;

@@ -105,7 +105,7 @@ fn fits_that_cannot_be() {
     let held = fit_bg_nbd(&stay, None, &Settings { penalizer: 0.01 });
     says(held, "as a goes towards zero, since nobody seems to leave");
 
-    let spend = [0.0, 20.0, 31.0, 12.0].repeat(20);
+    let spend = [0.0, 20.0, 131.0, 2.0].repeat(20);
     let mut wrong = spend.clone();
     for (value, wanted) in [
         (0.0, "row 5: \"spend\" is 0"),

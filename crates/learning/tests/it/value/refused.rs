@@ -105,7 +105,15 @@ fn fits_that_cannot_be() {
     let held = fit_bg_nbd(&stay, None, &Settings { penalizer: 0.01 });
     says(held, "as a goes towards zero, since nobody seems to leave");
 
-    let spend = [0.0, 20.0, 131.0, 2.0].repeat(20);
+    let spend: Vec<f64> = (0..80)
+        .map(|row| {
+            if row % 4 == 0 {
+                0.0
+            } else {
+                10.0 * libm::exp(f64::from(row * 37 % 11) / 3.0)
+            }
+        })
+        .collect();
     let mut wrong = spend.clone();
     for (value, wanted) in [
         (0.0, "row 5: \"spend\" is 0"),

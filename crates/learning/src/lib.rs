@@ -6,6 +6,7 @@
 
 pub mod allocation;
 pub mod als;
+pub mod audience;
 pub mod calibration;
 pub mod columns;
 pub mod factors;

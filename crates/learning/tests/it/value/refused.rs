@@ -110,7 +110,7 @@ fn fits_that_cannot_be() {
             if row % 4 == 0 {
                 0.0
             } else {
-                10.0 * libm::exp(f64::from(row * 37 % 11) / 3.0)
+                10.0 * libm::exp(f64::from(row * 37 % 11) / 6.0)
             }
         })
         .collect();

@@ -195,11 +195,15 @@ pub(super) fn cut_between(kind: &Kind, low: f64, high: f64) -> Option<f64> {
                 .rev()
                 .find_map(|digits| {
                     let step: f64 = format!("1e{digits}").parse().ok()?;
+                    let decimal = |k: f64| format!("{k}e{digits}").parse::<f64>().ok();
+                    // A value that is there, where it is as plain.
+                    if decimal(libm::round(high / step)) == Some(high) {
+                        return Some(high + 0.0);
+                    }
                     let k = libm::floor(middle / step);
-                    [k, k + 1.0].into_iter().find_map(|k| {
-                        let cut: f64 = format!("{k}e{digits}").parse().ok()?;
-                        (low < cut && cut <= high).then_some(if cut == 0.0 { 0.0 } else { cut })
-                    })
+                    let cuts = [decimal(k)?, decimal(k + 1.0)?];
+                    let between = |cut: &f64| low < *cut && *cut <= high;
+                    cuts.into_iter().find(between).map(|cut| cut + 0.0)
                 })
                 .or(Some(high))
         }

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod als;
+mod audience;
 mod calibration;
 mod factors;
 mod gbdt;

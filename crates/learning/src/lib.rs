@@ -6,6 +6,7 @@
 
 pub mod allocation;
 pub mod als;
+pub mod audience;
 pub mod calibration;
 pub mod columns;
 pub mod factors;
@@ -15,7 +16,9 @@ pub mod intention;
 pub mod lightgbm;
 pub mod matching;
 pub mod ope;
+pub mod proportion;
 pub mod retrieval;
 pub mod scorecard;
 pub mod tabular;
 pub mod uplift;
+pub mod value;

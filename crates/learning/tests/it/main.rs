@@ -2,6 +2,7 @@
 
 mod allocation;
 mod als;
+mod audience;
 mod calibration;
 mod factors;
 mod gbdt;
@@ -15,3 +16,4 @@ mod retrieval;
 mod scorecard;
 mod tabular;
 mod uplift;
+mod value;

@@ -80,7 +80,8 @@ async fn a_priced_budget_lasts_and_goes_to_who_is_worth_most() {
     // It is there until the end, and nearly as good as with all known beforehand.
     assert!(given[1].last() > Some(&(ARRIVALS * 95 / 100)), "{given:?}");
     assert!(share[1] > 0.95, "{share:?}");
-    assert!(given[2].last() > Some(&(ARRIVALS * 95 / 100)), "{given:?}");
+    // Where the base is too low it is spent ahead of time, by what the base is short of, over the rate: here by 7 % of the time.
+    assert!(given[2].last() > Some(&(ARRIVALS * 90 / 100)), "{given:?}");
     assert!(share[2] > 0.9, "{share:?}");
     w.verify().await;
 }

@@ -569,3 +569,191 @@ fn who_gets_what_is_said_with_how_far_from_the_best_it_is() {
         assert!(!Path::new(&output).exists());
     }
 }
+
+#[test]
+fn a_trial_an_audience_and_purchases_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let run = |words: &[&str]| luopan(folder.path(), words);
+    let mut state = 11u64;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    // Mail moves those whose `x` is above a half, by three tenths.
+    let mut text = "who,segment,visit,x,y\n".to_owned();
+    for who in 0..6_000 {
+        let (x, y) = (draw(), draw());
+        let is_mailed = draw() < 0.5;
+        let moved = if is_mailed && x > 0.5 { 0.3 } else { 0.0 };
+        let visit = u32::from(draw() < 0.2 + moved);
+        let arm = if is_mailed { "mail" } else { "none" };
+        text.push_str(&format!("{who},{arm},{visit},{x:.4},{y:.4}\n"));
+    }
+    let (trial, effects) = (at("trial.csv"), at("effects.parquet"));
+    std::fs::write(&trial, text).expect("the trial");
+    let uplift = |control: &str, more: &[&str]| {
+        let words = [
+            "--format",
+            "json",
+            "learn",
+            "uplift",
+            "--input",
+            &trial,
+            "--target",
+            "visit",
+            "--treatment",
+            "segment",
+            "--control",
+            control,
+            "--exclude",
+            "who",
+            "--resamples",
+            "200",
+        ];
+        run(&[&words[..], more].concat())
+    };
+    let others = at("others.csv");
+    std::fs::write(&others, "who,x,y\n1,0.9,0.5\n2,0.1,0.5\n").expect("others");
+    let said = uplift(
+        "none",
+        &[
+            "--value",
+            "1",
+            "--cost",
+            "mail=0.1",
+            "--predict",
+            &others,
+            "--keep",
+            "who",
+            "--output",
+            &effects,
+        ],
+    )
+    .json();
+    let effect = |v: &serde_json::Value| v.as_f64().expect("a number");
+    let found = &said["treatments"][0];
+    assert!(
+        (effect(&found["measures"]["effect"]) - 0.15).abs() < 0.04,
+        "{said}"
+    );
+    assert!(
+        effect(&found["intervals"]["qini_area"]["lower"]) > 0.0,
+        "{said}"
+    );
+    let best = said["targeting"]["best"].as_u64().expect("a place") as usize;
+    let share = effect(&said["targeting"]["curve"][best]["share"]);
+    assert!((share - 0.5).abs() < 0.2, "{share}");
+    let (rows, _) = read(Path::new(&effects));
+    let of = |i: usize| match &rows[i]["effect.mail"] {
+        Field::Double(v) => *v,
+        other => panic!("{other:?}"),
+    };
+    assert!(of(0) > 0.15 && of(1) < 0.15, "{rows:?}");
+    assert_eq!(rows[0]["best"], Field::Str("mail".to_owned()));
+    let refused = uplift("nobody", &[]);
+    assert!(refused.err.contains("nobody"), "{}", refused.err);
+
+    // The score picks those of `x` above .7 who have a `y` below .4.
+    let mut text = "who,x,y,z,score\n".to_owned();
+    for who in 0..4_000 {
+        let (x, y, z) = (draw(), draw(), draw());
+        let score = if x >= 0.7 && y < 0.4 { 0.8 } else { 0.1 } + 0.1 * z;
+        text.push_str(&format!("{who},{x:.3},{y:.3},{z:.3},{score:.4}\n"));
+    }
+    let scored = at("scored.csv");
+    std::fs::write(&scored, text).expect("scores");
+    let audience = |more: &[&str]| {
+        let words = [
+            "learn", "audience", "--input", &scored, "--score", "score", "--id", "who",
+        ];
+        run(&[&words[..], more].concat())
+    };
+    let told = audience(&["--above", "0.5", "--format", "json"]).json();
+    let rule = told["segment"].as_str().expect("a segment");
+    assert!(
+        rule.contains("x >= 0.7") && rule.contains("y < 0.4"),
+        "{rule}"
+    );
+    assert!(
+        effect(&told["held_out"]["fidelity"]["share"]) > 0.99,
+        "{told}"
+    );
+    let words = audience(&["--top", "0.1"]);
+    assert!(words.ok().contains("as a segment of a scene"));
+    assert!(audience(&[]).err.contains("--above SCORE"));
+
+    // Half of the customers buy every other week until the end, half bought in the first weeks alone.
+    let mut text = "customer,at,paid\n".to_owned();
+    for who in 0..300u32 {
+        let until = if who % 2 == 0 {
+            300.0
+        } else {
+            40.0 + 60.0 * draw()
+        };
+        let mut day = 20.0 * draw();
+        let mean = 5.0 + 40.0 * draw();
+        while day < until {
+            let on = 1 + day as u32;
+            let (month, on) = ((on - 1) / 28, (on - 1) % 28 + 1);
+            let paid = mean * (0.5 + draw());
+            text.push_str(&format!("{who},2025-{:02}-{on:02},{paid:.2}\n", month + 1));
+            day += 1.0 + 40.0 * draw();
+        }
+    }
+    let purchases = at("purchases.csv");
+    std::fs::write(&purchases, text).expect("purchases");
+    let (out, csv) = (at("value.parquet"), at("value.csv"));
+    let value = |more: &[&str]| {
+        let words = [
+            "learn",
+            "value",
+            "--input",
+            &purchases,
+            "--holdout",
+            "8w",
+            "--horizon",
+            "8",
+        ];
+        run(&[&words[..], more].concat())
+    };
+    let said = value(&[
+        "--amount", "paid", "--format", "json", "--output", &out, "--draws", "50",
+    ])
+    .json();
+    assert_eq!(said["customers"], 300);
+    assert!(
+        effect(&said["bg_nbd"]["alpha"]["standard_error"]) > 0.0,
+        "{said}"
+    );
+    let gone = &said["judged"]["churn"];
+    assert!(effect(&gone["silent_of_gone"]["share"]) > 0.95, "{said}");
+    assert!(effect(&gone["silent_of_others"]["share"]) < 0.3, "{said}");
+    let (rows, _) = read(Path::new(&out));
+    assert_eq!(rows.len(), 300);
+    for row in &rows {
+        let number = |name: &str| match &row[name] {
+            Field::Double(v) => *v,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!((0.0..=1.0).contains(&number("alive")));
+        let (low, high) = (
+            number("lifetime_value.lower"),
+            number("lifetime_value.upper"),
+        );
+        assert!(
+            low <= number("lifetime_value") && number("lifetime_value") <= high * 1.001,
+            "{row:?}"
+        );
+    }
+    let told = value(&["--output", &csv, "--draws", "0"]);
+    assert!(told.ok().contains("count as gone"));
+    assert!(
+        value(&["--amount", "payed"])
+            .err
+            .contains("there is no column `payed`")
+    );
+    assert!(value(&["--holdout", "0d"]).code == 2);
+}

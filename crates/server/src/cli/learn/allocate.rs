@@ -46,7 +46,7 @@ fn parts<'a>(text: &'a str, wanted: &str) -> std::result::Result<(&'a str, &'a s
     }
 }
 
-fn number(text: &str, wanted: &str) -> std::result::Result<f64, String> {
+pub(super) fn number(text: &str, wanted: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v.is_finite() => Ok(v),
         _ => Err(format!("`{text}` is not a finite number: write {wanted}")),

@@ -1,10 +1,13 @@
 //! `luopan learn`: from logged decisions, or any table, to models and better policies.
 
 mod allocate;
+mod audience;
 mod dataset;
 mod evaluate;
 mod predict;
 mod train;
+mod uplift;
+mod value;
 
 use super::Common;
 use super::output::Said;
@@ -21,6 +24,12 @@ pub(super) enum Learn {
     Evaluate(evaluate::Evaluate),
     /// Say who gets what under budgets, caps and floors, and how far from the best possible that is at most
     Allocate(allocate::Allocate),
+    /// Say in a few rules whom a score picks, as a segment of a scene
+    Audience(audience::Audience),
+    /// Say how much a treatment changes an outcome, and for whom, from a trial
+    Uplift(Box<uplift::Uplift>),
+    /// Say what customers are worth and who has left, from their purchases
+    Value(value::Value),
     /// Predict the rows of a table by a trained model
     Predict(predict::Predict),
 }
@@ -31,6 +40,9 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Train(asked) => train::run(*asked),
         Learn::Evaluate(asked) => evaluate::run(&asked),
         Learn::Allocate(asked) => allocate::run(&asked),
+        Learn::Audience(asked) => audience::run(&asked),
+        Learn::Uplift(asked) => uplift::run(&asked),
+        Learn::Value(asked) => value::run(&asked),
         Learn::Predict(asked) => predict::run(&asked),
     }
 }

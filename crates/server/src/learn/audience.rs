@@ -1,0 +1,135 @@
+//! Whom a black box picks, in a few rules that people can read and a scene can take.
+
+use super::model::cpu_seconds;
+use super::table;
+use crate::problem::{Problem, Result};
+use luopan_kernel::id::hash64;
+use luopan_learning::audience::{Description, Settings, describe, held_out, picked};
+use luopan_learning::tabular::{Frame, MISSING, Series};
+use serde::Serialize;
+use std::path::Path;
+
+/// Who is in the audience.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Picked {
+    /// Whose column is at least this.
+    Above(String, f64),
+    /// The share of all whose column is highest.
+    Top(String, f64),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Who is in the audience.
+    pub picked: Picked,
+    /// Column whose rows are held out together.
+    pub id: Option<String>,
+    /// Share of the rows that the rules are judged by and not found on.
+    pub held_out: f64,
+    /// Level of the intervals.
+    pub level: f64,
+    /// Seed of who is held out.
+    pub seed: u64,
+    /// Limits of the rules.
+    pub settings: Settings,
+}
+
+/// The audience in rules.
+#[derive(Debug, Clone, Serialize)]
+pub struct Described {
+    /// Rows.
+    pub rows: usize,
+    /// The score from which on a row is in the audience.
+    pub cut: f64,
+    /// The rules, and how good they are.
+    #[serde(flatten)]
+    pub found: Description,
+    /// The rules as a segment of a scene takes them; none where they cannot be written.
+    pub segment: Option<String>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_segment: Option<String>,
+    /// CPU seconds without reading the file.
+    pub cpu_seconds: f64,
+}
+
+fn refused(input: &Path, e: &impl std::fmt::Display) -> Box<Problem> {
+    Problem::new("cannot_learn", format!("{}: {e}", input.display()))
+}
+
+/// Describes an audience of a file.
+///
+/// # Errors
+/// `file_unreadable`, `bad_table`, `cannot_learn`.
+pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
+    let wanted = table::Wanted {
+        texts: asked.id.iter().cloned().collect(),
+        ignored: asked.settings.exclude.iter().cloned().collect(),
+        only: None,
+    };
+    let frame = table::read(input, &wanted)?;
+    let begun = cpu_seconds();
+    let (Picked::Above(name, _) | Picked::Top(name, _)) = &asked.picked;
+    let Some(Series::Numbers(scores)) = frame.get(name) else {
+        let there = frame.names().join(", ");
+        return Err(refused(
+            input,
+            &format!("there is no column of numbers `{name}`; there are {there}"),
+        ));
+    };
+    let cut = match asked.picked {
+        Picked::Above(_, cut) => cut,
+        Picked::Top(_, share) => highest(scores, share),
+    };
+    let audience = picked(scores, cut).map_err(|e| refused(input, &e))?;
+    let keys = match &asked.id {
+        None => frame.row_hashes(),
+        Some(id) => keys(&frame, id).ok_or_else(|| {
+            refused(
+                input,
+                &format!("there is no column `{id}` with a text in each row"),
+            )
+        })?,
+    };
+    let out = held_out(&keys, asked.held_out, asked.seed).map_err(|e| refused(input, &e))?;
+    let mut settings = asked.settings.clone();
+    settings.exclude.insert(name.clone());
+    settings.exclude.extend(asked.id.iter().cloned());
+    let found = describe(&frame, &audience, &out, &settings, asked.level)
+        .map_err(|e| refused(input, &e))?;
+    let (segment, no_segment) = match found.rules.to_rule(&settings) {
+        Ok(rule) => (Some(rule), None),
+        Err(e) => (None, Some(e.to_string())),
+    };
+    Ok(Described {
+        rows: frame.rows(),
+        cut,
+        found,
+        segment,
+        no_segment,
+        cpu_seconds: cpu_seconds() - begun,
+    })
+}
+
+/// The score from which on a share of the rows lies, at least one row.
+fn highest(scores: &[f64], share: f64) -> f64 {
+    let mut sorted: Vec<f64> = scores.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let many = (share * sorted.len() as f64).round() as usize;
+    sorted[many.clamp(1, sorted.len()) - 1]
+}
+
+fn keys(frame: &Frame, id: &str) -> Option<Vec<u64>> {
+    let Some(Series::Texts { codes, levels }) = frame.get(id) else {
+        return None;
+    };
+    if codes.contains(&MISSING) {
+        return None;
+    }
+    let hashes: Vec<u64> = levels.iter().map(|l| hash64(l.as_bytes())).collect();
+    codes
+        .iter()
+        .map(|c| hashes.get(*c as usize).copied())
+        .collect()
+}

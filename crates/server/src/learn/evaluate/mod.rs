@@ -8,7 +8,7 @@ use crate::problem::{Problem, Result};
 use logs::{Logged, Which};
 use luopan_learning::ope::{
     self, Columns, Diagnosis, Estimator, Interval, Limits, Logs, Method, Policy, Range, Rule,
-    Table, Target, Verdict, diagnose, intervals, promote,
+    Table, Target, Threshold, Verdict, diagnose, intervals, promote,
 };
 use luopan_learning::tabular::{Kind, Settings, Task, fit_all};
 use policy::{Named, Probabilities};
@@ -19,6 +19,8 @@ use std::path::Path;
 pub const CELLS_MAX: usize = 200_000_000;
 /// Rows that a mean by action is drawn towards the mean of all by.
 const STRENGTH: f64 = 10.0;
+/// Thresholds that switch-DR chooses from, beside that of `dr`.
+const THRESHOLDS: usize = 10;
 
 /// What predicts rewards for the estimators that need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -388,8 +390,12 @@ fn judged(
     let bad = |e: ope::Error| of_numbers(logged, &e);
     let target = Target::new(logs, &of.policy(logged, predictions)).map_err(bad)?;
     let (weights, warnings) = diagnose(logs, &target, &Limits::default()).map_err(bad)?;
+    // The threshold depends on the policy's weights.
+    let thresholds = ope::grid(&target, THRESHOLDS);
+    let switch = (predictions.is_some() && !thresholds.is_empty())
+        .then(|| Estimator::Switch(Threshold::chosen(thresholds)));
     let mut terms = Vec::new();
-    for estimator in estimators {
+    for estimator in estimators.iter().chain(&switch) {
         match estimator.terms(logs, &target) {
             Ok(found) => terms.push((estimator, found)),
             // Nothing that the policy would do was logged: the others say what can be said.
@@ -429,7 +435,8 @@ fn judged(
         estimates: (terms.iter().zip(&bounds))
             .map(|((estimator, terms), bound)| {
                 // How far predictions are off is not told by how they differ from row to row.
-                let is_known = **estimator != Estimator::Direct || target.is_as_logged();
+                let is_predicted = matches!(estimator, Estimator::Direct | Estimator::Switch(_));
+                let is_known = !is_predicted || target.is_as_logged();
                 let bound = bound.filter(|_| is_known);
                 Estimate {
                     estimator: estimator.name(),

@@ -148,6 +148,15 @@ pub(super) fn length(column: &str, found: usize, wanted: usize) -> Result<(), Er
     })
 }
 
+/// Rows are counted by 32 bits.
+pub(super) fn countable(rows: usize) -> Result<(), Error> {
+    match u32::try_from(rows) {
+        Ok(0) => Err(Error::Empty),
+        Ok(_) => Ok(()),
+        Err(_) => Err(setting("the number of rows", rows, "at most 4,294,967,295")),
+    }
+}
+
 /// Refuses the first value that does not fit.
 pub(super) fn values(
     column: &'static str,

@@ -13,7 +13,7 @@
 
 use super::bootstrap::{Bootstrap, Interval};
 use super::curve::{Areas, Curve, Means, Point, means};
-use super::error::{length, setting, values, weights};
+use super::error::{countable, length, setting, values, weights};
 use super::ordered::{Order, Sums, order, prefixes};
 use super::table::{self, Bin, Strategy};
 use super::{BINS_MAX, Error};
@@ -92,6 +92,7 @@ impl Ranking {
     /// Columns of unequal length, values that are not finite, no row of the treated or of the control.
     pub fn new(rows: &Rows<'_>) -> Result<Self, Error> {
         let count = rows.scores.len();
+        countable(count)?;
         length("the outcome", rows.outcomes.len(), count)?;
         length("the treatment", rows.treated.len(), count)?;
         weights(rows.weights, count)?;

@@ -10,7 +10,7 @@
 //! This room must never spend: it says what would come of it.
 
 use super::bootstrap::{Bootstrap, Interval};
-use super::error::{length, setting, values, weights};
+use super::error::{countable, length, setting, values, weights};
 use super::measures::counted;
 use super::ordered::{Order, order};
 use super::{Arms, Effects, Error};
@@ -79,6 +79,13 @@ pub fn net_scores(
     economics: &[Economics],
 ) -> Result<Effects, Error> {
     let treatments = effects.treatments;
+    if treatments == 0 {
+        return Err(setting(
+            "the number of treatments",
+            treatments,
+            "at least 1",
+        ));
+    }
     priced(economics, treatments)?;
     let outcomes = match treated_outcomes {
         Some(outcomes) => {
@@ -120,7 +127,7 @@ pub fn best(scores: &Effects) -> Vec<Option<u32>> {
     };
     scores
         .values
-        .chunks_exact(scores.treatments)
+        .chunks_exact(scores.treatments.max(1))
         .map(of)
         .collect()
 }
@@ -275,9 +282,7 @@ struct Ranked<'a> {
 impl<'a> Ranked<'a> {
     fn new(offers: &'a Offers<'a>) -> Result<Self, Error> {
         let (treatments, rows) = (offers.arms.treatments(), offers.outcomes.len());
-        if rows == 0 {
-            return Err(Error::Empty);
-        }
+        countable(rows)?;
         length("a line of scores", offers.scores.treatments, treatments)?;
         length("the scores", offers.scores.values.len(), rows * treatments)?;
         length("the treatment", offers.arms.codes().len(), rows)?;

@@ -1,6 +1,6 @@
 //! Rows of a trial, and what is refused of them. This room must never change what it was given.
 
-use super::error::{length, values, weights};
+use super::error::{countable, length, values, weights};
 use super::{Arms, Error, Learner, Propensities, Settings};
 use crate::gbdt::Column;
 
@@ -28,9 +28,7 @@ impl Trial<'_> {
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Error> {
         settings.check()?;
         let rows = self.outcomes.len();
-        if rows == 0 {
-            return Err(Error::Empty);
-        }
+        countable(rows)?;
         length("the treatment", self.arms.codes().len(), rows)?;
         for column in self.columns {
             length(

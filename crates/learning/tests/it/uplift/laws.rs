@@ -1,9 +1,9 @@
 //! What holds of any ranking.
 
 use luopan_kernel::random::Random;
-use luopan_learning::gbdt::Objective;
+use luopan_learning::gbdt::{Column, Kind, Objective};
 use luopan_learning::uplift::{
-    Bootstrap, Learner, Measures, Propensities, Ranking, Rows, Settings, Strategy, fit,
+    Arms, Bootstrap, Learner, Measures, Propensities, Ranking, Rows, Settings, Strategy, Trial, fit,
 };
 use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assume, proptest};
 
@@ -154,6 +154,42 @@ proptest! {
         prop_assert!(near(&times, &[b.effect, b.qini_area, b.uplift_area]));
         if ends_apart_from_zero(&a) {
             prop_assert!(near(&figures(&a)[5..], &figures(&b)[5..]));
+        }
+    }
+
+    #[test]
+    fn a_trial_gives_a_model_or_a_refusal(
+        rows in proptest::collection::vec((-3.0f64..3.0, 0u32..3, -1i32..2, 0u32..3), 1..50),
+        learner in 0usize..5,
+        folds in 2usize..5,
+        drawn in 0u32..3,
+    ) {
+        let of = |at: fn(&(f64, u32, i32, u32)) -> f64| rows.iter().map(at).collect::<Vec<f64>>();
+        let (column, outcomes, weights) = (of(|row| row.0), of(|row| f64::from(row.2)), of(|row| f64::from(row.3)));
+        let codes: Vec<u32> = rows.iter().map(|row| row.1).collect();
+        let Ok(arms) = Arms::of_codes(&codes) else { return Ok(()) };
+        let own = vec![0.3; rows.len()];
+        let columns = [Column { name: "a", values: &column, kind: Kind::Number }];
+        let trial = Trial {
+            columns: &columns,
+            outcomes: &outcomes,
+            arms: &arms,
+            weights: Some(&weights),
+            propensities: match drawn {
+                0 => Propensities::Shares,
+                1 => Propensities::Logged(&own),
+                _ => Propensities::Estimated,
+            },
+        };
+        let mut settings = Settings::new(Learner::ALL[learner], Objective::Regression);
+        settings.folds = folds;
+        for trees in [&mut settings.outcome, &mut settings.effect, &mut settings.propensity] {
+            (trees.min_data_in_leaf, trees.num_iterations) = (1, 3);
+        }
+        if let Ok(model) = fit(&trial, &settings) {
+            let effects = model.effects(&columns).expect("effects");
+            prop_assert_eq!(effects.values.len(), rows.len() * arms.treatments());
+            prop_assert!(effects.values.iter().all(|effect| effect.is_finite()), "{:?}", effects);
         }
     }
 

@@ -75,7 +75,6 @@ fn run() -> Result<(), Fault> {
     std::fs::write(&file, rows)?;
     let [frequency, recency, age, spend] = &columns;
     let settings = Settings::default();
-    let others = Others::watch(&[std::process::id()])?;
     let said = peer::run(
         Command::new(&python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/peers/value.py"))
@@ -84,6 +83,7 @@ fn run() -> Result<(), Fault> {
             .env("OMP_NUM_THREADS", "1")
             .env("OPENBLAS_NUM_THREADS", "1"),
     )?;
+    let others = Others::watch(&[std::process::id()])?;
     let theirs = |name: &str| peer::figure(&said, name);
     let all = histories(&Columns {
         frequency,

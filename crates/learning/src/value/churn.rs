@@ -97,7 +97,8 @@ pub fn calibrate(expected: &[f64], observed: &[f64], groups: usize) -> Result<Ca
     })
 }
 
-/// Who counts as gone, beside who came in a holdout. A customer who is alive may not have bought in it: read it with its length.
+/// Who counts as gone, beside who came in a holdout. A customer who is alive may not have bought in it: read it with its length. BG/NBD takes
+/// everybody without a repeat purchase for alive, though most of them never come again: compare those with repeat purchases.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Churn {
     /// Customers who are alive with a probability below this count as gone.

@@ -78,6 +78,16 @@ impl Posterior {
         if v > 0.0 { v } else { 0.0 }
     }
 
+    /// Every weight gains the model's drift.
+    pub(super) fn drift(&mut self, plan: &ModelPlan) {
+        let d = self.dimension();
+        if plan.drift_variance > 0.0 {
+            for i in 0..d {
+                self.covariance[i * d + i] += plan.drift_variance;
+            }
+        }
+    }
+
     /// Learns one sample whose reward is already held within its bounds. Returns false, leaving the belief as it was but
     /// for its drift, when the sample holds or would make a number that is not finite.
     pub fn update(
@@ -96,11 +106,7 @@ impl Posterior {
         {
             return false;
         }
-        if plan.drift_variance > 0.0 {
-            for i in 0..d {
-                self.covariance[i * d + i] += plan.drift_variance;
-            }
-        }
+        self.drift(plan);
         multiply(&self.covariance, x, scratch);
         let gain = &*scratch;
         if !gain.iter().all(|k| k.abs() < GAIN_MAX) {

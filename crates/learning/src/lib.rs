@@ -8,6 +8,7 @@ pub mod allocation;
 pub mod als;
 pub mod calibration;
 pub mod columns;
+pub mod delayed;
 pub mod factors;
 pub mod gbdt;
 pub mod glm;

@@ -3,6 +3,7 @@
 mod allocation;
 mod als;
 mod calibration;
+mod delayed;
 mod factors;
 mod gbdt;
 mod glm;

@@ -15,6 +15,7 @@ pub mod glm;
 pub mod intention;
 pub mod lightgbm;
 pub mod matching;
+pub mod neural;
 pub mod ope;
 pub mod retrieval;
 pub mod scorecard;

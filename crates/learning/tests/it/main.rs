@@ -10,6 +10,7 @@ mod glm;
 mod intention;
 mod lightgbm;
 mod matching;
+mod neural;
 mod ope;
 mod retrieval;
 mod scorecard;

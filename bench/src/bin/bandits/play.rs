@@ -19,15 +19,15 @@ use super::tables::Table;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Played {
+pub(crate) struct Played {
     /// One less the mean reward: on classes the share of decisions that missed the right one.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// Of deciding and learning.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// A model of an arm's reward with a scene's defaults, for features that are encoded already.
-pub fn plan(dimension: usize) -> ModelPlan {
+pub(crate) fn plan(dimension: usize) -> ModelPlan {
     let numbers = (1..dimension as u16).map(|i| FeaturePlan::Standard {
         slot: SlotId(i),
         mean: 0.0,
@@ -57,18 +57,18 @@ pub fn plan(dimension: usize) -> ModelPlan {
 }
 
 /// How one bandit plays.
-pub struct Player<'a> {
-    pub plan: &'a ModelPlan,
-    pub exploration: &'a Exploration,
+pub(crate) struct Player<'a> {
+    pub(crate) plan: &'a ModelPlan,
+    pub(crate) exploration: &'a Exploration,
     /// Decisions whose rewards are learned together.
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// Learns over the last layer of a network that is trained anew from the log after so many decisions.
-    pub networks: &'a [usize],
-    pub seed: u64,
+    pub(crate) networks: &'a [usize],
+    pub(crate) seed: u64,
 }
 
 /// Plays `order` of the table.
-pub fn play(table: &Table, order: &[u32], player: &Player<'_>) -> Result<Played, Fault> {
+pub(crate) fn play(table: &Table, order: &[u32], player: &Player<'_>) -> Result<Played, Fault> {
     let keys: Vec<String> = (0..table.classes).map(|c| format!("{c:02}")).collect();
     let arms: Vec<Option<&str>> = keys.iter().map(|k| Some(k.as_str())).collect();
     let mut log = Log::default();

@@ -10,19 +10,19 @@ use luopan_bench::Fault;
 use luopan_kernel::random::Random;
 
 /// Most rows that one seed draws of a table.
-pub const ROWS: usize = 20_000;
+pub(crate) const ROWS: usize = 20_000;
 /// Characters of a fund's name that are looked at: the most frequent ones.
 const CHARACTERS: usize = 64;
 /// Arms of funds: the most frequent kinds, and all others as the last.
 const KINDS: usize = 12;
 
 /// A table.
-pub struct Table {
-    pub name: &'static str,
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
     /// Number of arms.
-    pub classes: usize,
+    pub(crate) classes: usize,
     /// Length of a row's features; the first is the constant one.
-    pub dimension: usize,
+    pub(crate) dimension: usize,
     features: Vec<f64>,
     pays: Pays,
 }
@@ -36,12 +36,12 @@ enum Pays {
 }
 
 impl Table {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.features.len() / self.dimension
     }
 
     /// A table of rows in the order of time whose arms pay `rewards`, row by row, which are worth `worth` on average.
-    pub fn paying(
+    pub(crate) fn paying(
         name: &'static str,
         classes: usize,
         rows: &[Vec<f64>],
@@ -57,12 +57,12 @@ impl Table {
         }
     }
 
-    pub fn features(&self, row: usize) -> &[f64] {
+    pub(crate) fn features(&self, row: usize) -> &[f64] {
         &self.features[row * self.dimension..(row + 1) * self.dimension]
     }
 
     /// What an arm pays, 0 or 1.
-    pub fn reward(&self, row: usize, arm: usize) -> f64 {
+    pub(crate) fn reward(&self, row: usize, arm: usize) -> f64 {
         match &self.pays {
             Pays::Class(labels) => f64::from(u8::from(labels[row] == arm)),
             Pays::Each { rewards, .. } => rewards[row * self.classes + arm],
@@ -70,13 +70,13 @@ impl Table {
     }
 
     /// Share of rows of which no arm pays: Vowpal Wabbit counts the cost of an arm above the least of its row.
-    pub fn unpaid(&self) -> f64 {
+    pub(crate) fn unpaid(&self) -> f64 {
         let pays = |row| (0..self.classes).any(|arm| self.reward(row, arm) > 0.0);
         (0..self.len()).filter(|row| !pays(*row)).count() as f64 / self.len() as f64
     }
 
     /// What the best arm of each row is worth and what the arms are on average, over all rows.
-    pub fn oracle(&self) -> (f64, f64) {
+    pub(crate) fn oracle(&self) -> (f64, f64) {
         let n = self.len() as f64;
         match &self.pays {
             Pays::Class(_) => (1.0, 1.0 / self.classes as f64),
@@ -89,7 +89,7 @@ impl Table {
     }
 
     /// The rows of `seed`, in its order, [`ROWS`] at most; of rows in the order of time all of them.
-    pub fn order(&self, seed: u64) -> Vec<u32> {
+    pub(crate) fn order(&self, seed: u64) -> Vec<u32> {
         if matches!(self.pays, Pays::Each { .. }) {
             return (0..self.len() as u32).collect();
         }
@@ -105,7 +105,7 @@ impl Table {
     /// A row as Vowpal Wabbit reads it, labels from 1. It has a constant of its own. Features are named by a letter and a number: bare
     /// numbers are not hashed, and its --cbify then gives different features of different arms one weight (loss .75 instead of .34
     /// on funds).
-    pub fn line(&self, row: usize) -> String {
+    pub(crate) fn line(&self, row: usize) -> String {
         let mut out = match &self.pays {
             Pays::Class(labels) => format!("{} |", labels[row] + 1),
             Pays::Each { .. } => {
@@ -248,7 +248,7 @@ impl File {
 }
 
 /// All tables.
-pub fn all() -> Result<Vec<Table>, Fault> {
+pub(crate) fn all() -> Result<Vec<Table>, Fault> {
     Ok(vec![funds()?, jobs()?, calls()?, repayment()?, ratings()?])
 }
 

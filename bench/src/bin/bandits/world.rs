@@ -51,7 +51,7 @@ impl Known {
 }
 
 /// The table of one world; `moves` when offers are made through the year.
-pub fn table(seed: u64, moves: bool) -> Result<Table, Fault> {
+pub(crate) fn table(seed: u64, moves: bool) -> Result<Table, Fault> {
     let mut settings = Settings::new(seed, CUSTOMERS, day_of(2025, 9, 1));
     settings.days = DAYS;
     let mut world = World::new(settings)?;

@@ -9,7 +9,7 @@
 //!
 //! This room must never let a number that is not finite into a belief: a sample that would is skipped.
 
-use super::algebra::{dot8, is_positive_definite, multiply};
+use super::algebra::{dot8, is_positive_definite, multiply_symmetric};
 use crate::plan::model::{FeaturePlan, ModelKind, ModelPlan};
 
 /// Samples of one arm between two checks that its covariance is still positive definite.
@@ -71,9 +71,9 @@ impl Posterior {
         dot8(&self.mean, x)
     }
 
-    /// Variance of the linear score of `x`, never below zero. `scratch` is room for `d` numbers.
+    /// Variance of the linear score of `x`, never below zero. `scratch` is room.
     pub fn linear_variance(&self, x: &[f64], scratch: &mut Vec<f64>) -> f64 {
-        multiply(&self.covariance, x, scratch);
+        multiply_symmetric(&self.covariance, x, scratch);
         let v = dot8(scratch, x);
         if v > 0.0 { v } else { 0.0 }
     }
@@ -107,7 +107,7 @@ impl Posterior {
             return false;
         }
         self.drift(plan);
-        multiply(&self.covariance, x, scratch);
+        multiply_symmetric(&self.covariance, x, scratch);
         let gain = &*scratch;
         if !gain.iter().all(|k| k.abs() < GAIN_MAX) {
             return false;

@@ -254,17 +254,17 @@ fn run() -> Result<(), Fault> {
         list.extend(found);
     }
     for entrant in entrants() {
-        let of = |name: &str| -> Result<f64, Fault> {
-            let (decisions, seconds) = times.get(name).ok_or("a time is missing")?;
+        let of = |name: (Side, &'static str)| -> Result<f64, Fault> {
+            let (decisions, seconds) = times.get(&name).ok_or("a time is missing")?;
             Ok(decisions / seconds)
         };
         list.push(Measurement {
             name: format!("{}: decided and learned, all together", entrant.name),
-            figure: of(entrant.name)?,
+            figure: of((Side::Ours, entrant.name))?,
             unit: "decisions/s".to_owned(),
             reference: Some(Reference {
                 name: format!("{VW}, {}, from its binary cache", entrant.beside),
-                figure: of(entrant.beside)?,
+                figure: of((Side::Theirs, entrant.beside))?,
             }),
         });
     }
@@ -302,9 +302,15 @@ impl Losses {
 }
 
 /// Decisions and seconds of each bandit over all tables.
-type Times = BTreeMap<&'static str, (f64, f64)>;
+type Times = BTreeMap<(Side, &'static str), (f64, f64)>;
 
-fn took(times: &mut Times, name: &'static str, decisions: f64, seconds: f64) {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Ours,
+    Theirs,
+}
+
+fn took(times: &mut Times, name: (Side, &'static str), decisions: f64, seconds: f64) {
     let all = times.entry(name).or_default();
     all.0 += decisions;
     all.1 += seconds;
@@ -360,7 +366,7 @@ fn of_arena(arena: &Arena, said: &str, times: &mut Times) -> Result<Vec<Measurem
         }
         let all = Losses(all);
         eprintln!("{}, {VW} {algorithm}: loss {:.4}", arena.name, all.mean());
-        took(times, algorithm, decisions, seconds);
+        took(times, (Side::Theirs, algorithm), decisions, seconds);
         theirs.insert(algorithm, all);
     }
     let (best, reference) = (theirs.iter())
@@ -400,7 +406,7 @@ fn of_arena(arena: &Arena, said: &str, times: &mut Times) -> Result<Vec<Measurem
             .ok_or("no settings")?;
         let all = played(arena, &entrant, exploration, 1..=arena.seeds)?;
         let seconds = all.iter().map(|p| p.seconds).sum();
-        took(times, entrant.name, decisions, seconds);
+        took(times, (Side::Ours, entrant.name), decisions, seconds);
         let own = losses(&all);
         let (difference, error) = own.less(reference);
         list.push(Measurement {

@@ -6,7 +6,7 @@
 use luopan_bench::{Fault, Measurement, Reference, ending, peer, write};
 use luopan_kernel::artifact::{Artifact, Artifacts};
 use luopan_kernel::catalogue::{Catalogue, CatalogueRule};
-use luopan_kernel::decide::{Prepared, Request, Situation, bandit, decide};
+use luopan_kernel::decide::{Bandit, Prepared, Request, Situation, decide};
 use luopan_kernel::event::Origin;
 use luopan_kernel::factors::{Factors, ItemFactors};
 use luopan_kernel::id::{DecisionId, IdentifierId};
@@ -256,6 +256,7 @@ fn scene(random: &mut Random) -> ScenePlan {
             noise_variance: 0.2,
             drift_variance: 0.0,
             reward_bounds: (0.0, 1.0),
+            replicates: 0,
         }],
         rewards: vec![],
         budgets: vec![],
@@ -495,9 +496,9 @@ fn bandit_alone(whole_us: f64) -> Result<Vec<Measurement>, Fault> {
     let scene = scene(&mut random);
     let plan = &scene.models[0];
     let state = learned(&mut random, plan);
-    let belief = state
-        .posterior(plan, None)
-        .ok_or("the model learned nothing")?;
+    // A shared model asks for no key.
+    let arms = [None; KEPT as usize];
+    let bandit = Bandit::new(plan);
     let length = KEPT as usize * BANDIT;
     let x: Vec<f64> = (0..SETS * length).map(|_| random.normal()).collect();
     let explore = Exploration::SquareCb { gamma: 100.0 };
@@ -505,7 +506,7 @@ fn bandit_alone(whole_us: f64) -> Result<Vec<Measurement>, Fault> {
         .map(|_| {
             let start = Instant::now();
             for (i, set) in x.chunks_exact(length).enumerate() {
-                black_box(bandit(&explore, plan.kind, belief, set, i as u64));
+                black_box(bandit.decide(&explore, &state, &arms, set, i as u64));
             }
             SETS as f64 / start.elapsed().as_secs_f64()
         })

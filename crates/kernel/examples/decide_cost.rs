@@ -184,6 +184,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
             noise_variance: 0.2,
             drift_variance: 0.0,
             reward_bounds: (0.0, 1.0),
+            replicates: 0,
         }],
         rewards: vec![],
         budgets: vec![BudgetPlan {

@@ -243,6 +243,7 @@ mod tests {
             noise_variance: 1.0,
             drift_variance: 0.0,
             reward_bounds: (0.0, 1.0),
+            replicates: 0,
         };
         let mut out = vec![9.0];
         encode(&plan, slots, &mut out);

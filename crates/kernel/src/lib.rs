@@ -21,6 +21,7 @@ pub mod id;
 pub mod learn;
 pub mod market;
 pub mod money;
+pub mod network;
 pub mod plan;
 pub mod profile;
 pub mod proof;

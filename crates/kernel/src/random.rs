@@ -13,6 +13,10 @@ pub enum Purpose {
     Draws = 1,
     /// Sampling the choice from the distribution.
     Choice = 2,
+    /// Which replicates of a belief learn a sample, and how often.
+    Resampling = 3,
+    /// What a replicate believes before anything is learned.
+    Prior = 4,
 }
 
 /// xoshiro256++ (Blackman and Vigna 2019), seeded by SplitMix64 (Steele, Lea and Flood 2014) as its authors advise.

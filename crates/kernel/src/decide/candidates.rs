@@ -1,9 +1,11 @@
 //! The candidates that are left after the gates, in their fixed order: available items ascending by key, last the null
 //! action where it is an arm.
 
+use super::beliefs::{Beliefs, Replicated};
 use super::score::ModelScoring;
 use super::situation::Situation;
 use crate::learn::Posterior;
+use crate::plan::model::ModelPlan;
 use crate::slots::{ItemLookup, ItemSlots, NO_STAGES, Stages};
 use crate::value::Value;
 
@@ -84,16 +86,41 @@ impl<'a> Candidates<'a> {
             stages: NO_STAGES,
         }
     }
+}
 
-    /// Hands each candidate in order to `see`: its number, the model's belief about it, and its features.
-    pub(super) fn visit(
-        &self,
-        model: &mut ModelScoring<'_>,
-        mut see: impl FnMut(usize, &Posterior, &[f64]),
-    ) {
+/// The candidates of a decision, as a model believes of them.
+pub(super) struct Asked<'c, 'm, 'a> {
+    pub(super) candidates: &'c Candidates<'c>,
+    pub(super) model: &'m mut ModelScoring<'a>,
+}
+
+impl Beliefs for Asked<'_, '_, '_> {
+    fn plan(&self) -> &ModelPlan {
+        self.model.plan
+    }
+
+    fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    fn shared(&self) -> &Posterior {
+        self.model.belief(None)
+    }
+
+    fn visit(&mut self, mut see: impl FnMut(usize, &Posterior, &[f64])) {
         for i in 0..self.len() {
-            let (belief, features) = model.seen(i, self.key(i), || self.lookup(i));
+            let of = self.candidates;
+            let (belief, features) = self.model.seen(i, of.key(i), || of.lookup(i));
             see(i, belief, features);
+        }
+    }
+
+    fn visit_replicates(&mut self, mut see: impl FnMut(usize, &[f64])) {
+        let mut replicated = Replicated::new(self.model.plan, self.model.state);
+        for i in 0..self.len() {
+            let of = self.candidates;
+            let (_, features) = self.model.seen(i, of.key(i), || of.lookup(i));
+            see(i, replicated.linear_means(of.key(i), features));
         }
     }
 }

@@ -4,14 +4,13 @@
 //! Candidates stand in a fixed order: items ascending by key, last the null action where it is an arm. Of equal scores the
 //! earlier candidate is the best.
 
-use super::candidates::Candidates;
+use super::beliefs::{Alone, Beliefs, Rest, replicated_winners, upper_bounds, winners};
+use super::candidates::{Asked, Candidates};
 use super::pick::{Slate, pick};
-use super::score::{ModelScoring, Scoring};
-use crate::learn::algebra::{dot8, factor_semidefinite, multiply};
-use crate::learn::{Posterior, on_reward_scale};
-use crate::plan::model::{ModelKind, ModelScope};
+use super::score::Scoring;
+use crate::learn::{ModelState, Posterior, on_reward_scale};
+use crate::plan::model::ModelPlan;
 use crate::plan::policy::{Exploration, LISTED_MAX};
-use crate::random::{Purpose, Random};
 
 /// Probability of each candidate, and the one that the unremarkable ones share.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,41 +77,75 @@ fn declared(
     scoring: &mut Scoring<'_>,
     seed: u64,
 ) -> Probabilities {
-    let n = scores.len();
     match exploration {
         Exploration::Greedy
         | Exploration::EpsilonGreedy { .. }
         | Exploration::Uniform
         | Exploration::Softmax { .. }
         | Exploration::SquareCb { .. } => of_scores(exploration, scores),
+        Exploration::Thompson { .. }
+        | Exploration::LinUcb { .. }
+        | Exploration::Bootstrap { .. } => match uncertain(scoring, candidates, scores) {
+            Some((mut asked, rest)) => of_beliefs(exploration, &mut asked, &rest, scores, seed),
+            None => certain(exploration, scores),
+        },
+    }
+}
+
+/// The distribution of an explorer of uncertainty over candidates of which a model believes something.
+fn of_beliefs(
+    exploration: &Exploration,
+    beliefs: &mut impl Beliefs,
+    rest: &Rest,
+    scores: &[f64],
+    seed: u64,
+) -> Probabilities {
+    match exploration {
         Exploration::Thompson {
             draws,
             floor,
             scale,
         } => {
-            let draws = (*draws).max(1);
-            let mut wins = match uncertain(scoring, candidates, scores) {
-                Some((model, rest)) => {
-                    winners(model, &rest, candidates, draws as usize, *scale, seed)
-                }
-                // Nothing is uncertain: every draw is won by the best.
-                None => vec![best(scores); draws as usize],
-            };
-            let mut counts: Vec<(usize, f64)> = Vec::new();
-            wins.sort_unstable();
-            for same in wins.chunk_by(|a, b| a == b) {
-                counts.push((same[0], same.len() as f64 / f64::from(draws)));
-            }
-            mixed(n, *floor, &counts)
+            let draws = (*draws).max(1) as usize;
+            let wins = winners(beliefs, rest, draws, *scale, seed);
+            mixed(scores.len(), *floor, &shares(wins))
         }
         Exploration::LinUcb { alpha, floor } => {
-            let hopeful = match uncertain(scoring, candidates, scores) {
-                Some((model, rest)) => upper_bounds(model, &rest, candidates, *alpha),
-                None => scores.to_vec(),
-            };
-            mixed(n, *floor, &[(best(&hopeful), 1.0)])
+            let hopeful = upper_bounds(beliefs, rest, *alpha);
+            mixed(scores.len(), *floor, &[(best(&hopeful), 1.0)])
         }
+        Exploration::Bootstrap { floor } => {
+            let wins = replicated_winners(beliefs, rest);
+            if wins.is_empty() {
+                return certain(exploration, scores);
+            }
+            mixed(scores.len(), *floor, &shares(wins))
+        }
+        Exploration::Greedy
+        | Exploration::EpsilonGreedy { .. }
+        | Exploration::Uniform
+        | Exploration::Softmax { .. }
+        | Exploration::SquareCb { .. } => of_scores(exploration, scores),
     }
+}
+
+/// The distribution of an explorer of uncertainty where nothing is uncertain: the best, and the floor.
+fn certain(exploration: &Exploration, scores: &[f64]) -> Probabilities {
+    let floor = match exploration {
+        Exploration::Thompson { floor, .. }
+        | Exploration::LinUcb { floor, .. }
+        | Exploration::Bootstrap { floor } => *floor,
+        _ => 0.0,
+    };
+    mixed(scores.len(), floor, &[(best(scores), 1.0)])
+}
+
+/// Each winner, ascending, with its share of the wins.
+fn shares(mut wins: Vec<usize>) -> Vec<(usize, f64)> {
+    wins.sort_unstable();
+    (wins.chunk_by(|a, b| a == b))
+        .map(|same| (same[0], same.len() as f64 / wins.len() as f64))
+        .collect()
 }
 
 /// The distribution of an explorer that looks at the scores alone; of another, all probability on the best.
@@ -148,103 +181,69 @@ fn of_scores(exploration: &Exploration, scores: &[f64]) -> Probabilities {
             each[top] = 1.0 - others;
             Probabilities { each, base: 0.0 }
         }
-        Exploration::Thompson { .. } | Exploration::LinUcb { .. } => {
-            mixed(n, 0.0, &[(best(scores), 1.0)])
-        }
+        Exploration::Thompson { .. }
+        | Exploration::LinUcb { .. }
+        | Exploration::Bootstrap { .. } => certain(exploration, scores),
     }
 }
 
-/// The linear score `alpha` posterior standard deviations above its mean.
-fn upper_bound(belief: &Posterior, x: &[f64], alpha: f64, scratch: &mut Vec<f64>) -> f64 {
-    belief.linear_mean(x) + alpha * libm::sqrt(belief.linear_variance(x, scratch))
+/// The bandit alone, as [`super::decide`] runs it for a model and nothing else.
+#[derive(Debug)]
+pub struct Bandit<'a> {
+    plan: &'a ModelPlan,
+    prior: Posterior,
 }
 
-/// The bandit alone, as [`super::decide`] runs it for a shared model without anything else: from the features of the
-/// candidates, one after another in `x`, each of the belief's dimension, to the probability of each and the one that `seed`
-/// draws. [`Exploration::Thompson`] is treated as greedy. None without candidates.
-pub fn bandit(
-    exploration: &Exploration,
-    kind: ModelKind,
-    belief: &Posterior,
-    x: &[f64],
-    seed: u64,
-) -> Option<(Vec<f64>, usize)> {
-    let rows = || x.chunks_exact(belief.dimension().max(1));
-    let scores: Vec<f64> = rows()
-        .map(|x| on_reward_scale(kind, belief.linear_mean(x)))
-        .collect();
-    let probabilities = match exploration {
-        _ if scores.is_empty() => return None,
-        Exploration::LinUcb { alpha, floor } => {
-            let mut scratch = Vec::new();
-            let bounds: Vec<f64> = rows()
-                .map(|x| upper_bound(belief, x, *alpha, &mut scratch))
-                .collect();
-            mixed(scores.len(), *floor, &[(best(&bounds), 1.0)])
+impl<'a> Bandit<'a> {
+    /// The bandit of a model.
+    pub fn new(plan: &'a ModelPlan) -> Self {
+        Self {
+            plan,
+            prior: Posterior::prior(plan),
         }
-        _ => of_scores(exploration, &scores),
-    };
-    let picked = pick(exploration, &probabilities.each, &scores, &Slate::ONE, seed);
-    let chosen = picked.picks.first()?.0;
-    Some((probabilities.each, chosen))
-}
+    }
 
-/// What of the candidates' scores does not depend on the uncertain model.
-enum Rest {
-    /// Nothing: the model's linear score orders the candidates.
-    None,
-    /// A score is this of the candidate, plus `weight` times the model's expected reward.
-    Fixed { of: Vec<f64>, weight: f64 },
-}
-
-impl Rest {
-    /// What orders candidate `i` when the model's linear score of it is `linear`.
-    fn score(&self, i: usize, kind: ModelKind, linear: f64) -> f64 {
-        match self {
-            Self::None => linear,
-            Self::Fixed { of, weight } => of[i] + weight * on_reward_scale(kind, linear),
-        }
+    /// From the features of the candidates to the probability of each and the one that `seed` draws. `arms` are the candidates'
+    /// keys (none for the null action) in their order; `x` holds the customer's features once where items have weights of their
+    /// own, else each candidate's, one after another. None without candidates and where `x` is not of that size.
+    pub fn decide(
+        &self,
+        exploration: &Exploration,
+        state: &ModelState,
+        arms: &[Option<&str>],
+        x: &[f64],
+        seed: u64,
+    ) -> Option<(Vec<f64>, usize)> {
+        let plan = self.plan;
+        let mut alone = Alone::new(plan, &self.prior, state, arms, x)?;
+        let mut scores = Vec::with_capacity(arms.len());
+        alone.visit(|_, belief, x| scores.push(on_reward_scale(plan.kind, belief.linear_mean(x))));
+        let mut probabilities = of_beliefs(exploration, &mut alone, &Rest::None, &scores, seed);
+        even_tail(&mut probabilities, arms.len());
+        let picked = pick(exploration, &probabilities.each, &scores, &Slate::ONE, seed);
+        let chosen = picked.picks.first()?.0;
+        Some((probabilities.each, chosen))
     }
 }
 
 /// The model whose uncertainty is explored, and what else the scores are made of.
 fn uncertain<'s, 'a>(
     scoring: &'s mut Scoring<'a>,
-    candidates: &Candidates<'_>,
+    candidates: &'s Candidates<'_>,
     scores: &[f64],
-) -> Option<(&'s mut ModelScoring<'a>, Rest)> {
+) -> Option<(Asked<'s, 's, 'a>, Rest)> {
     let is_alone = matches!(scoring, Scoring::Model(_)) && !candidates.is_priced;
     let (model, weight) = scoring.explored()?;
+    let mut asked = Asked { candidates, model };
     if is_alone {
-        return Some((model, Rest::None));
+        return Some((asked, Rest::None));
     }
-    let kind = model.plan.kind;
+    let kind = asked.plan().kind;
     let mut of = Vec::with_capacity(scores.len());
-    candidates.visit(model, |i, belief, x| {
+    asked.visit(|i, belief, x| {
         of.push(scores[i] - weight * on_reward_scale(kind, belief.linear_mean(x)));
     });
-    Some((model, Rest::Fixed { of, weight }))
-}
-
-/// Each candidate's score at `alpha` posterior standard deviations above the mean of the model's linear score.
-fn upper_bounds(
-    model: &mut ModelScoring<'_>,
-    rest: &Rest,
-    candidates: &Candidates<'_>,
-    alpha: f64,
-) -> Vec<f64> {
-    let mut out = Vec::with_capacity(candidates.len());
-    let mut scratch = Vec::new();
-    // A reward to be avoided is hoped to be small.
-    let alpha = match rest {
-        Rest::Fixed { weight, .. } if *weight < 0.0 => -alpha,
-        Rest::None | Rest::Fixed { .. } => alpha,
-    };
-    let kind = model.plan.kind;
-    candidates.visit(model, |i, belief, x| {
-        out.push(rest.score(i, kind, upper_bound(belief, x, alpha, &mut scratch)));
-    });
-    out
+    Some((asked, Rest::Fixed { of, weight }))
 }
 
 /// `even` spread over all `n`, and the rest by `shares`, which sum to one.
@@ -256,93 +255,4 @@ fn mixed(n: usize, even: f64, shares: &[(usize, f64)]) -> Probabilities {
         each[*i] += (1.0 - even) * share;
     }
     Probabilities { each, base }
-}
-
-/// The winner of each of `draws` draws from the posterior of all candidates' linear scores.
-///
-/// Per-item models have independent beliefs: each candidate's score is drawn by itself. A shared model's scores are jointly
-/// normal; they are drawn through whichever covariance is smaller, that of the scores (no more candidates than weights) or
-/// that of the weights. The logistic function grows with its argument, so where nothing else counts the winner is found on
-/// the linear scale.
-fn winners(
-    model: &mut ModelScoring<'_>,
-    rest: &Rest,
-    candidates: &Candidates<'_>,
-    draws: usize,
-    scale: f64,
-    seed: u64,
-) -> Vec<usize> {
-    let n = candidates.len();
-    let mut random = Random::stream(seed, Purpose::Draws);
-    let mut best = vec![(f64::NEG_INFINITY, 0usize); draws];
-    fn offer(best: &mut (f64, usize), candidate: usize, score: f64) {
-        if score > best.0 {
-            *best = (score, candidate);
-        }
-    }
-    let d = model.belief(None).dimension();
-    let kind = model.plan.kind;
-    match model.plan.scope {
-        ModelScope::PerItem => {
-            let mut scratch = Vec::with_capacity(d);
-            candidates.visit(model, |i, belief, x| {
-                let mean = belief.linear_mean(x);
-                let deviation = scale * libm::sqrt(belief.linear_variance(x, &mut scratch));
-                for b in &mut best {
-                    let linear = mean + deviation * random.normal();
-                    offer(b, i, rest.score(i, kind, linear));
-                }
-            });
-        }
-        ModelScope::Shared if n <= d => {
-            let mut x = Vec::with_capacity(n * d);
-            candidates.visit(model, |_, _, features| x.extend_from_slice(features));
-            let belief = model.belief(None);
-            let mut covariance = vec![0.0; n * n];
-            let mut row = Vec::with_capacity(d);
-            for i in 0..n {
-                multiply(&belief.covariance, &x[i * d..(i + 1) * d], &mut row);
-                for j in 0..=i {
-                    let c = dot8(&row, &x[j * d..(j + 1) * d]);
-                    covariance[i * n + j] = c;
-                    covariance[j * n + i] = c;
-                }
-            }
-            let l = factor_semidefinite(&covariance, n, tolerance(&covariance, n));
-            let means: Vec<f64> = (0..n)
-                .map(|i| belief.linear_mean(&x[i * d..(i + 1) * d]))
-                .collect();
-            let mut z = vec![0.0; n];
-            for b in &mut best {
-                z.fill_with(|| random.normal());
-                for i in 0..n {
-                    let linear = means[i] + scale * dot8(&l[i * n..=i * n + i], &z[..=i]);
-                    offer(b, i, rest.score(i, kind, linear));
-                }
-            }
-        }
-        ModelScope::Shared => {
-            let belief = model.belief(None);
-            let l = factor_semidefinite(&belief.covariance, d, tolerance(&belief.covariance, d));
-            let mut weights = Vec::with_capacity(draws * d);
-            let mut z = vec![0.0; d];
-            for _ in 0..draws {
-                z.fill_with(|| random.normal());
-                weights.extend(
-                    (0..d).map(|i| belief.mean[i] + scale * dot8(&l[i * d..=i * d + i], &z[..=i])),
-                );
-            }
-            candidates.visit(model, |i, _, x| {
-                for (b, w) in best.iter_mut().zip(weights.chunks_exact(d.max(1))) {
-                    offer(b, i, rest.score(i, kind, dot8(w, x)));
-                }
-            });
-        }
-    }
-    best.into_iter().map(|(_, i)| i).collect()
-}
-
-/// A pivot this small beside the largest variance is rounding.
-fn tolerance(covariance: &[f64], n: usize) -> f64 {
-    (0..n).map(|i| covariance[i * n + i]).fold(0.0, f64::max) * 1e-13
 }

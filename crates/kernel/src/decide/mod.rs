@@ -10,6 +10,7 @@
 //! decide what the commit validates.
 
 pub mod batch;
+mod beliefs;
 mod candidates;
 pub mod decision;
 mod explore;
@@ -27,7 +28,7 @@ pub use decision::{
     BudgetCheck, Candidate, Choice, Contribution, Debit, Decision, Distribution, Gate, HeldRead,
     Refusal, RowSet, RuleCount, Share,
 };
-pub use explore::bandit;
+pub use explore::Bandit;
 pub use gates::considered;
 pub(crate) use gates::{capped_rows, refusing};
 pub use prepared::Prepared;

@@ -1,6 +1,6 @@
 //! Sampling the choice from the distribution, one position after another without replacement.
 //!
-//! - Softmax, uniform, Thompson, LinUCB and SquareCB distributions fill a slate as Plackett and Luce have it (Plackett 1975): at each
+//! - Softmax, uniform, Thompson, bootstrapped, LinUCB and SquareCB distributions fill a slate as Plackett and Luce have it (Plackett 1975): at each
 //!   position the probabilities of the candidates that are left, over their sum. When nothing is left but candidates of
 //!   probability zero, the best of them is taken with certainty.
 //! - Greedy and epsilon-greedy distributions are made anew over the candidates that are left.
@@ -91,6 +91,7 @@ pub(super) fn pick(
                 Exploration::Thompson { .. }
                 | Exploration::Softmax { .. }
                 | Exploration::LinUcb { .. }
+                | Exploration::Bootstrap { .. }
                 | Exploration::SquareCb { .. }
                 | Exploration::Uniform => {
                     let rest = || (0..first.len()).filter(left).map(|i| (i, first[i]));

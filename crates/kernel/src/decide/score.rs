@@ -133,7 +133,7 @@ fn known(score: Option<f64>) -> Scored {
 /// A model with its beliefs, and room for features.
 pub(super) struct ModelScoring<'a> {
     pub(super) plan: &'a ModelPlan,
-    state: Option<&'a ModelState>,
+    pub(super) state: Option<&'a ModelState>,
     /// The belief of arms never seen; of a shared model, the belief.
     shared: Cow<'a, Posterior>,
     /// Features of the customer (per-item models) or of the last item (shared ones).

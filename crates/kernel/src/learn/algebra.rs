@@ -28,6 +28,29 @@ pub fn multiply(matrix: &[f64], x: &[f64], out: &mut Vec<f64>) {
     out.extend(matrix.chunks_exact(x.len().max(1)).map(|row| dot8(row, x)));
 }
 
+/// `matrix * x` for a symmetric matrix of `x.len()` rows of finite numbers, into `out`: the bits that [`multiply`] gives, without
+/// looking at rows where `x` is zero. Of each sum the lanes of [`dot8`] are kept apart and added in its order; a product with
+/// zero changes none of them.
+pub fn multiply_symmetric(matrix: &[f64], x: &[f64], out: &mut Vec<f64>) {
+    let d = x.len();
+    out.clear();
+    out.resize(8 * d, 0.0);
+    for (j, (row, v)) in matrix.chunks_exact(d.max(1)).zip(x).enumerate() {
+        if *v != 0.0 {
+            let lane = j % 8 * d;
+            for (sum, m) in out[lane..lane + d].iter_mut().zip(row) {
+                *sum += m * v;
+            }
+        }
+    }
+    for i in 0..d {
+        let lane = |l: usize| out[l * d + i];
+        out[i] = ((lane(0) + lane(1)) + (lane(2) + lane(3)))
+            + ((lane(4) + lane(5)) + (lane(6) + lane(7)));
+    }
+    out.truncate(d);
+}
+
 /// The lower triangular factor L of a symmetric positive semidefinite `matrix` of `n` rows, `L * L' = matrix` (Golub and
 /// Van Loan 2013, section 4.2). A pivot at or below `tolerance` gives a zero column: its direction has no variance left.
 pub fn factor_semidefinite(matrix: &[f64], n: usize, tolerance: f64) -> Vec<f64> {
@@ -82,6 +105,20 @@ mod tests {
             let [p, q, r, s, t, u, v, w] = lanes;
             let expected: f64 = ((p + q) + (r + s)) + ((t + u) + (v + w));
             prop_assert_eq!(dot8(&a, &b).to_bits(), expected.to_bits());
+        }
+
+        #[test]
+        fn a_symmetric_product_has_the_same_bits(
+            x in proptest::collection::vec(prop_oneof![Just(0.0), Just(-0.0), -1e3f64..1e3], 0..20),
+            m in proptest::collection::vec(-1e3f64..1e3, 400),
+        ) {
+            let d = x.len();
+            let matrix: Vec<f64> = (0..d * d).map(|k| m[(k / d).max(k % d) * 20 + (k / d).min(k % d)]).collect();
+            let (mut plain, mut found) = (Vec::new(), vec![5.0; 3]);
+            multiply(&matrix, &x, &mut plain);
+            multiply_symmetric(&matrix, &x, &mut found);
+            let bits = |v: &[f64]| -> Vec<u64> { v.iter().map(|x| x.to_bits()).collect() };
+            prop_assert_eq!(bits(&found), bits(&plain));
         }
 
         #[test]

@@ -4,6 +4,7 @@
 //! This room must never see a decision, a customer or a clock: it is given encoded features, rewards and the plan.
 
 pub mod algebra;
+pub mod bootstrap;
 pub mod posterior;
 pub mod sample;
 pub mod state;
@@ -44,6 +45,10 @@ pub fn learn(plan: &ModelPlan, state: &mut ModelState, samples: &[Sample]) -> Le
             )
         {
             out.learned += 1;
+            if plan.replicates > 0 {
+                let replicates = state.replicates_mut(plan, s.arm.as_deref());
+                bootstrap::learn(plan, replicates, s, reward, &mut scratch);
+            }
         } else {
             state.skipped += 1;
             out.skipped += 1;

@@ -9,7 +9,7 @@
 //!
 //! This room must never let a number that is not finite into a belief: a sample that would is skipped.
 
-use super::algebra::{dot8, is_positive_definite, multiply};
+use super::algebra::{dot8, is_positive_definite, multiply_symmetric};
 use crate::plan::model::{FeaturePlan, ModelKind, ModelPlan};
 
 /// Samples of one arm between two checks that its covariance is still positive definite.
@@ -71,11 +71,21 @@ impl Posterior {
         dot8(&self.mean, x)
     }
 
-    /// Variance of the linear score of `x`, never below zero. `scratch` is room for `d` numbers.
+    /// Variance of the linear score of `x`, never below zero. `scratch` is room.
     pub fn linear_variance(&self, x: &[f64], scratch: &mut Vec<f64>) -> f64 {
-        multiply(&self.covariance, x, scratch);
+        multiply_symmetric(&self.covariance, x, scratch);
         let v = dot8(scratch, x);
         if v > 0.0 { v } else { 0.0 }
+    }
+
+    /// Every weight gains the model's drift.
+    pub(super) fn drift(&mut self, plan: &ModelPlan) {
+        let d = self.dimension();
+        if plan.drift_variance > 0.0 {
+            for i in 0..d {
+                self.covariance[i * d + i] += plan.drift_variance;
+            }
+        }
     }
 
     /// Learns one sample whose reward is already held within its bounds. Returns false, leaving the belief as it was but
@@ -96,12 +106,8 @@ impl Posterior {
         {
             return false;
         }
-        if plan.drift_variance > 0.0 {
-            for i in 0..d {
-                self.covariance[i * d + i] += plan.drift_variance;
-            }
-        }
-        multiply(&self.covariance, x, scratch);
+        self.drift(plan);
+        multiply_symmetric(&self.covariance, x, scratch);
         let gain = &*scratch;
         if !gain.iter().all(|k| k.abs() < GAIN_MAX) {
             return false;

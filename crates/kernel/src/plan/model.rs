@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 /// Largest dimension of an encoded feature vector.
 pub const DIMENSION_MAX: usize = 512;
 
+/// Most replicates of a belief.
+pub const REPLICATES_MAX: u16 = 256;
+
+/// Most numbers of the covariances of all replicates of an arm: as many as the largest belief has.
+pub const REPLICATED_MAX: usize = DIMENSION_MAX * DIMENSION_MAX;
+
 /// The likelihood of the reward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,4 +117,13 @@ pub struct ModelPlan {
     pub drift_variance: f64,
     /// Rewards outside are held at these bounds before learning.
     pub reward_bounds: (f64, f64),
+    /// Replicates of each belief that learn from bootstrapped samples, none or 2..=[`REPLICATES_MAX`]; their covariances hold
+    /// at most [`REPLICATED_MAX`] numbers an arm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replicates: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(replicates: &u16) -> bool {
+    *replicates == 0
 }

@@ -216,6 +216,12 @@ pub enum Exploration {
         /// 0..=1.
         floor: f64,
     },
+    /// Bootstrapped Thompson sampling (Eckles and Kaptein 2014) made explicit: the share of the model's replicates in which a
+    /// candidate is the best, mixed with an even `floor` over all available. Of a model without replicates the best is taken.
+    Bootstrap {
+        /// Total probability spread evenly, 0..=1.
+        floor: f64,
+    },
     /// SquareCB (Foster and Rakhlin 2020): of K candidates one whose score is `gap` below the best has `1 / (K + gamma *
     /// gap)`, the best what is left.
     SquareCb {

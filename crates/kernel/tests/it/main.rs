@@ -3,4 +3,5 @@
 mod customer;
 mod decision;
 mod log_message;
+mod network;
 mod trees;

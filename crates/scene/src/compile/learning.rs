@@ -4,7 +4,7 @@ use super::{Compiler, Want, duration};
 use crate::cel::{Place, Scope, Ty};
 use crate::fault::{Code, listed, nearest, shown};
 use crate::node::{Key, Node};
-use luopan_kernel::plan::model::DIMENSION_MAX;
+use luopan_kernel::plan::model::{DIMENSION_MAX, REPLICATED_MAX};
 use luopan_kernel::plan::{
     Combine, Feature, FeaturePlan, Join, ModelKind, ModelPlan, ModelScope, RewardPlan, SlotId,
     SlotSource,
@@ -185,6 +185,23 @@ impl Compiler<'_, '_> {
                 format!("leave some out or take fewer bins; at most {DIMENSION_MAX} are kept"),
             );
         }
+        let replicates = (node.get("replicates"))
+            .and_then(Node::integer)
+            .and_then(|n| u16::try_from(n).ok())
+            .unwrap_or(0);
+        let numbers = usize::from(replicates).saturating_mul(dimension.saturating_mul(dimension));
+        if numbers > REPLICATED_MAX {
+            let at = node.get("replicates").map_or(key.at, |n| n.at);
+            self.report.at(
+                at,
+                Code::Limit,
+                format!("{replicates} replicates of {dimension} numbers"),
+                format!(
+                    "at most {} of so many are kept; take fewer, or fewer features",
+                    REPLICATED_MAX / (dimension * dimension)
+                ),
+            );
+        }
         let bounds: Vec<f64> = node
             .get("reward_bounds")
             .map_or(&[][..], Node::elements)
@@ -237,6 +254,7 @@ impl Compiler<'_, '_> {
             noise_variance: number("noise_variance").unwrap_or(1.0),
             drift_variance: number("drift_variance").unwrap_or(0.0),
             reward_bounds,
+            replicates,
         })
     }
 

@@ -583,6 +583,7 @@ impl Compiler<'_, '_> {
         let word = match exploration {
             Exploration::Thompson { .. } => "thompson",
             Exploration::LinUcb { .. } => "linucb",
+            Exploration::Bootstrap { .. } => "bootstrap",
             _ => return,
         };
         match scorer {
@@ -598,7 +599,31 @@ impl Compiler<'_, '_> {
                 format!("{word} exploration of objectives, and it is not said of which"),
                 "write `explore: NAME` beside `objectives`, the name of one that a model predicts",
             ),
-            Scorer::Model(_) | Scorer::Objectives(_) => {}
+            Scorer::Model(_) | Scorer::Objectives(_) => {
+                let explored = match scorer {
+                    Scorer::Model(name) => Some(name),
+                    Scorer::Objectives(o) => (o.explored)
+                        .and_then(|i| o.objectives.get(usize::from(i)))
+                        .and_then(|o| match &o.value {
+                            ObjectiveValue::Model(name) => Some(name),
+                            ObjectiveValue::Expression(_) => None,
+                        }),
+                    Scorer::Expression(_) => None,
+                };
+                let model = (self.plan.models.iter()).find(|m| explored == Some(&m.name));
+                if let Some(model) = model
+                    && matches!(exploration, Exploration::Bootstrap { .. })
+                    && model.replicates == 0
+                {
+                    let name = model.name.clone();
+                    self.report.at(
+                        n.at,
+                        Code::Conflict,
+                        format!("bootstrap exploration, and the model `{name}` has no replicates"),
+                        format!("write `replicates: 20` at `{name}`"),
+                    );
+                }
+            }
         }
     }
 
@@ -654,6 +679,11 @@ impl Compiler<'_, '_> {
         if let Some(n) = node.get("linucb") {
             return Some(Exploration::LinUcb {
                 alpha: n.get("alpha").map_or(Some(1.0), Node::number)?,
+                floor: n.get("floor").map_or(Some(0.01), Node::number)?,
+            });
+        }
+        if let Some(n) = node.get("bootstrap") {
+            return Some(Exploration::Bootstrap {
                 floor: n.get("floor").map_or(Some(0.01), Node::number)?,
             });
         }

@@ -3,6 +3,7 @@
 use super::base::*;
 use super::score::*;
 use crate::shape::{KeyRule, Kind, Shape};
+use luopan_kernel::plan::model::REPLICATES_MAX;
 use luopan_kernel::plan::policy::{CONTACTS_MAX, SLATE_MAX};
 
 pub(super) static RULE_SHAPE: Shape = shape(
@@ -305,6 +306,11 @@ pub(super) static MODEL: Kind = Kind::Object(&shape(
             "reward_bounds",
             &Kind::List(&ANY_NUMBER, 2),
             "rewards outside are held at these; [0, 1] for logistic",
+        ),
+        may(
+            "replicates",
+            &Kind::Integer(2, REPLICATES_MAX as i64),
+            "copies of each belief that learn from resampled answers, for `bootstrap` exploration; none when left out",
         ),
         may("description", &PARAGRAPH, "what it predicts"),
     ],

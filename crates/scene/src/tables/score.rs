@@ -292,6 +292,23 @@ pub(super) static EXPLORATION: Kind = Kind::Any(&[
             )],
         ),
         &shape(
+            "bootstrap exploration",
+            "The shares of a model's replicates in which each is the best.",
+            &[must(
+                "bootstrap",
+                &Kind::Object(&shape(
+                    "bootstrap setting",
+                    "The shares of a model's replicates in which each is the best.",
+                    &[may(
+                        "floor",
+                        &SHARE,
+                        "probability spread evenly; 0.01 when left out",
+                    )],
+                )),
+                "its setting",
+            )],
+        ),
+        &shape(
             "squarecb exploration",
             "Probabilities by the inverse of the gap to the best.",
             &[must(

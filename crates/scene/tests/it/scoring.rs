@@ -194,6 +194,29 @@ fn mistake(from: &str, to: &str, said: &[&str]) {
 }
 
 #[test]
+fn a_model_with_replicates_is_explored_by_them() {
+    let text = DECLARED
+        .replacen(
+            "mean: 0, scale: 1}]",
+            "mean: 0, scale: 1}], replicates: 30",
+            1,
+        )
+        .replacen("{linucb: {alpha: 2}}", "{bootstrap: {}}", 1);
+    let checked = compiled(&text, &right()).unwrap_or_else(|f| panic!("{}", lines(&f)));
+    let replicates: Vec<u16> = checked.plan.models.iter().map(|m| m.replicates).collect();
+    assert_eq!(replicates, [30, 0]);
+    assert_eq!(
+        checked.plan.policy("offer").unwrap().exploration,
+        Exploration::Bootstrap { floor: 0.01 }
+    );
+    // A model without replicates is written as before there were any.
+    let written: Vec<bool> = (checked.plan.models.iter())
+        .map(|m| serde_json::to_string(m).unwrap().contains("replicates"))
+        .collect();
+    assert_eq!(written, [true, false]);
+}
+
+#[test]
 fn each_mistake_is_told_with_what_to_write() {
     mistake(
         "artifacts/taste.bin",
@@ -252,6 +275,26 @@ fn each_mistake_is_told_with_what_to_write() {
         &["no objective of a model"],
     );
     mistake("      explore: order\n", "", &["it is not said of which"]);
+    mistake(
+        "exploration: {linucb: {alpha: 2}}",
+        "exploration: {bootstrap: {floor: 0.02}}",
+        &["the model `response` has no replicates", "`replicates: 20`"],
+    );
+    let edges: Vec<String> = (1..=60).map(|e| e.to_string()).collect();
+    let wide = format!(
+        "features: [intercept, {{bins: age, edges: [{}]}}], replicates: 100}}",
+        edges.join(", ")
+    );
+    mistake(
+        "features: [intercept]}",
+        &wide,
+        &["100 replicates of 63 numbers", "at most 66"],
+    );
+    mistake(
+        "features: [intercept]}",
+        "features: [intercept], replicates: 1}",
+        &["here stands 1", "from 2 to 256"],
+    );
     mistake(
         "rewards: [ordered, closed]",
         "rewards: [ordered]",

@@ -36,6 +36,7 @@ fn names(plan: &ScenePlan, of: &[FeaturePlan]) -> Vec<String> {
         noise_variance: 1.0,
         drift_variance: 0.0,
         reward_bounds: (0.0, 1.0),
+        replicates: 0,
     };
     features::names(plan, &model)
 }

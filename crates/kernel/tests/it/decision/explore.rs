@@ -54,6 +54,7 @@ fn choices_are_as_frequent_as_recorded() {
             floor: 0.3,
             scale: 1.0,
         },
+        Exploration::Bootstrap { floor: 0.3 },
     ] {
         check_frequencies(&plain(&[1, 3, 2, 0], exploration.clone(), 1, None), 20_000);
         check_frequencies(&plain(&[1, 3, 2, 0], exploration, 1, Some(2.5)), 20_000);

@@ -2,6 +2,7 @@
 
 mod assign;
 mod batch;
+mod bootstrap;
 mod explore;
 mod factors;
 mod gates;

@@ -199,6 +199,7 @@ pub(crate) fn wide(seed: u64) -> World {
             floor: [0.0, 0.1][dice.below(2)],
         }),
         1 => Some(Exploration::SquareCb { gamma: 10.0 }),
+        2 => Some(Exploration::Bootstrap { floor: 0.1 }),
         _ => None,
     };
     let diversity = dice.maybe(0.6, |d| Diversity {

@@ -280,6 +280,7 @@ pub(crate) fn model_plan(kind: ModelKind, scope: ModelScope) -> ModelPlan {
         noise_variance: 0.5,
         drift_variance: 1e-4,
         reward_bounds: (0.0, 1.0),
+        replicates: 0,
     }
 }
 

@@ -247,7 +247,9 @@ fn golden_file_of_format_2_is_read_and_what_is_too_large_refused() {
     super::record::golden("model-2.bin", &state.encode());
     let back = ModelState::decode(include_bytes!("../../golden/model-2.bin")).unwrap();
     assert_eq!(back, state);
-    let seen = (0..4).map(key).find(|k| back.posterior(&plan, Some(k)).is_some());
+    let seen = (0..4)
+        .map(key)
+        .find(|k| back.posterior(&plan, Some(k)).is_some());
     let seen = seen.as_deref();
     assert_eq!(back.replicates(&plan, seen).unwrap().len(), 3);
     // Of a plan with another number of replicates they are made anew.

@@ -397,9 +397,13 @@ impl Pass {
                 }
                 layer.gradient[biases + o] += slope;
                 let at = o * layer.inputs;
-                for i in 0..layer.inputs {
-                    layer.gradient[at + i] += slope * self.values[l][i];
-                    before[l][i] += slope * layer.weights[at + i];
+                let gradient = &mut layer.gradient[at..at + layer.inputs];
+                for (gradient, value) in gradient.iter_mut().zip(&self.values[l]) {
+                    *gradient += slope * value;
+                }
+                let weights = &layer.weights[at..at + layer.inputs];
+                for (before, weight) in before[l].iter_mut().zip(weights) {
+                    *before += slope * weight;
                 }
             }
         }

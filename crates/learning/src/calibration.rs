@@ -178,6 +178,21 @@ impl Isotonic {
         Ok(Self { scores, values })
     }
 
+    /// One of points that were kept, as [`Isotonic::points`] gives them; none where they are not such: as many values as scores, at
+    /// least one, finite scores that ascend, values from 0 to 1 that do not fall.
+    pub fn of_points(scores: &[f64], values: &[f64]) -> Option<Self> {
+        let is_one = !scores.is_empty()
+            && scores.len() == values.len()
+            && scores.iter().all(|s| s.is_finite())
+            && scores.windows(2).all(|w| w[0] < w[1])
+            && values.iter().all(|v| (0.0..=1.0).contains(v))
+            && values.windows(2).all(|w| w[0] <= w[1]);
+        is_one.then(|| Self {
+            scores: scores.to_vec(),
+            values: values.to_vec(),
+        })
+    }
+
     /// Scores between which it is linear, ascending, and its values there.
     pub fn points(&self) -> (&[f64], &[f64]) {
         (&self.scores, &self.values)

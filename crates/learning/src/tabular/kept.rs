@@ -1,5 +1,6 @@
 //! A model that is kept: as one JSON text, read again by any program that knows its format.
 
+use super::calibrate::Calibrator;
 use super::encode::{Feature, Matrix};
 use super::learn::{Fitted, Linear, Points};
 use super::roles::{Roles, Target, column};
@@ -10,8 +11,8 @@ use crate::scorecard::Attribute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Format of a kept model.
-pub const FORMAT: u32 = 1;
+/// Newest format of a kept model: 1 is without calibration, and written where there is none.
+pub const FORMAT: u32 = 2;
 /// Hashes of rows that are kept (a bottom-k sketch, Cohen and Kaplan 2007): the share of rows seen is known to about 3 %.
 const SKETCH: usize = 1_024;
 /// Rows that are explained at once.
@@ -39,6 +40,8 @@ struct Head {
     /// The least hashes of the rows that it has learned from, ascending: [`Kept::has_seen`].
     sketch: Vec<u64>,
     features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibrator>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +80,7 @@ impl Kept {
         frame: &Frame,
         roles: &Roles,
         fitted: Fitted,
+        calibration: Option<Calibrator>,
     ) -> Result<Self, Error> {
         let hashes = frame.row_hashes();
         let mut sketch: Vec<u64> = roles.rows.iter().map(|r| hashes[*r as usize]).collect();
@@ -98,6 +102,7 @@ impl Kept {
                 seed: settings.seed,
                 sketch,
                 features: roles.features.clone(),
+                calibration,
             },
             fitted,
             notes: BTreeMap::new(),
@@ -123,7 +128,10 @@ impl Kept {
     /// Features whose names LightGBM's text cannot hold apart.
     pub fn encode(&self) -> Result<String, Error> {
         let text = Text {
-            format: FORMAT,
+            format: match self.head.calibration {
+                Some(_) => FORMAT,
+                None => 1,
+            },
             head: self.head.clone(),
             notes: self.notes.clone(),
             body: self.body()?,
@@ -143,14 +151,17 @@ impl Kept {
         let bad =
             |e: serde_json::Error| Error::Kept(format!("{e}; copy it again, or train it anew"));
         let version: Version = serde_json::from_str(text).map_err(bad)?;
-        if version.format != FORMAT {
+        if !(1..=FORMAT).contains(&version.format) {
             return Err(Error::Kept(format!(
-                "its format is {}, this program reads {FORMAT}; use a newer program",
+                "its format is {}, this program reads 1 to {FORMAT}; use a newer program",
                 version.format
             )));
         }
         let text: Text = serde_json::from_str(text).map_err(bad)?;
         let features = text.head.features.len();
+        if let Some(calibration) = &text.head.calibration {
+            calibration.check()?;
+        }
         let fitted = match text.body {
             Body::Gbdt(model) => {
                 let model = lightgbm::read(&model).map_err(|e| Error::Kept(e.to_string()))?;
@@ -273,12 +284,15 @@ impl Kept {
     pub fn predict(&self, frame: &Frame) -> Result<Predictions, Error> {
         let matrix = self.matrix(frame)?;
         let head = &self.head;
-        let values = (self.fitted).predict(
+        let mut values = (self.fitted).predict(
             head.task,
             head.tweedie_power,
             &head.features,
             &matrix.columns,
         )?;
+        if let Some(calibration) = &head.calibration {
+            calibration.apply(&mut values);
+        }
         let unseen = (head.features.iter().zip(&matrix.unseen))
             .filter(|(_, n)| **n > 0)
             .map(|(f, n)| (f.name.clone(), *n))
@@ -299,7 +313,7 @@ impl Kept {
     }
 
     /// What each feature adds to the raw score of each row of an output, one run of features and the base a row: Shapley values of
-    /// trees, terms of linear predictors, points. Their sum is the raw score: a logit, a mean or its logarithm, points.
+    /// trees, terms of linear predictors, points. Their sum is the raw score: a logit (before calibration), a mean or its logarithm, points.
     ///
     /// # Errors
     /// As [`Kept::predict`].

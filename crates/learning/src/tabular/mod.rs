@@ -17,6 +17,7 @@
 //!
 //! This room must never let a row be judged by a model that has seen it.
 
+mod calibrate;
 mod encode;
 mod evaluate;
 mod folds;
@@ -42,7 +43,7 @@ pub use offers::{
     offers, trades,
 };
 pub use roles::{LeftOut, Target};
-pub use settings::{GbdtSettings, GlmSettings, Kind, Settings, Task};
+pub use settings::{Calibration, GbdtSettings, GlmSettings, Kind, Settings, Task};
 pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};
 pub use train::{Outcome, fit_all, train};
 pub use uplift::{Arm, AtShare, Drawn, Treatment, UpliftReport, UpliftSettings, Uplifted, uplift};

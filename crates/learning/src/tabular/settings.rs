@@ -169,8 +169,19 @@ pub struct Settings {
     pub gbdt: GbdtSettings,
     /// For linear models.
     pub glm: GlmSettings,
+    /// How probabilities are brought to what happened, for binary tasks.
+    pub calibration: Option<Calibration>,
     /// Seed of all that is drawn.
     pub seed: u64,
+}
+
+/// How probabilities are brought to what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calibration {
+    /// A rising function, by pool adjacent violators: for thousands of rows.
+    Isotonic,
+    /// A logistic function of the log odds (Platt 1999).
+    Platt,
 }
 
 impl Settings {
@@ -194,6 +205,7 @@ impl Settings {
             tweedie_power: 1.5,
             gbdt: GbdtSettings::default(),
             glm: GlmSettings::default(),
+            calibration: None,
             seed: 1,
         }
     }
@@ -214,6 +226,13 @@ impl Settings {
                 name: "task",
                 found: format!("{} with {model}", self.task.name()),
                 wanted: able.to_owned(),
+            });
+        }
+        if self.calibration.is_some() && self.task != Task::Binary {
+            return Err(Error::Setting {
+                name: "calibration",
+                found: format!("with {}", self.task.name()),
+                wanted: "probabilities of --task binary are calibrated; leave it out".to_owned(),
             });
         }
         if !(2..=FOLDS_MAX).contains(&self.folds) {

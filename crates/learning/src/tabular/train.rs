@@ -1,5 +1,6 @@
 //! The whole of it: roles, folds, a model a fold that is judged on rows it has not seen, then the model that is kept.
 
+use super::calibrate::calibrate;
 use super::encode::Matrix;
 use super::evaluate::{Evaluation, Told, evaluate};
 use super::folds::folds;
@@ -74,6 +75,7 @@ pub fn train(
         }
         told.folds.push(fold.test);
     }
+    let calibrator = calibrate(settings, &roles, &told.folds, &mut told.predictions)?;
     tell(settings.folds);
     let all: Vec<u32> = (0..roles.rows.len() as u32).collect();
     let rows = rows_of(&roles, &matrix, &all);
@@ -89,12 +91,12 @@ pub fn train(
     let learned = fit(&last, &roles.features, classes, &rows, None)?;
     told.flags.extend(learned.flags);
     told.flags.dedup();
-    let model = Kept::new(&last, frame, &roles, learned.fitted)?;
+    let model = Kept::new(&last, frame, &roles, learned.fitted, calibrator)?;
     let evaluation = evaluate(settings, frame, &roles, &matrix, told, &model)?;
     Ok(Outcome { model, evaluation })
 }
 
-/// Learns from all rows and judges nothing: for whoever divides rows by themselves.
+/// Learns from all rows and judges nothing: for whoever divides rows by themselves. Nothing is calibrated, since every row was learned from.
 ///
 /// # Errors
 /// As [`train`].
@@ -105,7 +107,7 @@ pub fn fit_all(frame: &Frame, settings: &Settings) -> Result<Kept, Error> {
     let rows = rows_of(&roles, &matrix, &all);
     let classes = roles.target.classes.len();
     let learned = fit(settings, &roles.features, classes, &rows, None)?;
-    Kept::new(settings, frame, &roles, learned.fitted)
+    Kept::new(settings, frame, &roles, learned.fitted, None)
 }
 
 /// A refusal of one fold says so: the whole table may be fit.

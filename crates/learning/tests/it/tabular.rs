@@ -2,8 +2,8 @@
 
 use luopan_kernel::random::Random;
 use luopan_learning::tabular::{
-    Error, Frame, Kept, Kind, MISSING, Outcome, Series, Settings, Task, Taste, TasteSettings,
-    fit_all, taste, train,
+    Calibration, Error, Frame, Kept, Kind, MISSING, Outcome, Series, Settings, Task, Taste,
+    TasteSettings, fit_all, taste, train,
 };
 use proptest::prelude::*;
 
@@ -494,6 +494,67 @@ fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
 }
 
 #[test]
+fn calibrated_probabilities_mean_what_they_say_and_are_kept() {
+    let frame = table(4_000, 31);
+    let later = table(4_000, 32);
+    // Far more trees than there is to learn: probabilities near 0 and 1.
+    let mut wild = settings(Task::Binary, Kind::Gbdt);
+    wild.gbdt.rounds = 400;
+    wild.gbdt.learning_rate = 0.3;
+    let plain = trained(&frame, &wild);
+    let error = |of: &Outcome| of.evaluation.calibration_error.unwrap();
+    let loss = |of: &Outcome| of.evaluation.metrics["log_loss"].mean;
+    for calibration in [Calibration::Isotonic, Calibration::Platt] {
+        let wanted = Settings {
+            calibration: Some(calibration),
+            ..wild.clone()
+        };
+        let found = trained(&frame, &wanted);
+        assert!(error(&found) < 0.4 * error(&plain), "{calibration:?}");
+        assert!(loss(&found) < loss(&plain), "{calibration:?}");
+        // What is kept is calibrated too: on rows of the same kind it is as good as was said.
+        let text = found.model.encode().unwrap();
+        assert!(text.contains("\"format\": 2"), "{}", &text[..60]);
+        let kept = Kept::decode(&text).unwrap();
+        let said = kept.predict(&later).unwrap().values;
+        assert_eq!(said, found.model.predict(&later).unwrap().values);
+        let raw = plain.model.predict(&later).unwrap().values;
+        let Some(Series::Texts { codes, .. }) = later.get("bought") else {
+            panic!("a target")
+        };
+        let squares = |p: &[f64]| -> f64 {
+            let off = p.iter().zip(codes).map(|(p, c)| p - f64::from(*c));
+            off.map(|d| d * d).sum::<f64>() / p.len() as f64
+        };
+        assert!(squares(&said) < squares(&raw), "{calibration:?}");
+        // It changes no order but for ties.
+        for (a, b) in raw.windows(2).zip(said.windows(2)) {
+            assert!((a[0] - a[1]) * (b[0] - b[1]) >= 0.0);
+        }
+        let damaged = match calibration {
+            Calibration::Isotonic => {
+                text.replace("\"probabilities\": [", "\"probabilities\": [ 2.0,")
+            }
+            Calibration::Platt => text.replace("\"slope\": ", "\"slope\": 1e999, \"was\": "),
+        };
+        assert!(Kept::decode(&damaged).is_err());
+    }
+    assert!(plain.model.encode().unwrap().contains("\"format\": 1"));
+    let with_time = Settings {
+        calibration: Some(Calibration::Isotonic),
+        time: Some("at".to_owned()),
+        ..wild
+    };
+    trained(&frame, &with_time);
+    let said = refused(&frame, |s| {
+        s.task = Task::Poisson;
+        s.target = "count".to_owned();
+        s.calibration = Some(Calibration::Platt);
+    });
+    assert!(said.contains("--task binary"), "{said}");
+}
+
+#[test]
 fn a_model_knows_which_rows_it_has_learned_from() {
     let frame = table(4_000, 29);
     let asked = settings(Task::Binary, Kind::Glm);
@@ -521,7 +582,7 @@ fn kept_models_that_were_damaged_or_are_newer_are_refused() {
         .unwrap()
         .encode()
         .unwrap();
-    let newer = text.replacen("\"format\": 1", "\"format\": 2", 1);
+    let newer = text.replacen("\"format\": 1", "\"format\": 3", 1);
     assert!(
         Kept::decode(&newer)
             .unwrap_err()
@@ -675,6 +736,32 @@ fn golden_files_of_format_1_are_read() {
             .len(),
         3
     );
+}
+
+/// Format 2 is of models with a calibration.
+#[test]
+fn golden_files_of_format_2_are_read() {
+    let frame = table(200, 31);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tabular");
+    for (name, calibration) in [
+        ("isotonic", Calibration::Isotonic),
+        ("platt", Calibration::Platt),
+    ] {
+        let path = format!("{folder}/{name}-2.json");
+        if std::env::var_os("LUOPAN_BLESS").is_some() {
+            let asked = Settings {
+                calibration: Some(calibration),
+                ..settings(Task::Binary, Kind::Glm)
+            };
+            let text = trained(&frame, &asked).model.encode().unwrap();
+            std::fs::write(&path, text).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let model = Kept::decode(&text).unwrap();
+        assert_eq!(model.encode().unwrap(), text, "{name}");
+        let found = model.predict(&frame).unwrap().values;
+        assert!(found.iter().all(|v| (0.0..=1.0).contains(v)), "{name}");
+    }
 }
 
 proptest! {

@@ -195,6 +195,13 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<V
             if c.estimate > 0.0 { "low" } else { "high" }
         ));
     }
+    let gone = &judged.churn;
+    if gone.silent_of_gone.of > 0 && gone.silent_of_gone.share <= gone.silent_of_others.share {
+        flags.push(
+            "who counted as gone stayed away no more often than the others: who never came again counts as alive here, whatever the threshold; go by expected_purchases"
+                .to_owned(),
+        );
+    }
     let errors = fitted.purchases.standard_errors;
     let m = &fitted.purchases.model;
     Ok(Valued {

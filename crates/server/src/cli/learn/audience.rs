@@ -111,6 +111,12 @@ pub(super) fn run(asked: &Audience) -> Result<Said> {
     Said::new(&found, words(&found, asked.level))
 }
 
+/// A score for people: six digits that count.
+fn number(v: f64) -> String {
+    let digits = (5 - v.abs().log10().floor().clamp(-10.0, 5.0) as i32) as usize;
+    format!("{v:.digits$}")
+}
+
 fn share(of: &Share) -> String {
     format!(
         "{:.1} % ({:.1} to {:.1})",
@@ -125,7 +131,7 @@ fn words(of: &Described, level: f64) -> String {
     let mut out = format!(
         "{} rows, of which those are described that score {} or more; judged by {} rows that were not used, {} % intervals\n\n",
         of.rows,
-        of.cut,
+        number(of.cut),
         held.rows,
         100.0 * level
     );

@@ -6,7 +6,9 @@ use crate::learn::taste;
 use crate::problem::{Problem, Result};
 use clap::{Args, ValueEnum};
 use luopan_learning::als;
-use luopan_learning::tabular::{GbdtSettings, GlmSettings, Kind, Settings, Task, TasteSettings};
+use luopan_learning::tabular::{
+    Calibration, GbdtSettings, GlmSettings, Kind, Settings, Task, TasteSettings,
+};
 use std::path::PathBuf;
 
 /// Most rounds where rows are set aside to end training early.
@@ -59,6 +61,14 @@ impl ModelName {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CalibrationName {
+    /// A rising function: for thousands of rows
+    Isotonic,
+    /// A logistic function of the log odds
+    Platt,
+}
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Train {
     /// The table: CSV, Parquet, lines of JSON; gzipped too. An empty cell, NA, N/A, NaN or null is missing
@@ -79,6 +89,9 @@ pub(in crate::cli) struct Train {
     /// Of two classes the one whose probability is predicted; else 1, true, yes: the later one in order
     #[arg(long, value_name = "CLASS")]
     positive: Option<String>,
+    /// How probabilities are brought to what happened in rows that were not learned from
+    #[arg(long, value_name = "HOW")]
+    calibrate: Option<CalibrationName>,
     /// Column of row weights
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
@@ -235,6 +248,10 @@ impl Train {
                 alpha: self.alpha,
                 l1_ratio: self.l1_ratio,
             },
+            calibration: self.calibrate.map(|of| match of {
+                CalibrationName::Isotonic => Calibration::Isotonic,
+                CalibrationName::Platt => Calibration::Platt,
+            }),
             seed: self.seed,
             ..Settings::new(task, model, &self.target)
         }

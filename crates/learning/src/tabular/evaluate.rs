@@ -2,6 +2,7 @@
 
 use super::encode::Matrix;
 use super::kept::Kept;
+use super::learn::Coefficient;
 use super::metrics::{self, Judged, METRICS};
 use super::roles::{LeftOut, Roles, column};
 use super::{Error, Frame, Settings, Task};
@@ -42,6 +43,9 @@ pub struct Evaluation {
     pub calibration_error: Option<f64>,
     /// Features, the most important first.
     pub importance: Vec<Importance>,
+    /// Of a linear model, the intercept first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coefficients: Vec<Coefficient>,
     /// Parts in order of time, or folds.
     pub stability: Vec<Period>,
     /// Columns that nothing was learned from.
@@ -102,6 +106,7 @@ impl Evaluation {
             calibration: Vec::new(),
             calibration_error: None,
             importance: Vec::new(),
+            coefficients: Vec::new(),
             stability: Vec::new(),
             left_out: Vec::new(),
             flags,
@@ -302,6 +307,7 @@ pub(super) fn evaluate(
         calibration,
         calibration_error,
         importance: importance(roles, matrix, model)?,
+        coefficients: Vec::new(),
         stability: stability(settings, frame, roles, &told, &all)?,
         left_out: roles.left_out.clone(),
         flags: told.flags,

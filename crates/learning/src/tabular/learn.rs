@@ -90,19 +90,35 @@ fn objective(settings: &Settings, classes: usize) -> Objective {
 pub(super) struct Learned {
     pub(super) fitted: Fitted,
     pub(super) flags: Vec<String>,
+    /// How sure coefficients are, of linear models, where it was asked for.
+    pub(super) coefficients: Vec<Coefficient>,
 }
 
-/// Fits a model. With `valid`, trees end early by it; other models have no use for it.
+/// A coefficient of a linear model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Coefficient {
+    /// `(intercept)`, the feature, or `feature[level]`; of gaps `feature (missing)` and `feature[(missing)]`.
+    pub term: String,
+    /// In the linear predictor, by unit of the feature or against the most frequent level.
+    pub coefficient: f64,
+    /// By Fisher's information; none of a term that was left out. With a penalty it is about the penalised aim, not about the truth.
+    pub standard_error: Option<f64>,
+    /// By the sandwich of the observed information (HC1), which holds where the variance is not what the family says.
+    pub robust_standard_error: Option<f64>,
+}
+
+/// Fits a model. With `valid`, trees end early by it; other models have no use for it. `tells`: how sure coefficients are, too.
 pub(super) fn fit(
     settings: &Settings,
     features: &[Feature],
     classes: usize,
     rows: &Rows,
     valid: Option<&Rows>,
+    tells: bool,
 ) -> Result<Learned, Error> {
     match settings.model {
         Kind::Gbdt => boosted(settings, features, classes, rows, valid),
-        Kind::Glm => linear(settings, features, rows),
+        Kind::Glm => linear(settings, features, rows, tells),
         Kind::Scorecard => points(settings, features, rows),
     }
 }
@@ -203,6 +219,7 @@ fn boosted(
             rounds: trained.rounds,
         },
         flags: Vec::new(),
+        coefficients: Vec::new(),
     })
 }
 
@@ -257,7 +274,38 @@ impl Designed {
     }
 }
 
-fn linear(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Learned, Error> {
+/// How sure the coefficients of a fit are.
+fn coefficients(
+    design: &Design<'_>,
+    observations: &Observations<'_>,
+    found: &glm::Fit,
+) -> Result<Vec<Coefficient>, Error> {
+    let sure = glm::inference(design, observations, found)?;
+    let terms = found.terms.iter().map(ToString::to_string);
+    let names = std::iter::once("(intercept)".to_owned()).chain(terms);
+    let values = std::iter::once(&found.intercept).chain(&found.coefficients);
+    let left_out = std::iter::once(&false).chain(&found.left_out);
+    let errors = sure.errors.iter().zip(&sure.robust_errors);
+    Ok(names
+        .zip(values)
+        .zip(left_out.zip(errors))
+        .map(
+            |((term, coefficient), (left_out, (error, robust)))| Coefficient {
+                term,
+                coefficient: *coefficient,
+                standard_error: (!left_out).then_some(*error),
+                robust_standard_error: (!left_out).then_some(*robust),
+            },
+        )
+        .collect())
+}
+
+fn linear(
+    settings: &Settings,
+    features: &[Feature],
+    rows: &Rows,
+    tells: bool,
+) -> Result<Learned, Error> {
     let designed: Vec<Designed> = (features.iter().zip(&rows.columns))
         .map(|(feature, values)| Designed::of(feature, values))
         .collect();
@@ -341,6 +389,10 @@ fn linear(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Lear
         )),
         _ => None,
     }));
+    let coefficients = match tells {
+        true => coefficients(&design, &observations, &found)?,
+        false => Vec::new(),
+    };
     let mut at = 0;
     let mut next = |n: usize| {
         at += n;
@@ -378,6 +430,7 @@ fn linear(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Lear
             terms,
         }),
         flags,
+        coefficients,
     })
 }
 
@@ -461,6 +514,7 @@ fn points(settings: &Settings, features: &[Feature], rows: &Rows) -> Result<Lear
             score: card.score,
         }),
         flags,
+        coefficients: Vec::new(),
     })
 }
 

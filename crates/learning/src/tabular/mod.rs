@@ -37,6 +37,7 @@ pub use evaluate::{CalibrationBin, Evaluation, Figure, Importance, LiftBin, Peri
 pub use folds::FOLDS_MAX;
 pub use frame::{Frame, MISSING, Series};
 pub use kept::{FORMAT, Kept, Predictions};
+pub use learn::Coefficient;
 pub use metrics::{METRICS, Metric};
 pub use offers::{
     Cap, Given, KeptLimit, OfferSettings, Offered, PAIRS_MAX, POINTS_MAX, Spend, Trade, Wanted,

@@ -57,8 +57,15 @@ pub fn train(
         tell(at);
         let train = rows_of(&roles, &matrix, &fold.train);
         let valid = (!fold.valid.is_empty()).then(|| rows_of(&roles, &matrix, &fold.valid));
-        let learned = fit(settings, &roles.features, classes, &train, valid.as_ref())
-            .map_err(|e| in_fold(e, at))?;
+        let learned = fit(
+            settings,
+            &roles.features,
+            classes,
+            &train,
+            valid.as_ref(),
+            false,
+        )
+        .map_err(|e| in_fold(e, at))?;
         if let Fitted::Gbdt { rounds, .. } = &learned.fitted {
             told.rounds.push(*rounds);
         }
@@ -88,11 +95,12 @@ pub fn train(
             .sum::<usize>()
             .div_ceil(told.rounds.len());
     }
-    let learned = fit(&last, &roles.features, classes, &rows, None)?;
+    let learned = fit(&last, &roles.features, classes, &rows, None, true)?;
     told.flags.extend(learned.flags);
     told.flags.dedup();
     let model = Kept::new(&last, frame, &roles, learned.fitted, calibrator)?;
-    let evaluation = evaluate(settings, frame, &roles, &matrix, told, &model)?;
+    let mut evaluation = evaluate(settings, frame, &roles, &matrix, told, &model)?;
+    evaluation.coefficients = learned.coefficients;
     Ok(Outcome { model, evaluation })
 }
 
@@ -106,7 +114,7 @@ pub fn fit_all(frame: &Frame, settings: &Settings) -> Result<Kept, Error> {
     let all: Vec<u32> = (0..roles.rows.len() as u32).collect();
     let rows = rows_of(&roles, &matrix, &all);
     let classes = roles.target.classes.len();
-    let learned = fit(settings, &roles.features, classes, &rows, None)?;
+    let learned = fit(settings, &roles.features, classes, &rows, None, false)?;
     Kept::new(settings, frame, &roles, learned.fitted, None)
 }
 

@@ -543,6 +543,12 @@ fn calibrated_probabilities_mean_what_they_say_and_are_kept() {
     let with_time = Settings {
         calibration: Some(Calibration::Isotonic),
         time: Some("at".to_owned()),
+        exclude: wild
+            .exclude
+            .iter()
+            .filter(|e| *e != "at")
+            .cloned()
+            .collect(),
         ..wild
     };
     trained(&frame, &with_time);
@@ -552,6 +558,33 @@ fn calibrated_probabilities_mean_what_they_say_and_are_kept() {
         s.calibration = Some(Calibration::Platt);
     });
     assert!(said.contains("--task binary"), "{said}");
+}
+
+#[test]
+fn coefficients_are_told_with_how_sure_they_are() {
+    let frame = table(2_000, 41);
+    let mut asked = settings(Task::Binary, Kind::Glm);
+    asked.glm.alpha = 0.0;
+    let told = trained(&frame, &asked).evaluation.coefficients;
+    let of = |term: &str| told.iter().find(|c| c.term == term).unwrap();
+    assert_eq!(told[0].term, "(intercept)");
+    // What made the table: 1.2 of `x`, nothing of `noise`, and of gaps .8 where there is nothing of `gaps`.
+    for (term, truth) in [("x", 1.2), ("gaps", 0.5), ("noise", 0.0)] {
+        let c = of(term);
+        let error = c.standard_error.unwrap();
+        assert!((c.coefficient - truth).abs() < 3.5 * error, "{c:?}");
+        assert!(error > 0.03 && error < 0.15, "{c:?}");
+        let ratio = c.robust_standard_error.unwrap() / error;
+        assert!((0.8..1.25).contains(&ratio), "{c:?}");
+    }
+    assert!(of("gaps (missing)").coefficient > 0.0);
+    assert_eq!(
+        told.iter().filter(|c| c.term.starts_with("city[")).count(),
+        5
+    );
+    assert!(of("city[(other)]").standard_error.is_none());
+    let trees = trained(&frame, &settings(Task::Binary, Kind::Gbdt));
+    assert!(trees.evaluation.coefficients.is_empty());
 }
 
 #[test]

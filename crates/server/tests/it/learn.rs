@@ -685,7 +685,8 @@ fn a_trial_an_audience_and_purchases_are_told() {
     assert!(words.ok().contains("as a segment of a scene"));
     assert!(audience(&[]).err.contains("--above SCORE"));
 
-    // Half of the customers buy every other week until the end, half bought in the first weeks alone.
+    // Half of the customers buy until the end, half stopped in the first weeks; some come every few days and some
+    // every few months.
     let mut text = "customer,at,paid\n".to_owned();
     for who in 0..300u32 {
         let until = if who % 2 == 0 {
@@ -695,12 +696,13 @@ fn a_trial_an_audience_and_purchases_are_told() {
         };
         let mut day = 20.0 * draw();
         let mean = 5.0 + 40.0 * draw();
+        let gap = 4.0 + 80.0 * draw() * draw();
         while day < until {
             let on = 1 + day as u32;
             let (month, on) = ((on - 1) / 28, (on - 1) % 28 + 1);
             let paid = mean * (0.5 + draw());
             text.push_str(&format!("{who},2025-{:02}-{on:02},{paid:.2}\n", month + 1));
-            day += 1.0 + 40.0 * draw();
+            day += 1.0 - gap * (1.0 - draw()).ln();
         }
     }
     let purchases = at("purchases.csv");

@@ -214,6 +214,7 @@ mod tests {
             ] {
                 assert!(page.contains(words), "{words}");
             }
+            assert_eq!(page.contains("(intercept)"), kind == Kind::Glm);
             let auc = trained.evaluation.metrics["auc"].mean;
             assert!(auc > 0.8 && page.contains(&super::short(auc)), "{auc}");
             let json = std::fs::read_to_string(out.join(REPORT)).unwrap();

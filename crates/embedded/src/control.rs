@@ -6,7 +6,10 @@ use bytes::Bytes;
 use luopan_kernel::ENVIRONMENT_PARTITION;
 use luopan_kernel::id::{PartitionId, SceneNo};
 use luopan_kernel::time::Micros;
-use luopan_store::{ApiKey, AppliedScene, AuditRecord, Control, Error, NewScene, Result};
+use luopan_store::{
+    ApiKey, AppliedScene, AuditRecord, Control, Error, NewRegistryEntry, NewScene, RegistryEntry,
+    Result,
+};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
@@ -314,6 +317,64 @@ impl Control for EmbeddedControl {
         (found.into_iter())
             .map(|hash| {
                 <[u8; 32]>::try_from(hash).map_err(|_| corrupt("hash", "32 bytes are wanted"))
+            })
+            .collect()
+    }
+
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry> {
+        let failed = |e| fault("add to the registry", e);
+        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let last = sqlx::query(
+            "SELECT (SELECT coalesce(max(number), 0) FROM registry) AS number, \
+             (SELECT coalesce(max(version), 0) FROM registry WHERE model = ?) AS version",
+        )
+        .bind(&entry.model)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
+        let version = entry.next_after(number(&last, "version")?)?;
+        let made = entry.numbered(number::<u64>(&last, "number")? + 1, version);
+        sqlx::query(
+            "INSERT INTO registry (number, model, version, act, artifact, detail, at, by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(made.number as i64)
+        .bind(&made.model)
+        .bind(made.version)
+        .bind(&made.act)
+        .bind(made.artifact.as_ref().map(|a| &a[..]))
+        .bind(&made.detail)
+        .bind(made.at.0)
+        .bind(&made.by)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(made)
+    }
+
+    async fn registry(&self) -> Result<Vec<RegistryEntry>> {
+        let rows = sqlx::query(
+            "SELECT number, model, version, act, artifact, detail, at, by FROM registry ORDER BY number",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| fault("read the registry", e))?;
+        rows.iter()
+            .map(|row| {
+                let artifact: Option<Vec<u8>> = field(row, "artifact")?;
+                let of = |a: Vec<u8>| {
+                    <[u8; 32]>::try_from(a).map_err(|_| corrupt("artifact", "32 bytes are wanted"))
+                };
+                Ok(RegistryEntry {
+                    number: number(row, "number")?,
+                    model: field(row, "model")?,
+                    version: number(row, "version")?,
+                    act: field(row, "act")?,
+                    artifact: artifact.map(of).transpose()?,
+                    detail: field(row, "detail")?,
+                    at: Micros(field(row, "at")?),
+                    by: field(row, "by")?,
+                })
             })
             .collect()
     }

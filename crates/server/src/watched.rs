@@ -7,8 +7,8 @@ use bytes::Bytes;
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use luopan_store::{
     ApiKey, Append, Appended, AppliedScene, AuditRecord, Beat, Commit, Committed, Conflict,
-    Control, EventLog, ForeignId, Keys, LogMessage, Moment, NewScene, Node, Nodes, Queue, Resolved,
-    Result, Row, RowKey, State, Stores, Table, Wake,
+    Control, EventLog, ForeignId, Keys, LogMessage, Moment, NewRegistryEntry, NewScene, Node,
+    Nodes, Queue, RegistryEntry, Resolved, Result, Row, RowKey, State, Stores, Table, Wake,
 };
 use metrics::{Counter, Histogram};
 use std::future::Future;
@@ -275,6 +275,14 @@ impl Control for Plane {
 
     async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
         self.read.of(self.inner.artifacts()).await
+    }
+
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry> {
+        self.write.of(self.inner.register(entry)).await
+    }
+
+    async fn registry(&self) -> Result<Vec<RegistryEntry>> {
+        self.read.of(self.inner.registry()).await
     }
 
     async fn stream(&self, name: &str) -> Result<PartitionId> {

@@ -1,6 +1,6 @@
 //! The control plane: scene versions, API keys, audit, numbered streams. Small, relational, changed by people.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use luopan_kernel::id::{PartitionId, SceneNo};
@@ -68,6 +68,88 @@ pub struct AuditRecord {
     pub detail: String,
 }
 
+/// What the registry of models is told: that a model has a new version, or what became of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRegistryEntry {
+    /// Model.
+    pub model: String,
+    /// The version that it is about; none for a new one, which gets the next number.
+    pub version: Option<u32>,
+    /// What was done (`registered`, `promoted`).
+    pub act: String,
+    /// SHA-256 of the artifact, of a new version and of no other line.
+    pub artifact: Option<[u8; 32]>,
+    /// More of it, as JSON without personal data.
+    pub detail: String,
+    /// When.
+    pub at: Micros,
+    /// Who.
+    pub by: String,
+}
+
+impl NewRegistryEntry {
+    /// The version that it is about, where the newest of its model is `newest` (0 for none).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for one that the model has not, and for a new one without an artifact.
+    pub fn next_after(&self, newest: u32) -> Result<u32> {
+        if self.version.is_none() != self.artifact.is_some() {
+            return Err(Error::Invalid(format!(
+                "a new version of model `{}` has an artifact, and no other line has one",
+                self.model
+            )));
+        }
+        match self.version {
+            None => newest.checked_add(1).ok_or(Error::Limit {
+                what: "the number of versions of a model",
+                limit: u32::MAX.into(),
+                found: u64::from(newest) + 1,
+            }),
+            Some(version) if (1..=newest).contains(&version) => Ok(version),
+            Some(version) => Err(Error::Invalid(format!(
+                "model `{}` has no version {version}; it has {newest}",
+                self.model
+            ))),
+        }
+    }
+
+    /// The line as it stands in the registry.
+    #[must_use]
+    pub fn numbered(self, number: u64, version: u32) -> RegistryEntry {
+        RegistryEntry {
+            number,
+            model: self.model,
+            version,
+            act: self.act,
+            artifact: self.artifact,
+            detail: self.detail,
+            at: self.at,
+            by: self.by,
+        }
+    }
+}
+
+/// A line of the registry of models. Lines are never changed: what stands now is a fold over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryEntry {
+    /// Ascending from 1 without a gap.
+    pub number: u64,
+    /// Model.
+    pub model: String,
+    /// Version, of each model ascending from 1 without a gap.
+    pub version: u32,
+    /// What was done.
+    pub act: String,
+    /// SHA-256 of the artifact, of a new version.
+    pub artifact: Option<[u8; 32]>,
+    /// More of it, as JSON.
+    pub detail: String,
+    /// When.
+    pub at: Micros,
+    /// Who.
+    pub by: String,
+}
+
 /// The control plane.
 #[async_trait]
 pub trait Control: Send + Sync + 'static {
@@ -96,6 +178,13 @@ pub trait Control: Send + Sync + 'static {
 
     /// SHA-256 of every artifact that is kept, ascending.
     async fn artifacts(&self) -> Result<Vec<[u8; 32]>>;
+
+    /// Adds a line to the registry durably; of lines added at once each gets another number. [`crate::Error::Invalid`] for a version that
+    /// the model has not.
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry>;
+
+    /// The registry, ascending by number.
+    async fn registry(&self) -> Result<Vec<RegistryEntry>>;
 
     /// The log partition of the named stream (a learner log), given durably at first use: numbers above the environment
     /// partition, ascending without a gap, never reused.

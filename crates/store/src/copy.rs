@@ -7,7 +7,9 @@
 //! anything into stores that hold something, and never leave out what it cannot read.
 
 use crate::Stores;
-use crate::control::{ApiKey, AppliedScene, AuditRecord, NewScene};
+use crate::control::{
+    ApiKey, AppliedScene, AuditRecord, NewRegistryEntry, NewScene, RegistryEntry,
+};
 use crate::error::{Error, Result};
 use crate::keys::{ForeignId, following};
 use crate::log::{Append, LogMessage};
@@ -110,6 +112,8 @@ pub enum Record {
     Scene(AppliedScene, Vec<(String, Bytes)>),
     /// An artifact under its SHA-256.
     Artifact([u8; 32], Bytes),
+    /// A line of the registry of models.
+    Registry(RegistryEntry),
     /// A named stream.
     Stream(String, PartitionId),
     /// An API key.
@@ -131,6 +135,7 @@ impl Record {
             Self::Row(_) | Self::Position(..) | Self::Spent(_) => Part::State,
             Self::Scene(..)
             | Self::Artifact(..)
+            | Self::Registry(_)
             | Self::Stream(..)
             | Self::ApiKey(_)
             | Self::Audit(_) => Part::Control,
@@ -274,6 +279,7 @@ async fn control(
     }
     let streams = control.streams().await?.into_iter();
     let mut records: Vec<Record> = streams.map(|(n, p)| Record::Stream(n, p)).collect();
+    records.extend((control.registry().await?.into_iter()).map(Record::Registry));
     records.extend((control.api_keys().await?.into_iter()).map(Record::ApiKey));
     let audits = control.audits(usize::MAX).await?;
     records.extend(audits.into_iter().rev().map(Record::Audit));
@@ -329,6 +335,7 @@ pub async fn held(stores: &Stores) -> Result<Option<String>> {
     }
     for (is_held, what) in [
         (!control.artifacts().await?.is_empty(), "artifacts"),
+        (!control.registry().await?.is_empty(), "models"),
         (!control.streams().await?.is_empty(), "streams"),
         (!control.api_keys().await?.is_empty(), "API keys"),
         (!control.audits(1).await?.is_empty(), "an audit"),
@@ -477,6 +484,26 @@ impl Filler {
                 if made != partition {
                     let words = format!("it had number {}, it got {}", partition.0, made.0);
                     return Err(differs(format!("stream {name}"), words));
+                }
+                Ok(())
+            }
+            Record::Registry(line) => {
+                let given = NewRegistryEntry {
+                    model: line.model.clone(),
+                    version: line.artifact.is_none().then_some(line.version),
+                    act: line.act.clone(),
+                    artifact: line.artifact,
+                    detail: line.detail.clone(),
+                    at: line.at,
+                    by: line.by.clone(),
+                };
+                let made = control.register(given).await?;
+                if made != line {
+                    let words = format!(
+                        "line {} became line {}, version {} became {}",
+                        line.number, made.number, line.version, made.version
+                    );
+                    return Err(differs(format!("model {}", line.model), words));
                 }
                 Ok(())
             }

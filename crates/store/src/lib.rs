@@ -19,7 +19,9 @@ pub mod state;
 #[cfg(feature = "suite")]
 pub mod suite;
 
-pub use control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
+pub use control::{
+    ApiKey, AppliedScene, AuditRecord, Control, NewRegistryEntry, NewScene, RegistryEntry,
+};
 pub use copy::Moment;
 pub use error::{Error, Result};
 pub use keys::{ForeignId, Keys, Resolved};

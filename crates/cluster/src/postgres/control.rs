@@ -10,7 +10,10 @@ use bytes::Bytes;
 use luopan_kernel::ENVIRONMENT_PARTITION;
 use luopan_kernel::id::{PartitionId, SceneNo};
 use luopan_kernel::time::Micros;
-use luopan_store::{ApiKey, AppliedScene, AuditRecord, Control, Error, NewScene, Result};
+use luopan_store::{
+    ApiKey, AppliedScene, AuditRecord, Control, Error, NewRegistryEntry, NewScene, RegistryEntry,
+    Result,
+};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -313,6 +316,66 @@ impl Control for PostgresControl {
                 let hash: Vec<u8> = field(row, "sha256")?;
                 <[u8; 32]>::try_from(hash)
                     .map_err(|_| corrupt(STORE, "an artifact", "a hash of 32 bytes is wanted"))
+            })
+            .collect()
+    }
+
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry> {
+        text("the name of a model", &entry.model)?;
+        text("what is told of a model", &entry.detail)?;
+        let mut tx = self.begin("add to the registry").await?;
+        let last = sqlx::query(
+            "SELECT (SELECT coalesce(max(number), 0) FROM registry) AS number, \
+             (SELECT coalesce(max(version), 0) FROM registry WHERE model = $1) AS version",
+        )
+        .bind(&entry.model);
+        let rows = tx.rows(last).await?;
+        let (last, newest) = match rows.first() {
+            Some(row) => (number::<u64>(row, "number")?, number(row, "version")?),
+            None => (0, 0),
+        };
+        let version = entry.next_after(newest)?;
+        let made = entry.numbered(last + 1, version);
+        let insert = sqlx::query(
+            "INSERT INTO registry (number, model, version, act, artifact, detail, done_at, done_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(made.number as i64)
+        .bind(&made.model)
+        .bind(i64::from(made.version))
+        .bind(&made.act)
+        .bind(made.artifact.as_ref().map(|a| &a[..]))
+        .bind(&made.detail)
+        .bind(made.at.0)
+        .bind(&made.by);
+        tx.rows(insert).await?;
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn registry(&self) -> Result<Vec<RegistryEntry>> {
+        let rows = self.pool.read("read the registry", || {
+            sqlx::query(
+                "SELECT number, model, version, act, artifact, detail, done_at, done_by FROM registry ORDER BY number",
+            )
+        });
+        (rows.await?.iter())
+            .map(|row| {
+                let artifact: Option<Vec<u8>> = field(row, "artifact")?;
+                let of = |a: Vec<u8>| {
+                    <[u8; 32]>::try_from(a)
+                        .map_err(|_| corrupt(STORE, "an artifact", "a hash of 32 bytes is wanted"))
+                };
+                Ok(RegistryEntry {
+                    number: number(row, "number")?,
+                    model: field(row, "model")?,
+                    version: number(row, "version")?,
+                    act: field(row, "act")?,
+                    artifact: artifact.map(of).transpose()?,
+                    detail: field(row, "detail")?,
+                    at: Micros(field(row, "done_at")?),
+                    by: field(row, "done_by")?,
+                })
             })
             .collect()
     }

@@ -66,7 +66,7 @@ mod suite {
             the_last_unit, refused_changes;
         keys: resolve_and_reveal, duplicates_agree, concurrent_resolves_agree, erased_is_forgotten, limits;
         nodes: beats, limits;
-        control: versions, files_and_announcements, artifacts, streams, api_keys, audits, concurrent_versions;
+        control: versions, files_and_announcements, artifacts, registry, streams, api_keys, audits, concurrent_versions;
         copy: everything_comes_over, a_moment_is_one_moment;
         reopen: state_lasts, keys_last, control_lasts, replayable_before_durable_lasts;
     }

@@ -7,7 +7,9 @@ use luopan_kernel::codec::{Error, Reader, Result, Writer};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId};
 use luopan_kernel::time::Micros;
 use luopan_store::copy::{Part, Record, Spent, Whole};
-use luopan_store::{ApiKey, AppliedScene, AuditRecord, ForeignId, LogMessage, RowKey, Table};
+use luopan_store::{
+    ApiKey, AppliedScene, AuditRecord, ForeignId, LogMessage, RegistryEntry, RowKey, Table,
+};
 
 /// Most bytes of a frame: an artifact is one record, and a batch of others is far smaller.
 pub const FRAME_BYTES_MAX: usize = 512 << 20;
@@ -115,6 +117,17 @@ fn put(w: &mut Writer, record: &Record) {
             w.str(&line.action);
             w.str(&line.detail);
         }
+        Record::Registry(line) => {
+            w.u8(13);
+            w.uint(line.number);
+            w.str(&line.model);
+            w.uint(line.version.into());
+            w.str(&line.act);
+            w.bytes(line.artifact.as_ref().map_or(&[], |a| &a[..]));
+            w.str(&line.detail);
+            w.int(line.at.0);
+            w.str(&line.by);
+        }
         Record::Key(foreign, id) => {
             w.u8(10);
             w.uint(foreign.tenant.0.into());
@@ -221,6 +234,21 @@ fn get(r: &mut Reader<'_>, of: &Bytes) -> Result<Record> {
             IdentifierId(r.array()?),
         ),
         11 => Record::Erased(TenantId(number(r)?), IdentifierId(r.array()?)),
+        13 => Record::Registry(RegistryEntry {
+            number: r.uint()?,
+            model: text(r)?,
+            version: number(r)?,
+            act: text(r)?,
+            artifact: match r.bytes()? {
+                [] => None,
+                hash => Some(
+                    <[u8; 32]>::try_from(hash).map_err(|_| r.malformed("a hash has 32 bytes"))?,
+                ),
+            },
+            detail: text(r)?,
+            at: Micros(r.int()?),
+            by: text(r)?,
+        }),
         12 => Record::Begin(PartitionId(number(r)?), Position(r.uint()?)),
         _ => return Err(r.malformed("a record of an unknown kind")),
     })
@@ -281,6 +309,26 @@ mod tests {
                 vec![("a/b.yaml".into(), bytes(6)), (String::new(), Bytes::new())],
             ),
             Record::Artifact([1; 32], bytes(2)),
+            Record::Registry(RegistryEntry {
+                number: 4,
+                model: "churn".into(),
+                version: 2,
+                act: "registered".into(),
+                artifact: Some([9; 32]),
+                detail: "{}".into(),
+                at: Micros(-3),
+                by: "cli".into(),
+            }),
+            Record::Registry(RegistryEntry {
+                number: 5,
+                model: "churn".into(),
+                version: 1,
+                act: "promoted".into(),
+                artifact: None,
+                detail: String::new(),
+                at: Micros(3),
+                by: "ops".into(),
+            }),
             Record::Stream("shop/model".into(), PartitionId(257)),
             Record::ApiKey(ApiKey {
                 name: "ops".into(),

@@ -1,6 +1,8 @@
 //! The control plane in memory.
 
-use crate::control::{ApiKey, AppliedScene, AuditRecord, Control, NewScene};
+use crate::control::{
+    ApiKey, AppliedScene, AuditRecord, Control, NewRegistryEntry, NewScene, RegistryEntry,
+};
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ pub struct MemoryControl {
 struct Inner {
     scenes: BTreeMap<(SceneNo, u32), (AppliedScene, Files)>,
     artifacts: BTreeMap<[u8; 32], Bytes>,
+    registry: Vec<RegistryEntry>,
     streams: Vec<String>,
     api_keys: BTreeMap<String, ApiKey>,
     audits: Vec<AuditRecord>,
@@ -129,6 +132,20 @@ impl Control for MemoryControl {
 
     async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
         Ok(self.inner.lock().artifacts.keys().copied().collect())
+    }
+
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry> {
+        let mut inner = self.inner.lock();
+        let of_model = inner.registry.iter().filter(|e| e.model == entry.model);
+        let newest = of_model.map(|e| e.version).max().unwrap_or(0);
+        let version = entry.next_after(newest)?;
+        let made = entry.numbered(inner.registry.len() as u64 + 1, version);
+        inner.registry.push(made.clone());
+        Ok(made)
+    }
+
+    async fn registry(&self) -> Result<Vec<RegistryEntry>> {
+        Ok(self.inner.lock().registry.clone())
     }
 
     async fn stream(&self, name: &str) -> Result<PartitionId> {

@@ -1,7 +1,7 @@
 //! What a [`Control`](crate::Control) must do.
 
 use super::Subject;
-use crate::control::{ApiKey, AuditRecord, NewScene};
+use crate::control::{ApiKey, AuditRecord, NewRegistryEntry, NewScene, RegistryEntry};
 use crate::error::Error;
 use bytes::Bytes;
 use luopan_kernel::ENVIRONMENT_PARTITION;
@@ -73,6 +73,69 @@ pub async fn artifacts(s: &dyn Subject) {
     assert_eq!(first, Some(Bytes::from_static(b"a")));
     assert_eq!(control.artifact([2; 32]).await.unwrap(), Some(large));
     assert_eq!(control.artifacts().await.unwrap(), [[1; 32], [2; 32]]);
+}
+
+/// A line of the registry for tests.
+pub fn registered(model: &str, version: Option<u32>, n: u8) -> NewRegistryEntry {
+    NewRegistryEntry {
+        model: model.into(),
+        version,
+        act: if version.is_none() {
+            "registered"
+        } else {
+            "promoted"
+        }
+        .into(),
+        artifact: version.is_none().then_some([n; 32]),
+        detail: format!("{{\"n\":{n}}}"),
+        at: Micros(i64::from(n) - 2),
+        by: "cli".into(),
+    }
+}
+
+/// Lines of the registry stand in their order; versions ascend for each model, and one that is not there is refused.
+pub async fn registry(s: &dyn Subject) {
+    let control = s.open().await.control;
+    assert!(control.registry().await.unwrap().is_empty());
+    let mut wanted: Vec<RegistryEntry> = Vec::new();
+    for (n, (model, version, made)) in [
+        ("churn", None, 1),
+        ("Churn", None, 1),
+        ("churn", None, 2),
+        ("churn", Some(1), 1),
+        ("churn", Some(2), 2),
+        ("churn", Some(1), 1),
+        ("churn", None, 3),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let given = registered(model, version, n as u8);
+        let found = control.register(given.clone()).await.unwrap();
+        assert_eq!(found, given.numbered(n as u64 + 1, made));
+        wanted.push(found);
+    }
+    for (model, version) in [("churn", 4), ("churn", 0), ("nobody", 1)] {
+        let refused = control.register(registered(model, Some(version), 9)).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    }
+    assert_eq!(control.registry().await.unwrap(), wanted);
+    let tasks: Vec<_> = (0..12)
+        .map(|i| {
+            let control = control.clone();
+            tokio::spawn(
+                async move { control.register(registered("many", None, i)).await.unwrap() },
+            )
+        })
+        .collect();
+    let mut made = Vec::new();
+    for t in tasks {
+        made.push(t.await.unwrap());
+    }
+    made.sort_by_key(|e| e.number);
+    let order: Vec<_> = made.iter().map(|e| (e.number, e.version)).collect();
+    let wanted: Vec<_> = (1..=12).map(|v| (u64::from(v) + 7, v)).collect();
+    assert_eq!(order, wanted);
 }
 
 /// Files come back as given; a version is announced once marked, and that survives recording it again.

@@ -127,6 +127,10 @@ async fn fill(stores: &Stores) {
         ([1; 32], Bytes::new()),
     ];
     control.put_artifacts(artifacts).await.unwrap();
+    for (n, version) in [(1, None), (2, None), (3, Some(1))] {
+        let line = super::control::registered("churn", version, n);
+        control.register(line).await.unwrap();
+    }
     for name in ["shop/b", "shop/a"] {
         control.stream(name).await.unwrap();
     }

@@ -13,8 +13,8 @@ use futures::future::{Either, select};
 use luopan_kernel::id::{IdentifierId, PartitionId, Position, SceneNo, TenantId, hash64};
 use luopan_store::{
     ApiKey, Append, Appended, AppliedScene, AuditRecord, Beat, Commit, Committed, Conflict,
-    Control, Error, EventLog, ForeignId, Keys, LogMessage, Moment, NewScene, Node, Nodes, Resolved,
-    Result, Row, RowKey, State, Stores, Table, Wake,
+    Control, Error, EventLog, ForeignId, Keys, LogMessage, Moment, NewRegistryEntry, NewScene,
+    Node, Nodes, RegistryEntry, Resolved, Result, Row, RowKey, State, Stores, Table, Wake,
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -530,6 +530,15 @@ impl Control for Connection {
 
     async fn artifacts(&self) -> Result<Vec<[u8; 32]>> {
         ask!(self, false, "list artifacts", control, |c| c.artifacts())
+    }
+
+    async fn register(&self, entry: NewRegistryEntry) -> Result<RegistryEntry> {
+        ask!(self, true, "add to the registry", control, |c| c
+            .register(entry))
+    }
+
+    async fn registry(&self) -> Result<Vec<RegistryEntry>> {
+        ask!(self, false, "read the registry", control, |c| c.registry())
     }
 
     async fn stream(&self, name: &str) -> Result<PartitionId> {

@@ -33,6 +33,7 @@ mod pages;
 mod progress;
 pub mod proof;
 mod quarantine;
+pub mod registry;
 mod relay;
 mod replay;
 mod retention;

@@ -447,7 +447,7 @@ fn audited(applied: &AppliedScene, at: Micros, by: &str) -> AuditRecord {
 }
 
 /// The bytes of a hash written in hexadecimal digits.
-fn sha256(digits: &str) -> Option<[u8; 32]> {
+pub(crate) fn sha256(digits: &str) -> Option<[u8; 32]> {
     let pairs = digits.as_bytes().as_chunks::<2>();
     if pairs.0.len() != 32 || !pairs.1.is_empty() {
         return None;

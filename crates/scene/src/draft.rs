@@ -27,6 +27,8 @@ pub struct Draft {
     unread: bool,
     /// Trained files, by path within the pack.
     trained: BTreeMap<String, Vec<u8>>,
+    /// Of registered models the version in force, by name.
+    models: BTreeMap<String, Vec<u8>>,
 }
 
 /// A scene without a fault: what may be applied.
@@ -109,6 +111,7 @@ impl Draft {
         let Loaded {
             mut files,
             trained,
+            models,
             mut faults,
         } = pack.into();
         files.sort();
@@ -165,6 +168,7 @@ impl Draft {
             faults: faults.clone(),
             unread,
             trained,
+            models,
         };
         (draft, faults)
     }
@@ -187,6 +191,7 @@ impl Draft {
     pub fn check_with(&self, decode: &DecodeArtifact<'_>) -> Result<Checked, Vec<Fault>> {
         self.compiled(compile::Trained {
             files: &self.trained,
+            models: &self.models,
             decode,
             to_train: false,
         })
@@ -201,6 +206,7 @@ impl Draft {
         let none = |_: ArtifactKind, _: &[u8]| Err(String::new());
         let checked = self.compiled(compile::Trained {
             files: &self.trained,
+            models: &self.models,
             decode: &none,
             to_train: true,
         })?;

@@ -46,6 +46,9 @@ pub struct Loaded {
     pub files: Vec<(String, String)>,
     /// Trained files, of the folder `artifacts`: the path within the pack and the bytes.
     pub trained: BTreeMap<String, Vec<u8>>,
+    /// Of registered models the version in force, in Luopan's own form, by name: they stand in no folder, and whoever has the registry adds
+    /// them.
+    pub models: BTreeMap<String, Vec<u8>>,
     /// What could not be read; [`crate::compile`] gives these with all others.
     pub faults: Vec<Fault>,
 }

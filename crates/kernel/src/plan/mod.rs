@@ -131,6 +131,9 @@ pub struct ArtifactPlan {
     pub kind: ArtifactKind,
     /// SHA-256 of its encoded bytes, 64 hexadecimal digits.
     pub sha256: String,
+    /// The model of the registry whose version in force it is. Deciding does not read it; whoever puts another version in force does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// Most artifacts of one scene.

@@ -135,6 +135,8 @@ pub type DecodeArtifact<'d> = dyn Fn(ArtifactKind, &[u8]) -> Result<Artifact, St
 #[derive(Clone, Copy)]
 pub(crate) struct Trained<'d> {
     pub(crate) files: &'d BTreeMap<String, Vec<u8>>,
+    /// Of registered models the version in force, in Luopan's own form, by name.
+    pub(crate) models: &'d BTreeMap<String, Vec<u8>>,
     pub(crate) decode: &'d DecodeArtifact<'d>,
     /// True when artifacts are still to be trained: they are named and not read.
     pub(crate) to_train: bool,

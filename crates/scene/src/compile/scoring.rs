@@ -48,6 +48,7 @@ impl Compiler<'_, '_> {
                         name: key.text.clone(),
                         kind,
                         sha256: String::new(),
+                        model: model_of(node),
                     });
                 }
                 continue;
@@ -57,6 +58,7 @@ impl Compiler<'_, '_> {
                     name: key.text.clone(),
                     kind: artifact.kind(),
                     sha256: Artifact::hash(&artifact.encode()),
+                    model: model_of(node),
                 });
                 self.artifacts.push(artifact);
             }
@@ -64,6 +66,9 @@ impl Compiler<'_, '_> {
     }
 
     fn artifact(&mut self, node: &Node) -> Option<Artifact> {
+        if let Some(model) = node.get("model") {
+            return self.registered(model, kind_of(node)?);
+        }
         let file = node.get("file")?;
         let path = file.text()?;
         let kind = kind_of(node)?;
@@ -97,6 +102,37 @@ impl Compiler<'_, '_> {
                         ArtifactKind::Factors => "give factors of Luopan's own form",
                         ArtifactKind::Sequence => "give a model of sequences of Luopan's own form",
                     },
+                );
+                None
+            }
+        }
+    }
+
+    /// The version in force of the registered model that `node` names.
+    fn registered(&mut self, node: &Node, kind: ArtifactKind) -> Option<Artifact> {
+        let name = node.text()?;
+        let Some(bytes) = self.trained.models.get(name) else {
+            let known: Vec<&str> = self.trained.models.keys().map(String::as_str).collect();
+            self.report.near(
+                node.at,
+                Code::UnknownName,
+                format!("no version of a model `{}` is in force", shown(name)),
+                match known.is_empty() {
+                    true => "register it with `luopan model register`, and put it in force with `luopan model promote`".to_owned(),
+                    false => format!("in force are {}", listed(known.iter().copied())),
+                },
+                nearest(name, known.iter().copied()),
+            );
+            return None;
+        };
+        match Artifact::decode(kind, bytes) {
+            Ok(artifact) => Some(artifact),
+            Err(why) => {
+                self.report.at(
+                    node.at,
+                    Code::WrongType,
+                    format!("the version in force of `{}` cannot be read: {why}", shown(name)),
+                    "write the kind that it was registered with",
                 );
                 None
             }
@@ -700,6 +736,10 @@ impl Compiler<'_, '_> {
             scale: n.get("scale").map_or(Some(1.0), Node::number)?,
         })
     }
+}
+
+fn model_of(artifact: &Node) -> Option<String> {
+    artifact.get("model")?.text().map(str::to_owned)
 }
 
 fn kind_of(artifact: &Node) -> Option<ArtifactKind> {

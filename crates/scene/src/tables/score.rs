@@ -8,33 +8,42 @@ use luopan_kernel::plan::policy::{EACH_KEPT_MAX, KEPT_MAX, SLATE_MAX};
 static NOT_NEGATIVE: Kind = Kind::Number(0.0, luopan_kernel::value::NUMBER_MAX);
 static KEEP: Kind = Kind::Integer(1, KEPT_MAX as i64);
 
-pub(super) static ARTIFACT: Kind = Kind::Object(&shape(
-    "artifact",
-    "A trained file of the pack's folder `artifacts`.",
-    &[
-        must(
-            "file",
-            &LINE,
-            "path within the pack, such as `artifacts/order.txt`",
-        ),
-        must(
-            "kind",
-            &Kind::Choice(&[
-                (
-                    "trees",
-                    "gradient-boosted trees: LightGBM's text model, or Luopan's own form",
-                ),
-                ("factors", "vectors of customers' features and of items"),
-                (
-                    "sequence",
-                    "what follows the words of a sequence: a model of intention",
-                ),
-            ]),
-            "what it holds",
-        ),
-        may("description", &PARAGRAPH, "what it was trained on and when"),
-    ],
-));
+static ARTIFACT_KIND: Kind = Kind::Choice(&[
+    (
+        "trees",
+        "gradient-boosted trees: LightGBM's text model, or Luopan's own form",
+    ),
+    ("factors", "vectors of customers' features and of items"),
+    (
+        "sequence",
+        "what follows the words of a sequence: a model of intention",
+    ),
+]);
+
+pub(super) static ARTIFACT: Kind = Kind::Tagged(&[
+    &shape(
+        "artifact of a file",
+        "A trained file of the pack's folder `artifacts`.",
+        &[
+            must(
+                "file",
+                &LINE,
+                "path within the pack, such as `artifacts/order.txt`",
+            ),
+            must("kind", &ARTIFACT_KIND, "what it holds"),
+            may("description", &PARAGRAPH, "what it was trained on and when"),
+        ],
+    ),
+    &shape(
+        "artifact of a model",
+        "The version of a registered model that is in force; `luopan model promote` puts another one in its place.",
+        &[
+            must("model", &NAME, "the model, as it was registered"),
+            must("kind", &ARTIFACT_KIND, "what it holds"),
+            may("description", &PARAGRAPH, "what it is for"),
+        ],
+    ),
+]);
 
 pub(super) static RETRIEVAL: Kind = Kind::Object(&shape(
     "retrieval",

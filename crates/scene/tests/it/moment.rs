@@ -717,7 +717,7 @@ fn with_model(
     luopan_scene::compile(luopan_scene::Loaded {
         files: vec![("scene.yaml".into(), text.to_owned())],
         trained: [("artifacts/next.bin".to_owned(), bytes)].into(),
-        faults: Vec::new(),
+        ..luopan_scene::Loaded::default()
     })
 }
 

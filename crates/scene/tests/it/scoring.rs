@@ -100,7 +100,7 @@ fn compiled(text: &str, files: &[(&str, Vec<u8>)]) -> Result<Checked, Vec<Fault>
             .iter()
             .map(|(n, b)| ((*n).to_owned(), b.clone()))
             .collect(),
-        faults: Vec::new(),
+        ..Loaded::default()
     })
 }
 

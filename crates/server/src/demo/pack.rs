@@ -53,7 +53,7 @@ fn draft(files: &Files, factors: Option<&[u8]>) -> Draft {
     let loaded = Loaded {
         files: texts,
         trained: trained.into_iter().collect(),
-        faults: Vec::new(),
+        ..Loaded::default()
     };
     Draft::parse(loaded).0
 }

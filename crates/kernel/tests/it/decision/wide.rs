@@ -141,6 +141,7 @@ pub(crate) fn wide(seed: u64) -> World {
             name: (*name).into(),
             kind: a.kind(),
             sha256: Artifact::hash(&a.encode()),
+            model: None,
         });
     w.scene.artifacts = named.collect();
     // Now and then a scene comes without them: then the stages give nothing, and nothing breaks.

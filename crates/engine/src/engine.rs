@@ -6,6 +6,7 @@ use crate::api::{
     RetainReport, RuleCount, SceneInfo, SegmentCount, Stats, VerifyReport, WAIT_US_MAX,
 };
 use crate::catalogues::Catalogues;
+use crate::contributions::Contributions;
 use crate::counters::Counters;
 use crate::dataset::Dataset;
 use crate::examples::Examples;
@@ -631,6 +632,15 @@ impl Engine {
     /// `unknown_decision`, or a store that failed.
     pub async fn explain(&self, id: DecisionId) -> Result<Explanation> {
         self.inner.explain(id).await
+    }
+
+    /// Takes the scores of what a decision chose apart, or of the item that is named: what each thing that was known of the customer
+    /// added, against the customers of other decisions.
+    ///
+    /// # Errors
+    /// `unknown_decision`, `cannot_attribute`, or a store that failed.
+    pub async fn contributions(&self, id: DecisionId, item: Option<&str>) -> Result<Contributions> {
+        self.inner.contributions(id, item).await
     }
 
     /// What is known of a customer.

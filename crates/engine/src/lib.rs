@@ -8,6 +8,7 @@ pub mod acts;
 pub mod api;
 mod catalogues;
 mod contacts;
+pub mod contributions;
 mod counters;
 mod customers;
 pub mod dataset;

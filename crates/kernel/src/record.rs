@@ -285,8 +285,7 @@ pub fn recompute(
             });
         }
     }
-    let mut customer = seen(record, scene, policy.catalogue);
-    foresee(&mut customer, scene, policy, artifacts);
+    let customer = customer(record, scene, policy, artifacts);
     let situation = Situation {
         customer: &customer,
         catalogue,
@@ -303,6 +302,18 @@ pub fn recompute(
         Some(reason) => decision.withheld(reason),
         None => decision,
     })
+}
+
+/// The customer as the decision saw her: the slots that its record holds, and what is predicted from them.
+pub fn customer(
+    record: &DecisionRecord,
+    scene: &ScenePlan,
+    policy: &PolicyPlan,
+    artifacts: &Artifacts,
+) -> CustomerSlots<'static> {
+    let mut customer = seen(record, scene, policy.catalogue);
+    foresee(&mut customer, scene, policy, artifacts);
+    customer
 }
 
 /// Predicts the intentions that the policy reads again, from the recorded acts, by the models that the plan names.

@@ -535,3 +535,69 @@ impl Explained {
         }
     }
 }
+
+/// Scores of a decision, taken apart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Contributed {
+    /// The decision.
+    pub decision: String,
+    /// What was chosen, in order of position, or the item that was asked for.
+    pub items: Vec<ContributedItem>,
+}
+
+/// The score of an item, taken apart.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContributedItem {
+    /// Key.
+    pub item: String,
+    /// Its score for the customer, before the price of a budget.
+    pub score: f64,
+    /// Its mean score for the other customers; with all that is added it is the score.
+    pub base: f64,
+    /// What adds anything, the largest first.
+    pub added: Vec<ContributedSlot>,
+    /// Other customers that this one was compared with.
+    pub others: usize,
+    /// Pairs of orders that count, and those that do not, since something was not known on the way.
+    pub orders: u32,
+    /// Those that do not.
+    pub unknown: u32,
+}
+
+/// What one thing that is known adds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContributedSlot {
+    /// Name, as rules write it.
+    pub slot: String,
+    /// What the customer has; null where it is not known.
+    pub value: serde_json::Value,
+    /// What it adds, in units of the score: its Shapley value.
+    pub adds: f64,
+    /// Standard error of that.
+    pub standard_error: f64,
+}
+
+impl From<luopan_engine::contributions::Contributions> for Contributed {
+    fn from(of: luopan_engine::contributions::Contributions) -> Self {
+        let items = of.items.into_iter().map(|(item, a)| ContributedItem {
+            item,
+            score: a.score,
+            base: a.base,
+            added: (a.added.into_iter())
+                .map(|a| ContributedSlot {
+                    slot: a.slot,
+                    value: value(&a.value),
+                    adds: a.adds,
+                    standard_error: a.standard_error,
+                })
+                .collect(),
+            others: a.others,
+            orders: a.orders,
+            unknown: a.unknown,
+        });
+        Self {
+            decision: of.decision.to_string(),
+            items: items.collect(),
+        }
+    }
+}

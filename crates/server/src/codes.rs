@@ -52,6 +52,7 @@ pub const ALL: &[Code] = &[
         422,
         "nothing can be given under these limits",
     ),
+    code("cannot_attribute", 422, "the score cannot be taken apart"),
     code(
         "cannot_evaluate",
         422,

@@ -9,6 +9,7 @@
 //! This room must never choose other than by sampling the distribution that it records, and never let anything that was drawn
 //! decide what the commit validates.
 
+pub mod attribute;
 pub mod batch;
 mod beliefs;
 mod candidates;

@@ -3,7 +3,7 @@
 use super::Common;
 use super::decide::words_of;
 use super::output::{Said, table};
-use crate::answer::{Explained, value};
+use crate::answer::{Contributed, Explained, value};
 use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use clap::Args;
@@ -14,6 +14,12 @@ use std::collections::BTreeMap;
 pub(super) struct Explain {
     /// Decision
     id: String,
+    /// Say what each thing that was known of the customer added to the score, against other customers, in place of the record
+    #[arg(long)]
+    contributions: bool,
+    /// Key of the item whose score is taken apart; what was chosen when left out
+    #[arg(long, requires = "contributions", value_name = "KEY")]
+    item: Option<String>,
 }
 
 pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
@@ -23,6 +29,14 @@ pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
         .map_err(|e| Problem::new("bad_id", format!("{e}")))?;
     let opened = common.open(Opening::Existing).await?;
     opened.settle().await?;
+    if explain.contributions {
+        let found = opened.engine.contributions(id, explain.item.as_deref());
+        let found = found.await.map(Contributed::from);
+        opened.close().await;
+        let found = found?;
+        let text = taken_apart(&found);
+        return Said::new(&found, text);
+    }
     let explained = opened
         .engine
         .explain(id)
@@ -33,6 +47,41 @@ pub(super) async fn run(common: &Common, explain: Explain) -> Result<Said> {
     let text = words(&explained);
     let agrees = explained.agrees != Some(false);
     Ok(Said::new(&explained, text)?.unless(agrees))
+}
+
+fn taken_apart(found: &Contributed) -> String {
+    let mut out = String::new();
+    for of in &found.items {
+        out.push_str(&format!(
+            "{} scored {:.4}; for {} other customers its mean is {:.4}\n",
+            of.item, of.score, of.others, of.base
+        ));
+        let rows: Vec<Vec<String>> = (of.added.iter())
+            .map(|a| {
+                vec![
+                    a.slot.clone(),
+                    a.value.to_string(),
+                    format!("{:+.4}", a.adds),
+                    format!("{:.4}", a.standard_error),
+                ]
+            })
+            .collect();
+        match rows.is_empty() {
+            true => {
+                out.push_str("nothing that is known of the customer makes a difference to it\n")
+            }
+            false => out.push_str(&table(&["known", "value", "adds", "standard error"], &rows)),
+        }
+        if of.unknown > 0 {
+            out.push_str(&format!(
+                "{} of {} orders were left out: something that the score needs was not known on the way\n",
+                of.unknown,
+                of.unknown + of.orders
+            ));
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn words(explained: &Explained) -> String {

@@ -95,6 +95,19 @@ fn check(path: &Path) -> Result<Said> {
 
 async fn apply(common: &Common, path: &Path) -> Result<Said> {
     let (checked, files) = checked(path)?;
+    let (json, text) = apply_checked(common, &checked, files).await?;
+    Said::new(&json, text)
+}
+
+/// Applies what was checked; what changed, as JSON and in words.
+///
+/// # Errors
+/// Whatever the data folder or the engine refuses. Then nothing is applied.
+pub(super) async fn apply_checked(
+    common: &Common,
+    checked: &Checked,
+    files: Vec<(String, String)>,
+) -> Result<(serde_json::Value, String)> {
     let files: Vec<(String, Bytes)> = files
         .into_iter()
         .map(|(name, text)| (name, Bytes::from(text)))
@@ -138,7 +151,7 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
         .map_err(|e| Problem::internal(format!("writing the answer failed: {e}")))?;
     json["before"] = json!(before.map(|b| b.version));
     json["changes"] = json!(changes);
-    Said::new(&json, text)
+    Ok((json, text))
 }
 
 /// What a version changes against the one before, a line each.

@@ -3,7 +3,7 @@
 use super::App;
 use super::body;
 use super::query::{self, Asked, Part, SceneQuery};
-use crate::answer::{Decision, Explained, Recorded};
+use crate::answer::{Contributed, Decision, Explained, Recorded};
 use crate::asked::DecisionBody;
 use crate::limits::DECISIONS_PER_REQUEST_MAX;
 use crate::problem::{Problem, Refused, Result};
@@ -303,4 +303,33 @@ pub(super) async fn explain(
 ) -> std::result::Result<Json<Explained>, Refused> {
     let explanation = app.engine.explain(id(&text)?).await?;
     Ok(Json(Explained::new(&app.engine, explanation)))
+}
+
+/// `?item=`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ItemQuery {
+    /// Key of the item; what was chosen when left out.
+    item: Option<String>,
+}
+
+/// What each thing that was known of the customer added to the score of what was chosen, against other customers.
+#[utoipa::path(
+    get,
+    path = "/v1/decisions/{id}/contributions",
+    tag = "decisions",
+    params(("id" = String, Path, description = "Decision"), ItemQuery),
+    responses(
+        (status = 200, body = Contributed),
+        (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
+    )
+)]
+pub(super) async fn contributions(
+    State(app): State<Arc<App>>,
+    Part(text): Part,
+    Asked(asked): Asked<ItemQuery>,
+) -> std::result::Result<Json<Contributed>, Refused> {
+    let found = (app.engine.contributions(id(&text)?, asked.item.as_deref())).await?;
+    Ok(Json(found.into()))
 }

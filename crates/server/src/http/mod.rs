@@ -192,6 +192,7 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(decisions::decide))
         .routes(routes!(decisions::get))
         .routes(routes!(decisions::explain))
+        .routes(routes!(decisions::contributions))
         .routes(routes!(customers::get))
         .routes(routes!(customers::link))
         .routes(routes!(customers::unlink))

@@ -1,5 +1,6 @@
 //! Whom a black box picks, in a few rules that people can read and a scene can take.
 
+use super::dataset::sha256;
 use super::model::cpu_seconds;
 use super::table;
 use crate::problem::{Problem, Result};
@@ -50,6 +51,8 @@ pub struct Described {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_segment: Option<String>,
+    /// SHA-256 of the file.
+    pub sha256: String,
     /// CPU seconds without reading the file.
     pub cpu_seconds: f64,
 }
@@ -108,6 +111,7 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         found,
         segment,
         no_segment,
+        sha256: sha256(input)?,
         cpu_seconds: cpu_seconds() - begun,
     })
 }

@@ -1,6 +1,7 @@
 //! `/v1/decisions`: one, many, the same key twice, waiting for events, reading back and explaining.
 
-use crate::server::Server;
+use crate::command_line::luopan;
+use crate::server::{Server, shop};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
@@ -172,4 +173,111 @@ async fn of_a_hundred_at_once_exactly_one_gets_the_last_unit() {
         winner["choices"][0]["costs"],
         json!([{"budget": "last_unit", "amount": 1}])
     );
+}
+
+#[test]
+fn what_each_thing_added_to_a_score_is_told() {
+    let data = tempfile::tempdir().expect("a folder");
+    let run = |words: &[&str]| luopan(data.path(), words);
+    let at = |name: &str| data.path().join(name).display().to_string();
+    let pack = data.path().join("pack");
+    std::fs::create_dir_all(pack.join("mappings")).expect("a folder");
+    let text = std::fs::read_to_string(shop().join("scene.yaml")).expect("the pack");
+    let policy = r#"
+  personal:
+    like: best
+    score: 'double(item.price) * (vip ? 2.0 : 1.0) + (city == "Shanghai" ? 7.0 : 0.0)'
+    eligibility:
+      - {name: not_ours, rule: 'city != "Nowhere"'}
+"#;
+    std::fs::write(pack.join("scene.yaml"), text + policy).expect("the pack");
+    let mapping = "mappings/customers.yaml";
+    std::fs::copy(shop().join(mapping), pack.join(mapping)).expect("the mapping");
+    run(&["scene", "apply", &pack.display().to_string()]).ok();
+    let rows = "a,Shanghai,true,1\nb,Shanghai,false,1\nc,Beijing,false,1\nd,Nowhere,true,1\n";
+    std::fs::write(at("customers.csv"), format!("id,city,vip,spent\n{rows}")).expect("customers");
+    let import = "import --scene shop --into customers --mapping customers";
+    let mut import: Vec<&str> = import.split(' ').collect();
+    let customers = at("customers.csv");
+    import.push(&customers);
+    run(&import).ok();
+    let decide = |customer: &str| {
+        let words = "--format json decide --scene shop --policy personal --customer";
+        let mut words: Vec<&str> = words.split(' ').collect();
+        words.push(customer);
+        let said = run(&words).json();
+        said["id"].as_str().expect("an id").to_owned()
+    };
+    let id = decide("a");
+    let ask = |id: &str, more: &[&str]| run(&[&["explain", id, "--contributions"], more].concat());
+    let alone = ask(&id, &[]);
+    assert!(
+        alone.code != 0 && alone.err.contains("nobody to compare"),
+        "{}",
+        alone.err
+    );
+
+    // Beside one who lives elsewhere and is no VIP, and one who is no VIP alone.
+    decide("b");
+    decide("c");
+    let refused = decide("d");
+    let said = ask(&id, &["--format", "json"]).json();
+    let item = &said["items"][0];
+    assert_eq!(
+        (item["item"].as_str(), item["others"].as_u64()),
+        (Some("jade"), Some(2))
+    );
+    let number = |v: &Value| v.as_f64().expect("a number");
+    assert_eq!(number(&item["score"]), 10_007.0);
+    assert_eq!(number(&item["base"]), 5_003.5);
+    let added = item["added"].as_array().expect("what adds");
+    let told: Vec<_> = added
+        .iter()
+        .map(|a| (a["slot"].as_str(), &a["value"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("vip"), &json!(true)),
+            (Some("city"), &json!("Shanghai"))
+        ]
+    );
+    assert!((number(&added[0]["adds"]) - 5_000.0).abs() < 1e-6, "{said}");
+    assert!((number(&added[1]["adds"]) - 3.5).abs() < 1e-6, "{said}");
+    let words = ask(&id, &["--item", "tea"]);
+    assert!(
+        words
+            .ok()
+            .contains("tea scored 27.0000; for 2 other customers its mean is 13.5000"),
+        "{}",
+        words.ok()
+    );
+    for (id, more, word) in [
+        (&id, &["--item", "coffee"][..], "no item `coffee`"),
+        (&refused, &[], "a rule of the customer refused"),
+    ] {
+        let said = ask(id, more);
+        assert!(said.code != 0 && said.err.contains(word), "{}", said.err);
+    }
+    assert_eq!(run(&["explain", &id, "--item", "tea"]).code, 2);
+}
+
+#[tokio::test]
+async fn contributions_are_told_over_http() {
+    let server = Server::start().await;
+    let mut ids = Vec::new();
+    for customer in ["a", "b"] {
+        let body = json!({"policy": "best", "customer": customer});
+        let made = server.post("/v1/decisions", &body).await.ok();
+        ids.push(made["id"].as_str().expect("an id").to_owned());
+    }
+    let path = format!("/v1/decisions/{}/contributions", ids[0]);
+    let found = server.get(&path).await.ok();
+    assert_eq!(found["items"][0]["item"], "jade");
+    assert_eq!(found["items"][0]["added"], json!([]));
+    let refused = server.get(&format!("{path}?item=coffee")).await;
+    let detail = refused.refused(422, "cannot_attribute");
+    assert!(detail.contains("no item `coffee`"), "{detail}");
+    let refused = server.get(&format!("{path}?itme=tea")).await;
+    refused.refused(422, "malformed_request");
 }

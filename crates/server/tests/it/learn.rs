@@ -685,6 +685,73 @@ fn a_trial_an_audience_and_purchases_are_told() {
     assert!(words.ok().contains("as a segment of a scene"));
     assert!(audience(&[]).err.contains("--above SCORE"));
 
+    // Saved as a segment of a pack, and in force at once.
+    let pack = folder.path().join("pack");
+    std::fs::create_dir(&pack).expect("a folder");
+    let scene = "scene: small\nzone: UTC\ncustomer:\n  x: {type: number}\n  y: {type: number}\n  z: {type: number}\nevents:\n  visit: {}\nsegments:\n  by_hand: x > 0.5\n";
+    std::fs::write(pack.join("scene.yaml"), scene).expect("the pack");
+    let pack_of = pack.display().to_string();
+    let save = |name: &str, more: &[&str]| {
+        let words = ["--above", "0.5", "--pack", &pack_of, "--segment", name];
+        audience(&[&words[..], more].concat())
+    };
+    let file = pack.join("segments/likely.yaml");
+    let told = save("likely", &["--format", "json"]).json();
+    assert_eq!(told["saved"]["version"], 1, "{told}");
+    let text = std::fs::read_to_string(&file).expect("the segment's file");
+    assert!(text.contains(rule) && text.contains("purity"), "{text}");
+    let listed = run(&["--format", "json", "scene", "list"]).json();
+    assert_eq!(
+        listed["scenes"][0]["segments"],
+        serde_json::json!(["by_hand", "likely"])
+    );
+    for (name, more, word) in [
+        ("likely", &[][..], "--replace"),
+        ("by_hand", &["--replace"], "another file"),
+        ("unlikely", &["--replace"], "leave --replace out"),
+        ("../likely", &[], "small letters"),
+    ] {
+        let refused = save(name, more);
+        assert!(
+            refused.code != 0 && refused.err.contains(word),
+            "{}",
+            refused.err
+        );
+        assert_eq!(std::fs::read_to_string(&file).expect("the file"), text);
+    }
+    let words = save(
+        "likely",
+        &[
+            "--replace",
+            "--rules",
+            "1",
+            "--conditions",
+            "1",
+            "--purity",
+            "0.1",
+        ],
+    );
+    assert!(
+        words.ok().contains("applied as version 2"),
+        "{}",
+        words.ok()
+    );
+    assert_ne!(std::fs::read_to_string(&file).expect("the file"), text);
+    // The pack has no tag of that name: nothing of the segment is left behind.
+    std::fs::write(
+        pack.join("scene.yaml"),
+        scene.replace("  y: {type: number}\n", ""),
+    )
+    .expect("the pack");
+    std::fs::remove_file(&file).expect("the file");
+    let refused = save("likely", &[]);
+    assert!(
+        refused.code != 0 && refused.err.contains("`y`"),
+        "{}",
+        refused.err
+    );
+    assert!(!file.exists());
+
     // Half of the customers buy until the end, half stopped in the first weeks; some come every few days and some
     // every few months.
     let mut text = "customer,at,paid\n".to_owned();

@@ -1,6 +1,7 @@
 //! Laws of deciding, learning, recording and assigning.
 
 mod assign;
+mod attribute;
 mod batch;
 mod bootstrap;
 mod explore;

@@ -25,7 +25,7 @@ pub(super) enum Learn {
     /// Say who gets what under budgets, caps and floors, and how far from the best possible that is at most
     Allocate(allocate::Allocate),
     /// Say in a few rules whom a score picks, as a segment of a scene
-    Audience(audience::Audience),
+    Audience(Box<audience::Audience>),
     /// Say how much a treatment changes an outcome, and for whom, from a trial
     Uplift(Box<uplift::Uplift>),
     /// Say what customers are worth and who has left, from their purchases
@@ -40,7 +40,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Train(asked) => train::run(*asked),
         Learn::Evaluate(asked) => evaluate::run(&asked),
         Learn::Allocate(asked) => allocate::run(&asked),
-        Learn::Audience(asked) => audience::run(&asked),
+        Learn::Audience(asked) => audience::run(common, &asked).await,
         Learn::Uplift(asked) => uplift::run(&asked),
         Learn::Value(asked) => value::run(&asked),
         Learn::Predict(asked) => predict::run(&asked),

@@ -729,6 +729,8 @@ fn a_trial_an_audience_and_purchases_are_told() {
             "1",
             "--purity",
             "0.1",
+            "--mistake-cost",
+            "0.1",
         ],
     );
     assert!(

@@ -16,7 +16,7 @@ pub(super) struct Explain {
     id: String,
     /// Say what each thing that was known of the customer added to the score, against other customers, in place of the record
     #[arg(long)]
-    contributions: bool,
+    pub(super) contributions: bool,
     /// Key of the item whose score is taken apart; what was chosen when left out
     #[arg(long, requires = "contributions", value_name = "KEY")]
     item: Option<String>,

@@ -190,6 +190,7 @@ impl Command {
         match self {
             Self::Profile(_) => instead("GET /v1/customers/ID?scene=SCENE"),
             Self::Decide(_) => instead("POST /v1/decisions"),
+            Self::Explain(c) if c.contributions => instead("GET /v1/decisions/ID/contributions"),
             Self::Explain(_) => instead("GET /v1/decisions/ID/explain"),
             Self::Segment(segment::Segment::List { .. }) => instead("GET /v1/segments?scene=SCENE"),
             Self::Segment(segment::Segment::Count { .. }) => instead("POST /v1/segments/count"),
@@ -211,6 +212,7 @@ impl Command {
             ),
             Self::Match(_) => needs_stopped("ranks no items for all customers"),
             Self::Learn(learn::Learn::Dataset(_)) => needs_stopped("writes no training sets"),
+            Self::Learn(learn::Learn::Audience(_)) => needs_stopped("applies no scenes"),
             Self::Learn(_) => String::new(),
             Self::Train(_) => needs_stopped("trains nothing"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),

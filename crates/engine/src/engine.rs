@@ -19,6 +19,7 @@ use crate::learner::Models;
 use crate::matching::Matcher;
 use crate::progress::Progress;
 use crate::proof::Evidence;
+use crate::registry::{ModelVersion, Promoted, RegisteredModel};
 use crate::relay::Outbox;
 use crate::scenes::Scenes;
 use crate::timers::Timers;
@@ -32,7 +33,7 @@ use luopan_kernel::plan::{Expr, ScenePlan};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::Micros;
 use luopan_store::{Appended, Control, EventLog, Keys, Node, Nodes, State, Stores};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -641,6 +642,58 @@ impl Engine {
     /// `unknown_decision`, `cannot_attribute`, or a store that failed.
     pub async fn contributions(&self, id: DecisionId, item: Option<&str>) -> Result<Contributions> {
         self.inner.contributions(id, item).await
+    }
+
+    /// All registered models with their past, by name.
+    ///
+    /// # Errors
+    /// A store that failed.
+    pub async fn models(&self) -> Result<Vec<RegisteredModel>> {
+        self.inner.models_registered().await
+    }
+
+    /// Of each model that has a version in force its bytes, as a pack that names it is compiled with.
+    ///
+    /// # Errors
+    /// A store that failed.
+    pub async fn models_in_force(&self) -> Result<BTreeMap<String, Bytes>> {
+        self.inner.models_in_force().await
+    }
+
+    /// Registers a version of a model, with what it was made from. The bytes of its newest version give that one back, and false.
+    ///
+    /// # Errors
+    /// `bad_model` for a name that is none, another kind than the model's, or too much told of it.
+    pub async fn register_model(
+        &self,
+        name: &str,
+        artifact: &Artifact,
+        lineage: &serde_json::Value,
+        by: &str,
+    ) -> Result<(ModelVersion, bool)> {
+        self.inner.register_model(name, artifact, lineage, by).await
+    }
+
+    /// Puts a version in force, in every scene that names the model. Doing it again completes what a crash left undone.
+    ///
+    /// # Errors
+    /// `unknown_model`; `bad_artifact` where it does not fit, and then nothing is changed.
+    pub async fn promote_model(
+        &self,
+        name: &str,
+        version: u32,
+        reason: &str,
+        by: &str,
+    ) -> Result<Promoted> {
+        self.inner.promote_model(name, version, reason, by).await
+    }
+
+    /// Puts the version in force again that was so before the present one.
+    ///
+    /// # Errors
+    /// `unknown_model`; `bad_model` where there was none.
+    pub async fn roll_back_model(&self, name: &str, reason: &str, by: &str) -> Result<Promoted> {
+        self.inner.roll_back_model(name, reason, by).await
     }
 
     /// What is known of a customer.

@@ -200,10 +200,9 @@ fn unfit(old: &Artifact, new: &Artifact) -> Option<String> {
                 )
             })
         }
-        (Artifact::Sequence(old), Artifact::Sequence(new)) => {
-            (old.words() != new.words() || old.classes() != new.classes())
-                .then(|| "it knows other words than the version in force".to_owned())
-        }
+        (Artifact::Sequence(old), Artifact::Sequence(new)) => (old.words() != new.words()
+            || old.classes() != new.classes())
+        .then(|| "it knows other words than the version in force".to_owned()),
         (old, new) => Some(format!(
             "it is {}, the version in force {}",
             word(new.kind()),
@@ -280,8 +279,7 @@ impl Inner {
     ) -> Result<(ModelVersion, bool)> {
         let is_name = name.len() <= MODEL_NAME_BYTES_MAX
             && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && (name.bytes())
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            && (name.bytes()).all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !is_name {
             return Err(bad(format!(
                 "a model cannot be called `{}`: write at most {MODEL_NAME_BYTES_MAX} small letters, digits and _, beginning with a letter",
@@ -388,7 +386,9 @@ impl Inner {
         for scene in &users {
             for named in &scene.plan.artifacts {
                 if named.model.as_deref() == Some(name) {
-                    let old = self.artifact_named(scene, &named.sha256, named.kind).await?;
+                    let old = self
+                        .artifact_named(scene, &named.sha256, named.kind)
+                        .await?;
                     if let Some(why) = unfit(&old, &new) {
                         return Err(refused(
                             "bad_artifact",
@@ -558,7 +558,13 @@ mod tests {
             by: "cli".into(),
         };
         let lines = vec![
-            line(1, 1, REGISTERED, Some([1; 32]), r#"{"kind":"trees","lineage":{"rows":5}}"#),
+            line(
+                1,
+                1,
+                REGISTERED,
+                Some([1; 32]),
+                r#"{"kind":"trees","lineage":{"rows":5}}"#,
+            ),
             line(2, 1, PROMOTED, None, r#"{"reason":"first"}"#),
             line(3, 1, "shadowed", None, "{}"),
         ];

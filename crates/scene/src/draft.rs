@@ -173,6 +173,16 @@ impl Draft {
         (draft, faults)
     }
 
+    /// The registered models that the pack names: whoever has the registry gives the versions in force ([`Loaded::models`]).
+    pub fn models_named(&self) -> BTreeSet<String> {
+        let roots = self.roots.iter().flatten();
+        let artifacts = roots.filter_map(|root| root.get("artifacts"));
+        (artifacts.flat_map(Node::entries))
+            .filter_map(|(_, artifact)| artifact.get("model")?.text())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Checks and compiles the pack. Trained files are read as Luopan's own forms.
     ///
     /// # Errors

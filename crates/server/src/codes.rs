@@ -172,6 +172,7 @@ pub const ALL: &[Code] = &[
     code("unknown_event_type", 422, "the event type is not declared"),
     code("unknown_item", 404, "there is no such item"),
     code("unknown_mapping", 404, "there is no such import mapping"),
+    code("unknown_model", 404, "there is no such model"),
     code("unknown_policy", 404, "there is no such policy"),
     code("unknown_property", 422, "the property is not declared"),
     code(

@@ -131,7 +131,10 @@ impl Compiler<'_, '_> {
                 self.report.at(
                     node.at,
                     Code::WrongType,
-                    format!("the version in force of `{}` cannot be read: {why}", shown(name)),
+                    format!(
+                        "the version in force of `{}` cannot be read: {why}",
+                        shown(name)
+                    ),
                     "write the kind that it was registered with",
                 );
                 None

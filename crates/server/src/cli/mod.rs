@@ -11,6 +11,7 @@ mod import;
 mod key;
 mod learn;
 mod matching;
+mod model;
 mod openapi;
 mod output;
 mod product;
@@ -149,6 +150,9 @@ enum Command {
     /// Learn from logged decisions and from any table: training sets, models, predictions
     #[command(subcommand)]
     Learn(learn::Learn),
+    /// Register trained models, put versions in force, and roll back
+    #[command(subcommand)]
+    Model(model::Model),
     /// Train a pack's artifacts from history
     #[command(subcommand)]
     Train(train::Train),
@@ -215,6 +219,7 @@ impl Command {
             Self::Learn(learn::Learn::Audience(_)) => needs_stopped("applies no scenes"),
             Self::Learn(_) => String::new(),
             Self::Train(_) => needs_stopped("trains nothing"),
+            Self::Model(_) => needs_stopped("registers no models"),
             Self::Verify => needs_stopped("cannot be verified while it writes"),
             Self::Retain(_) => "a server that runs on it does it by itself every day, when it was started with `--keep-log TIME`".to_owned(),
             Self::Backup(_) => "a server that runs on it takes backups at `POST /v1/backups`, when it was started with `--backups DIR`".to_owned(),
@@ -245,6 +250,7 @@ impl Command {
             Self::Match(c) => matching::run(common, c).await,
             Self::Learn(c) => learn::run(common, c).await,
             Self::Train(c) => train::run(common, c).await,
+            Self::Model(c) => model::run(common, c).await,
             Self::Segment(c) => segment::run(common, c).await,
             Self::Product(c) => product::run(common, c).await,
             Self::Quarantine(c) => quarantine::run(common, c).await,

@@ -9,7 +9,7 @@ use crate::trained;
 use bytes::Bytes;
 use clap::Subcommand;
 use luopan_kernel::id::SceneNo;
-use luopan_scene::{Change, Checked, Fault};
+use luopan_scene::{Change, Checked, Draft, Fault, Loaded};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -31,16 +31,36 @@ pub(super) enum Scene {
 
 pub(super) async fn run(common: &Common, scene: Scene) -> Result<Said> {
     match scene {
-        Scene::Check { path } => check(&path),
+        Scene::Check { path } => check(common, &path).await,
         Scene::Apply { path } => apply(common, &path).await,
         Scene::List => list(common).await,
     }
 }
 
-/// Reads and compiles a pack, or says everything that is wrong with it.
-pub(super) fn checked(path: &Path) -> Result<(Checked, Vec<(String, String)>)> {
-    let pack = luopan_scene::load_folder(path)
+/// Reads a pack, with the versions in force of the registered models that it names. Without a data folder no version is.
+///
+/// # Errors
+/// `file_unreadable`, or a data folder that cannot be opened.
+pub(super) async fn loaded(common: &Common, path: &Path) -> Result<Loaded> {
+    let mut pack = luopan_scene::load_folder(path)
         .map_err(|e| Problem::new("file_unreadable", e.to_string()))?;
+    let named = Draft::parse(pack.clone()).0.models_named();
+    if !named.is_empty() && (common.config.is_some() || common.data.exists()) {
+        let opened = common.open(Opening::Existing).await?;
+        let found = opened.engine.models_in_force().await;
+        opened.close().await;
+        let named = found?.into_iter().filter(|(name, _)| named.contains(name));
+        pack.models = named.map(|(name, bytes)| (name, bytes.to_vec())).collect();
+    }
+    Ok(pack)
+}
+
+/// Reads and compiles a pack, or says everything that is wrong with it.
+pub(super) async fn checked(
+    common: &Common,
+    path: &Path,
+) -> Result<(Checked, Vec<(String, String)>)> {
+    let pack = loaded(common, path).await?;
     match luopan_scene::compile_with(pack.clone(), &trained::decode) {
         Ok(checked) => Ok((checked, pack.files)),
         Err(faults) => Err(faulty(path, &faults)),
@@ -62,8 +82,8 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn check(path: &Path) -> Result<Said> {
-    let (checked, _) = checked(path)?;
+async fn check(common: &Common, path: &Path) -> Result<Said> {
+    let (checked, _) = checked(common, path).await?;
     let plan = &checked.plan;
     let mappings: Vec<&String> = checked.mappings.keys().collect();
     let json = json!({
@@ -94,7 +114,7 @@ fn check(path: &Path) -> Result<Said> {
 }
 
 async fn apply(common: &Common, path: &Path) -> Result<Said> {
-    let (checked, files) = checked(path)?;
+    let (checked, files) = checked(common, path).await?;
     let (json, text) = apply_checked(common, &checked, files).await?;
     Said::new(&json, text)
 }

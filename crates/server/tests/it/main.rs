@@ -16,6 +16,7 @@ mod intention;
 mod learn;
 mod matching;
 mod meanwhile;
+mod models;
 mod pages;
 mod process;
 mod products;

@@ -121,7 +121,7 @@ pub(super) async fn run(common: &Common, asked: &Audience) -> Result<Said> {
         },
     };
     let place = match (&asked.segment, &asked.pack) {
-        (Some(name), Some(pack)) => Some(Place::new(pack, name, asked.replace)?),
+        (Some(name), Some(pack)) => Some(Place::new(common, pack, name, asked.replace).await?),
         _ => None,
     };
     let found = audience::from_file(&asked.input, &wanted)?;
@@ -150,8 +150,13 @@ impl<'a> Place<'a> {
     ///
     /// # Errors
     /// `scene_faults` of a pack that is not right as it is; `bad_segment` where the name is none or taken.
-    fn new(pack: &'a Path, name: &'a str, is_replaced: bool) -> Result<Self> {
-        let (checked, _) = scene::checked(pack)?;
+    async fn new(
+        common: &Common,
+        pack: &'a Path,
+        name: &'a str,
+        is_replaced: bool,
+    ) -> Result<Self> {
+        let (checked, _) = scene::checked(common, pack).await?;
         let file = format!("segments/{name}.yaml");
         let refused = |words: String| Err(Problem::new("bad_segment", words));
         let mut letters = name.bytes();
@@ -210,8 +215,7 @@ impl<'a> Place<'a> {
             ));
         };
         let text = self.text(rule, of, input);
-        let mut pack = luopan_scene::load_folder(self.pack)
-            .map_err(|e| Problem::new("file_unreadable", e.to_string()))?;
+        let mut pack = scene::loaded(common, self.pack).await?;
         pack.files.retain(|(file, _)| *file != self.file);
         pack.files.push((self.file.clone(), text.clone()));
         pack.files.sort();

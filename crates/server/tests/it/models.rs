@@ -1,0 +1,278 @@
+//! The registry of models, through the program: versions with what they were made from, in force where a scene names the model,
+//! and back again.
+
+use crate::command_line::{Run, luopan};
+use serde_json::{Value, json};
+use std::path::Path;
+use tempfile::TempDir;
+
+const PACK: &str = r#"
+scene: shop
+zone: UTC
+customer: {vip: boolean, age: number}
+events:
+  visit: {}
+artifacts:
+  order: {model: taste, kind: trees}
+catalogues:
+  offers:
+    attributes: {price: {type: number, required: true}}
+    items:
+      tea: {price: 10}
+      jade: {price: 5000}
+policies:
+  best:
+    catalogue: offers
+    channel: page
+    ranking: {trees: order, inputs: {price: item.price}, keep: 2}
+    score: score.ranked
+    exploration: greedy
+    null_action: {name: silence}
+"#;
+
+struct At {
+    folder: TempDir,
+    data: String,
+}
+
+impl At {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("pack")).expect("a folder");
+        std::fs::write(folder.path().join("pack/scene.yaml"), PACK).expect("the pack");
+        let data = folder.path().join("data").display().to_string();
+        Self { folder, data }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, words: &[&str]) -> Run {
+        luopan(Path::new(&self.data), words)
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        self.run(&[&["--format", "json"], words].concat()).json()
+    }
+
+    /// Trains trees that like what is dear, or what is cheap; of the columns named.
+    fn train(&self, name: &str, columns: [&str; 2], likes_dear: bool) -> String {
+        let mut text = format!("{},{},y\n", columns[0], columns[1]);
+        for i in 0..200 {
+            let (price, age) = (i * 30, 20 + i % 50);
+            let y = if likes_dear { price } else { 6_000 - price };
+            text.push_str(&format!("{price},{age},{y}\n"));
+        }
+        let (table, out) = (self.path(&format!("{name}.csv")), self.path(name));
+        std::fs::write(&table, text).expect("a table");
+        let words = "learn train --target y --task regression --model gbdt --folds 2 --input";
+        let mut words: Vec<&str> = words.split(' ').collect();
+        words.extend([&table, "--out", &out]);
+        self.run(&words).ok();
+        out
+    }
+
+    fn decide(&self) -> (String, String) {
+        let made = self.json(&[
+            "decide",
+            "--scene",
+            "shop",
+            "--policy",
+            "best",
+            "--customer",
+            "a",
+        ]);
+        let text = |v: &Value| v.as_str().expect("a text").to_owned();
+        (text(&made["id"]), text(&made["choices"][0]["item"]))
+    }
+}
+
+#[test]
+fn versions_are_registered_put_in_force_and_rolled_back() {
+    let at = At::new();
+    let dear = at.train("dear", ["price", "age"], true);
+    let cheap = at.train("cheap", ["price", "age"], false);
+    let pack = at.path("pack");
+
+    // Nothing is in force yet, and the pack says so.
+    let refused = at.run(&["scene", "check", &pack]);
+    assert!(
+        refused
+            .err
+            .contains("no version of a model `taste` is in force"),
+        "{}",
+        refused.err
+    );
+    at.run(&[
+        "scene",
+        "apply",
+        &crate::server::shop().display().to_string(),
+    ])
+    .ok();
+
+    let first = at.json(&[
+        "model",
+        "register",
+        "taste",
+        "--from",
+        &dear,
+        "--note",
+        "the first",
+    ]);
+    assert_eq!(
+        (first["version"].as_u64(), first["new"].as_bool()),
+        (Some(1), Some(true))
+    );
+    let lineage = &first["lineage"];
+    assert_eq!(lineage["inputs"], json!(["price", "age"]));
+    assert_eq!(
+        (&lineage["note"], &lineage["rows"]),
+        (&json!("the first"), &json!(200))
+    );
+    assert!(
+        lineage["metrics"]["rmse"].as_f64().is_some_and(|v| v > 0.0),
+        "{lineage}"
+    );
+    assert_eq!(
+        lineage["sha256"].as_str().map(str::len),
+        Some(64),
+        "{lineage}"
+    );
+    // Once more is the same version.
+    let again = at.json(&["model", "register", "taste", "--from", &dear]);
+    assert_eq!(
+        (again["version"].as_u64(), again["new"].as_bool()),
+        (Some(1), Some(false))
+    );
+    let refused = at.run(&["scene", "apply", &pack]);
+    assert!(refused.err.contains("in force"), "{}", refused.err);
+    let words = at.run(&["model", "promote", "taste", "--version", "1"]);
+    assert!(words.ok().contains("no scene names it"), "{}", words.ok());
+
+    at.run(&["scene", "apply", &pack]).ok();
+    let (old, item) = at.decide();
+    assert_eq!(item, "jade");
+    let file = format!("{cheap}/model.txt");
+    let second = at.json(&[
+        "model", "register", "taste", "--file", &file, "--kind", "trees",
+    ]);
+    assert_eq!(second["version"], 2);
+    assert_eq!(at.decide().1, "jade");
+    let told = at.json(&[
+        "model",
+        "promote",
+        "taste",
+        "--version",
+        "2",
+        "--reason",
+        "a trial",
+    ]);
+    assert_eq!(
+        (&told["from"], &told["scenes"][0]["name"]),
+        (&json!(1), &json!("shop"))
+    );
+    let version = told["scenes"][0]["version"].as_u64().expect("a version");
+    assert_eq!(at.decide().1, "tea");
+    // In force again changes nothing; applying the pack from its folder neither.
+    let again = at.json(&["model", "promote", "taste", "--version", "2"]);
+    assert_eq!(again["scenes"][0]["version"], version);
+    let applied = at.json(&["scene", "apply", &pack]);
+    assert_eq!(applied["version"], version);
+    // What was decided under the first version is explained by it.
+    assert!(
+        at.run(&["explain", &old])
+            .ok()
+            .contains("the same to the bit")
+    );
+
+    let back = at.json(&["model", "rollback", "taste", "--reason", "it sold tea"]);
+    assert_eq!((&back["version"], &back["from"]), (&json!(1), &json!(2)));
+    assert_eq!(at.decide().1, "jade");
+    assert!(
+        at.run(&["model", "rollback", "taste"])
+            .err
+            .contains("in force before")
+    );
+    let shown = at.json(&["model", "show", "taste"]);
+    let reasons: Vec<_> = (shown["promotions"].as_array().expect("a list").iter())
+        .map(|p| p["reason"].as_str().expect("a text"))
+        .collect();
+    assert_eq!(reasons, ["", "a trial", "it sold tea"]);
+    assert_eq!(
+        (&shown["in_force"], &shown["scenes"]),
+        (&json!(1), &json!(["shop"]))
+    );
+    let words = at.run(&["model", "show", "taste"]);
+    assert!(
+        words.ok().contains("rmse") && words.ok().contains("it sold tea"),
+        "{}",
+        words.ok()
+    );
+    assert!(at.run(&["model", "list"]).ok().contains("taste"));
+    at.run(&["verify"]).ok();
+}
+
+#[test]
+fn what_cannot_be_registered_or_put_in_force_changes_nothing() {
+    let at = At::new();
+    at.run(&[
+        "scene",
+        "apply",
+        &crate::server::shop().display().to_string(),
+    ])
+    .ok();
+    let dear = at.train("dear", ["price", "age"], true);
+    let other = at.train("other", ["price", "tenure"], true);
+    at.run(&["model", "register", "taste", "--from", &dear])
+        .ok();
+    at.run(&["model", "promote", "taste", "--version", "1"])
+        .ok();
+    at.run(&["scene", "apply", &at.path("pack")]).ok();
+    at.run(&["model", "register", "taste", "--from", &other])
+        .ok();
+    let before = at.json(&["model", "show", "taste"]);
+    let glm = at.path("glm");
+    let table = at.path("dear.csv");
+    let words = "learn train --target y --task regression --model glm --folds 2 --input";
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend([&table, "--out", &glm]);
+    at.run(&words).ok();
+    let nothing = at.path("nothing");
+    for (words, word) in [
+        (
+            &["promote", "taste", "--version", "2"][..],
+            "its features are price, tenure",
+        ),
+        (&["promote", "taste", "--version", "3"], "it has 1 to 2"),
+        (
+            &["promote", "tast", "--version", "1"],
+            "registered are `taste`",
+        ),
+        (&["show", "tast"], "did you mean `taste`"),
+        (&["register", "Taste", "--from", &dear], "small letters"),
+        (
+            &["register", "linear", "--from", &glm],
+            "train it with --model gbdt",
+        ),
+        (&["register", "taste", "--from", &nothing], "nothing"),
+        (
+            &["register", "taste", "--file", &table, "--kind", "factors"],
+            "dear.csv",
+        ),
+    ] {
+        let refused = at.run(&[&["model"], words].concat());
+        assert!(
+            refused.code != 0 && refused.err.contains(word),
+            "{words:?}: {}",
+            refused.err
+        );
+    }
+    assert_eq!(
+        at.run(&["model", "register", "taste", "--file", &table])
+            .code,
+        2
+    );
+    assert_eq!(at.json(&["model", "show", "taste"]), before);
+    assert_eq!(at.json(&["scene", "list"])["scenes"][0]["version"], 2);
+}

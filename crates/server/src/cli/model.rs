@@ -148,6 +148,7 @@ fn artifact(asked: &Register) -> Result<(Artifact, Json)> {
                 ));
             }
             lineage.extend(reported(folder)?);
+            lineage.insert("trained_on".to_owned(), json!(of.notes));
             (folder.join(kept::LIGHTGBM), ArtifactKind::Trees)
         }
         (None, Some(file), Some(kind)) => (file.clone(), kind.into()),

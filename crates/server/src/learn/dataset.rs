@@ -8,9 +8,11 @@ use luopan_kernel::time::SECOND_US;
 use luopan_kernel::value::{Value, ValueType};
 use luopan_lake::Notes;
 use luopan_lake::table::{Cell, Kind, Table};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -239,4 +241,17 @@ pub(super) fn sha256(path: &Path) -> Result<String> {
         }
         hash.update(&piece[..n]);
     }
+}
+
+/// What a training set says of itself: scene, version, policy, semantics and times, without the prefix `luopan.`. Of any other file nothing.
+pub(super) fn told_of_itself(path: &Path) -> BTreeMap<String, String> {
+    let file = std::fs::File::open(path).ok();
+    let reader = file.and_then(|file| SerializedFileReader::new(file).ok());
+    let notes = reader.and_then(|r| r.metadata().file_metadata().key_value_metadata().cloned());
+    (notes.into_iter().flatten())
+        .filter_map(|note| {
+            let name = note.key.strip_prefix("luopan.")?.to_owned();
+            Some((name, note.value?))
+        })
+        .collect()
 }

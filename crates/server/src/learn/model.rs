@@ -1,6 +1,6 @@
 //! Models that are trained from a file, kept in a folder, and predict another file.
 
-use super::dataset::sha256;
+use super::dataset::{sha256, told_of_itself};
 use super::report;
 use super::table;
 use crate::problem::{Problem, Result};
@@ -182,6 +182,11 @@ pub fn from_file(
             concat!("luopan ", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
     ]);
+    // Which scene, policy and semantics wrote the training set, where one did.
+    let of_data = told_of_itself(input).into_iter();
+    model
+        .notes
+        .extend(of_data.map(|(name, said)| (format!("data_{name}"), said)));
     let trained = Trained {
         model: model.kind().name(),
         task: model.task().name(),

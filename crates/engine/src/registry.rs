@@ -430,11 +430,33 @@ impl Inner {
                 }
             }
         };
-        let mut scenes = Vec::with_capacity(users.len());
-        for scene in users {
-            scenes.push(self.apply_promoted(&scene, name, &bytes, by).await?);
-        }
+        let scenes = self.converge(name, version, bytes, by).await?;
         Ok(Promoted { promotion, scenes })
+    }
+
+    /// Applies the scenes that name the model with the version in force, until that is the one that was applied: of two who promote at once
+    /// both end with what the registry says last.
+    async fn converge(
+        self: &Arc<Self>,
+        name: &str,
+        mut version: u32,
+        mut bytes: Bytes,
+        by: &str,
+    ) -> Result<Vec<SceneInfo>> {
+        loop {
+            let mut scenes = Vec::new();
+            for scene in self.users_of(name) {
+                scenes.push(self.apply_promoted(&scene, name, &bytes, by).await?);
+            }
+            let model = self.registered(name).await?;
+            match model.in_force().and_then(|v| model.version(v)) {
+                Some(now) if now.version != version => {
+                    version = now.version;
+                    bytes = self.artifact_bytes(name, now).await?;
+                }
+                _ => return Ok(scenes),
+            }
+        }
     }
 
     /// Puts the version in force again that was so before the present one.

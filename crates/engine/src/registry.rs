@@ -116,7 +116,8 @@ fn bad(message: String) -> Refusal {
     refused("bad_model", RefusalKind::Invalid, message)
 }
 
-fn word(kind: ArtifactKind) -> &'static str {
+/// The word of a kind: `trees`, `factors`, `sequence`.
+pub fn word(kind: ArtifactKind) -> &'static str {
     match kind {
         ArtifactKind::Trees => "trees",
         ArtifactKind::Factors => "factors",

@@ -2,7 +2,7 @@
 //! nothing here asks the engine or prints.
 
 use crate::time;
-use luopan_engine::{Engine, api};
+use luopan_engine::{Engine, api, registry};
 use luopan_kernel::decide::RuleCount;
 use luopan_kernel::event::Origin;
 use luopan_kernel::plan::ScenePlan;
@@ -598,6 +598,133 @@ impl From<luopan_engine::contributions::Contributions> for Contributed {
         Self {
             decision: of.decision.to_string(),
             items: items.collect(),
+        }
+    }
+}
+
+/// The registered models.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Models {
+    /// By name.
+    pub models: Vec<Model>,
+}
+
+/// A model with its past.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Model {
+    /// Name.
+    pub model: String,
+    /// The version in force; null where none is.
+    pub in_force: Option<u32>,
+    /// Versions, ascending.
+    pub versions: Vec<ModelVersion>,
+    /// What was put in force, in order.
+    pub promotions: Vec<Promotion>,
+    /// Scenes that name it.
+    pub scenes: Vec<String>,
+}
+
+/// A version of a model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelVersion {
+    /// From 1.
+    pub version: u32,
+    /// `trees`, `factors` or `sequence`.
+    pub kind: String,
+    /// SHA-256 of what it holds, 64 hexadecimal digits.
+    pub sha256: String,
+    /// When it was registered, RFC 3339.
+    pub at: String,
+    /// Who registered it.
+    pub by: String,
+    /// What it was made from.
+    #[schema(value_type = Object)]
+    pub lineage: serde_json::Value,
+}
+
+/// A version that was put in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Promotion {
+    /// Which.
+    pub version: u32,
+    /// The one in force before; null of the first.
+    pub from: Option<u32>,
+    /// Why.
+    pub reason: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// By whom.
+    pub by: String,
+}
+
+/// What putting a version in force did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Promoted {
+    /// Model.
+    pub model: String,
+    /// The promotion.
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub promotion: Promotion,
+    /// The scenes that name the model, as they are now.
+    pub scenes: Vec<Scene>,
+}
+
+impl From<registry::ModelVersion> for ModelVersion {
+    fn from(v: registry::ModelVersion) -> Self {
+        Self {
+            version: v.version,
+            kind: registry::word(v.kind).to_owned(),
+            sha256: hex::encode(v.sha256),
+            at: time::write(v.at),
+            by: v.by,
+            lineage: v.lineage,
+        }
+    }
+}
+
+impl From<registry::Promotion> for Promotion {
+    fn from(p: registry::Promotion) -> Self {
+        Self {
+            version: p.version,
+            from: p.from,
+            reason: p.reason,
+            at: time::write(p.at),
+            by: p.by,
+        }
+    }
+}
+
+impl Model {
+    /// A model, with the scenes that name it.
+    #[must_use]
+    pub fn new(engine: &Engine, of: registry::RegisteredModel) -> Self {
+        let names = |s: &api::SceneInfo| {
+            let plan = engine.plan(&s.name).ok();
+            plan.is_some_and(|p| {
+                (p.artifacts.iter()).any(|a| a.model.as_deref() == Some(of.name.as_str()))
+            })
+        };
+        let scenes = engine.scenes().into_iter().filter(names);
+        let scenes = scenes.map(|s| s.name).collect();
+        Self {
+            in_force: of.in_force(),
+            model: of.name,
+            versions: of.versions.into_iter().map(Into::into).collect(),
+            promotions: of.promotions.into_iter().map(Into::into).collect(),
+            scenes,
+        }
+    }
+}
+
+impl Promoted {
+    /// What putting a version of `model` in force did.
+    #[must_use]
+    pub fn new(model: &str, of: registry::Promoted) -> Self {
+        Self {
+            model: model.to_owned(),
+            promotion: of.promotion.into(),
+            scenes: of.scenes.into_iter().map(Into::into).collect(),
         }
     }
 }

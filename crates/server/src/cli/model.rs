@@ -6,9 +6,9 @@ use crate::answer;
 use crate::data::{Opened, Opening};
 use crate::learn::model as kept;
 use crate::problem::{Problem, Result};
-use crate::{time, trained};
+use crate::trained;
 use clap::{Args, Subcommand, ValueEnum};
-use luopan_engine::registry::{ModelVersion, Promoted, RegisteredModel};
+use luopan_engine::registry::{Promoted, RegisteredModel};
 use luopan_kernel::artifact::Artifact;
 use luopan_kernel::plan::ArtifactKind;
 use serde_json::{Map, Value as Json, json};
@@ -216,96 +216,68 @@ async fn register(
     let (version, is_new) = (opened.engine)
         .register_model(name, artifact, lineage, "cli")
         .await?;
+    let number = version.version;
     let all = opened.engine.models().await?;
-    let in_force = all
-        .iter()
-        .find(|m| m.name == name)
-        .and_then(RegisteredModel::in_force);
+    let in_force = (all.iter().find(|m| m.name == name)).and_then(RegisteredModel::in_force);
     let mut text = match is_new {
-        true => format!("version {} of model {name} is registered", version.version),
-        false => format!(
-            "model {name} has it already, as version {}",
-            version.version
-        ),
+        true => format!("version {number} of model {name} is registered"),
+        false => format!("model {name} has it already, as version {number}"),
     };
     match in_force {
-        Some(v) if v == version.version => text.push_str("; it is in force"),
+        Some(v) if v == number => text.push_str("; it is in force"),
         Some(v) => text.push_str(&format!("; in force is version {v}")),
         None => text.push_str(&format!(
-            "; none is in force: `luopan model promote {name} --version {}`",
-            version.version
+            "; none is in force: `luopan model promote {name} --version {number}`"
         )),
     }
-    let mut json = told(&version);
+    let mut json = json!(answer::ModelVersion::from(version));
     json["model"] = json!(name);
     json["new"] = json!(is_new);
     Said::new(&json, text)
 }
 
-fn told(version: &ModelVersion) -> Json {
-    json!({
-        "version": version.version,
-        "kind": version.kind,
-        "sha256": hex::encode(version.sha256),
-        "at": time::write(version.at),
-        "by": version.by,
-        "lineage": version.lineage,
-    })
-}
-
-fn whole(model: &RegisteredModel) -> Json {
-    let promotions: Vec<Json> = (model.promotions.iter())
-        .map(|p| {
-            json!({
-                "version": p.version,
-                "from": p.from,
-                "reason": p.reason,
-                "at": time::write(p.at),
-                "by": p.by,
-            })
-        })
-        .collect();
-    json!({
-        "model": model.name,
-        "in_force": model.in_force(),
-        "versions": model.versions.iter().map(told).collect::<Vec<_>>(),
-        "promotions": promotions,
-    })
+/// All models with the scenes that name them.
+async fn known(opened: &Opened) -> Result<Vec<answer::Model>> {
+    let all = opened.engine.models().await?.into_iter();
+    Ok(all.map(|m| answer::Model::new(&opened.engine, m)).collect())
 }
 
 async fn list(opened: &Opened) -> Result<Said> {
-    let all = opened.engine.models().await?;
-    let rows: Vec<Vec<String>> = all
-        .iter()
+    let models = known(opened).await?;
+    let rows: Vec<Vec<String>> = (models.iter())
         .filter_map(|m| {
             let newest = m.versions.last()?;
             Some(vec![
-                m.name.clone(),
-                format!("{:?}", newest.kind).to_lowercase(),
+                m.model.clone(),
+                newest.kind.clone(),
                 newest.version.to_string(),
-                m.in_force()
-                    .map_or_else(|| "none".to_owned(), |v| v.to_string()),
-                time::write(newest.at),
+                (m.in_force).map_or_else(|| "none".to_owned(), |v| v.to_string()),
+                newest.at.clone(),
+                m.scenes.join(", "),
             ])
         })
         .collect();
     let text = match rows.is_empty() {
         true => "no model is registered; register one with `luopan model register`".to_owned(),
         false => table(
-            &["model", "kind", "newest", "in force", "newest since"],
+            &[
+                "model",
+                "kind",
+                "newest",
+                "in force",
+                "newest since",
+                "scenes",
+            ],
             &rows,
         ),
     };
-    Said::new(
-        &json!({"models": all.iter().map(whole).collect::<Vec<_>>()}),
-        text,
-    )
+    Said::new(&answer::Models { models }, text)
 }
 
 async fn show(opened: &Opened, name: &str) -> Result<Said> {
-    let all = opened.engine.models().await?;
-    let Some(model) = all.iter().find(|m| m.name == name) else {
-        let known = all.iter().map(|m| m.name.as_str());
+    let all = known(opened).await?;
+    let Some(model) = all.iter().find(|m| m.model == name) else {
+        let known = all.iter().map(|m| m.model.as_str());
         let near = luopan_scene::nearest(name, known)
             .map(|n| format!("; did you mean `{n}`?"))
             .unwrap_or_default();
@@ -314,37 +286,31 @@ async fn show(opened: &Opened, name: &str) -> Result<Said> {
             format!("model `{name}` is not registered{near}"),
         ));
     };
-    let users: Vec<String> = (opened.engine.scenes().into_iter())
-        .filter(|s| {
-            let plan = opened.engine.plan(&s.name).ok();
-            plan.is_some_and(|p| (p.artifacts.iter()).any(|a| a.model.as_deref() == Some(name)))
-        })
-        .map(|s| s.name)
-        .collect();
     let versions: Vec<Vec<String>> = (model.versions.iter())
         .map(|v| {
             let metrics = v.lineage["metrics"].as_object();
             let metrics: Vec<String> = (metrics.into_iter().flatten())
                 .filter_map(|(n, m)| Some(format!("{n} {:.4}", m.as_f64()?)))
                 .collect();
-            let is_in_force = model.in_force() == Some(v.version);
+            let is_in_force = model.in_force == Some(v.version);
             vec![
                 v.version.to_string(),
                 if is_in_force { "in force" } else { "" }.to_owned(),
-                time::write(v.at),
-                hex::encode(&v.sha256[..6]),
+                v.at.clone(),
+                v.sha256[..12].to_owned(),
                 metrics.join(", "),
+                v.lineage["note"].as_str().unwrap_or_default().to_owned(),
             ]
         })
         .collect();
     let mut text = table(
-        &["version", "", "registered", "sha256", "figures"],
+        &["version", "", "registered", "sha256", "figures", "note"],
         &versions,
     );
     let promotions: Vec<Vec<String>> = (model.promotions.iter())
         .map(|p| {
             vec![
-                time::write(p.at),
+                p.at.clone(),
                 p.version.to_string(),
                 p.from.map_or_else(String::new, |v| v.to_string()),
                 p.by.clone(),
@@ -359,39 +325,28 @@ async fn show(opened: &Opened, name: &str) -> Result<Said> {
             &promotions,
         ));
     }
-    text.push_str(&match users.is_empty() {
+    text.push_str(&match model.scenes.is_empty() {
         true => "\nno scene names it\n".to_owned(),
-        false => format!("\nnamed by the scenes {}\n", users.join(", ")),
+        false => format!("\nnamed by the scenes {}\n", model.scenes.join(", ")),
     });
-    let mut json = whole(model);
-    json["scenes"] = json!(users);
-    Said::new(&json, text)
+    Said::new(model, text)
 }
 
 fn promoted(name: &str, outcome: luopan_engine::api::Result<Promoted>) -> Result<Said> {
-    let Promoted { promotion, scenes } = outcome?;
-    let scenes: Vec<answer::Scene> = scenes.into_iter().map(Into::into).collect();
+    let done = answer::Promoted::new(name, outcome?);
+    let promotion = &done.promotion;
     let mut text = format!("version {} of model {name} is in force", promotion.version);
     if let Some(from) = promotion.from.filter(|f| *f != promotion.version) {
         text.push_str(&format!(", in place of version {from}"));
     }
-    for scene in &scenes {
+    for scene in &done.scenes {
         text.push_str(&format!(
             "\nscene {} is version {}",
             scene.name, scene.version
         ));
     }
-    if scenes.is_empty() {
+    if done.scenes.is_empty() {
         text.push_str("; no scene names it");
     }
-    let json = json!({
-        "model": name,
-        "version": promotion.version,
-        "from": promotion.from,
-        "reason": promotion.reason,
-        "at": time::write(promotion.at),
-        "by": promotion.by,
-        "scenes": scenes,
-    });
-    Said::new(&json, text)
+    Said::new(&done, text)
 }

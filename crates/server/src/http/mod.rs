@@ -9,6 +9,7 @@ mod decisions;
 mod events;
 mod health;
 pub mod listen;
+mod models;
 mod products;
 mod quarantine;
 mod query;
@@ -202,6 +203,9 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::retry))
         .routes(routes!(scenes::list))
+        .routes(routes!(models::list))
+        .routes(routes!(models::promote))
+        .routes(routes!(models::rollback))
         .routes(routes!(products::list))
         .routes(routes!(products::get))
         .routes(routes!(products::send))

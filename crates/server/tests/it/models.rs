@@ -276,3 +276,19 @@ fn what_cannot_be_registered_or_put_in_force_changes_nothing() {
     assert_eq!(at.json(&["model", "show", "taste"]), before);
     assert_eq!(at.json(&["scene", "list"])["scenes"][0]["version"], 2);
 }
+
+#[tokio::test]
+async fn the_registry_is_asked_over_http() {
+    let server = crate::server::Server::start().await;
+    let found = server.get("/v1/models").await.ok();
+    assert_eq!(found, json!({"models": []}));
+    let body = json!({"version": 1, "reason": "a trial"});
+    let refused = server.post("/v1/models/taste/promote", &body).await;
+    let detail = refused.refused(404, "unknown_model");
+    assert!(detail.contains("no model is"), "{detail}");
+    let refused = server.post("/v1/models/taste/rollback", &json!({})).await;
+    refused.refused(404, "unknown_model");
+    let long = json!({"version": 1, "reason": "x".repeat(4_001)});
+    let refused = server.post("/v1/models/taste/promote", &long).await;
+    refused.refused(422, "malformed_request");
+}

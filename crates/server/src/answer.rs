@@ -604,14 +604,14 @@ impl From<luopan_engine::contributions::Contributions> for Contributed {
 
 /// The registered models.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Models {
+pub struct RegisteredModels {
     /// By name.
-    pub models: Vec<Model>,
+    pub models: Vec<RegisteredModel>,
 }
 
 /// A model with its past.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Model {
+pub struct RegisteredModel {
     /// Name.
     pub model: String,
     /// The version in force; null where none is.
@@ -695,7 +695,7 @@ impl From<registry::Promotion> for Promotion {
     }
 }
 
-impl Model {
+impl RegisteredModel {
     /// A model, with the scenes that name it.
     #[must_use]
     pub fn new(engine: &Engine, of: registry::RegisteredModel) -> Self {

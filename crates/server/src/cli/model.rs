@@ -237,9 +237,11 @@ async fn register(
 }
 
 /// All models with the scenes that name them.
-async fn known(opened: &Opened) -> Result<Vec<answer::Model>> {
+async fn known(opened: &Opened) -> Result<Vec<answer::RegisteredModel>> {
     let all = opened.engine.models().await?.into_iter();
-    Ok(all.map(|m| answer::Model::new(&opened.engine, m)).collect())
+    Ok(all
+        .map(|m| answer::RegisteredModel::new(&opened.engine, m))
+        .collect())
 }
 
 async fn list(opened: &Opened) -> Result<Said> {
@@ -271,7 +273,7 @@ async fn list(opened: &Opened) -> Result<Said> {
             &rows,
         ),
     };
-    Said::new(&answer::Models { models }, text)
+    Said::new(&answer::RegisteredModels { models }, text)
 }
 
 async fn show(opened: &Opened, name: &str) -> Result<Said> {

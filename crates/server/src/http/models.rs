@@ -4,7 +4,7 @@ use super::App;
 use super::auth::Caller;
 use super::body;
 use super::query::Part;
-use crate::answer::{Model, Models, Promoted};
+use crate::answer::{Promoted, RegisteredModel, RegisteredModels};
 use crate::problem::{Problem, Refused};
 use axum::body::Body;
 use axum::extract::State;
@@ -43,14 +43,14 @@ pub(super) struct RollbackBody {
     path = "/v1/models",
     tag = "models",
     responses(
-        (status = 200, body = Models),
+        (status = 200, body = RegisteredModels),
         (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
     )
 )]
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Models>, Refused> {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<RegisteredModels>, Refused> {
     let all = app.engine.models().await?.into_iter();
-    Ok(Json(Models {
-        models: all.map(|m| Model::new(&app.engine, m)).collect(),
+    Ok(Json(RegisteredModels {
+        models: all.map(|m| RegisteredModel::new(&app.engine, m)).collect(),
     }))
 }
 

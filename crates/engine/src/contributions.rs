@@ -30,7 +30,18 @@ pub struct Contributions {
     /// The decision.
     pub decision: DecisionId,
     /// Each item with what made its score, in order of position.
-    pub items: Vec<(String, Attribution)>,
+    pub items: Vec<Item>,
+}
+
+/// An item of a decision, with its score taken apart.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Key.
+    pub key: String,
+    /// True when the decision chose it.
+    pub is_chosen: bool,
+    /// Its score, taken apart.
+    pub score: Attribution,
 }
 
 fn cannot(message: String) -> Refusal {
@@ -61,6 +72,13 @@ impl Inner {
                 "decision {id} scored nothing, since a rule of the customer refused: `luopan explain {id}` says which"
             )));
         }
+        if let Some(named) = item
+            && named == made.policy().null_action.name
+        {
+            return Err(cannot(format!(
+                "`{named}` is silence, not an item: nothing takes its score apart"
+            )));
+        }
         let items = items(&record, item).ok_or_else(|| {
             cannot(format!(
                 "decision {id} chose nothing and no item had a score: name one of the catalogue"
@@ -82,7 +100,11 @@ impl Inner {
         for key in items {
             let found = (scores.attribute(&customer, &others, &record.request, &key, ORDERS, seed))
                 .map_err(|e| told(id, &key, e))?;
-            out.push((key, found));
+            out.push(Item {
+                is_chosen: record.decision.choices.iter().any(|c| c.item == key),
+                key,
+                score: found,
+            });
         }
         Ok(Contributions {
             decision: id,

@@ -550,6 +550,8 @@ pub struct Contributed {
 pub struct ContributedItem {
     /// Key.
     pub item: String,
+    /// True when the decision chose it.
+    pub chosen: bool,
     /// Its score for the customer, before the price of a budget.
     pub score: f64,
     /// Its mean score for the other customers; with all that is added it is the score.
@@ -579,8 +581,13 @@ pub struct ContributedSlot {
 
 impl From<luopan_engine::contributions::Contributions> for Contributed {
     fn from(of: luopan_engine::contributions::Contributions) -> Self {
-        let items = of.items.into_iter().map(|(item, a)| ContributedItem {
+        let items = of
+            .items
+            .into_iter()
+            .map(|of| (of.score, of.key, of.is_chosen));
+        let items = items.map(|(a, item, chosen)| ContributedItem {
             item,
+            chosen,
             score: a.score,
             base: a.base,
             added: (a.added.into_iter())

@@ -186,6 +186,39 @@ impl Frame {
         out
     }
 
+    /// A hash of each row: of these columns by name, and of `target` whatever it is called. A number is the same whether its column was read as
+    /// numbers or as texts. None where a column is not there.
+    pub fn hashes_of(&self, names: &[&str], target: &str) -> Option<Vec<u64>> {
+        let mut order: Vec<&str> = names.to_vec();
+        order.sort_unstable();
+        let mut out = vec![0u64; self.rows];
+        let columns = (order.iter().map(|n| (*n, *n))).chain([("", target)]);
+        for (salt, name) in columns {
+            let salt = hash64(salt.as_bytes());
+            let mut add = |row: usize, value: u64| {
+                let mixed = (out[row] ^ value ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                out[row] = mixed ^ (mixed >> 29);
+            };
+            // Zeros and missing ones have one form each.
+            let of = |v: f64| (if v.is_nan() { f64::NAN } else { v + 0.0 }).to_bits();
+            match self.get(name)? {
+                Series::Numbers(values) => {
+                    (values.iter().enumerate()).for_each(|(row, v)| add(row, of(*v)));
+                }
+                Series::Texts { codes, levels } => {
+                    let hashes: Vec<u64> = (levels.iter())
+                        .map(|l| l.parse().map_or_else(|_| hash64(l.as_bytes()), of))
+                        .collect();
+                    for (row, code) in codes.iter().enumerate() {
+                        let missing = of(f64::NAN);
+                        add(row, hashes.get(*code as usize).copied().unwrap_or(missing));
+                    }
+                }
+            }
+        }
+        Some(out)
+    }
+
     /// A table of some of the rows, in this order.
     ///
     /// # Panics

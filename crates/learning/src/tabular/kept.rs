@@ -39,6 +39,9 @@ struct Head {
     seed: u64,
     /// The least hashes of the rows that it has learned from, ascending: [`Kept::has_seen`].
     sketch: Vec<u64>,
+    /// The same of what it has learned from alone, features and target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    learned: Vec<u64>,
     features: Vec<Feature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<Calibrator>,
@@ -82,11 +85,17 @@ impl Kept {
         fitted: Fitted,
         calibration: Option<Calibrator>,
     ) -> Result<Self, Error> {
-        let hashes = frame.row_hashes();
-        let mut sketch: Vec<u64> = roles.rows.iter().map(|r| hashes[*r as usize]).collect();
-        sketch.sort_unstable();
-        sketch.dedup();
-        sketch.truncate(SKETCH);
+        let sketch_of = |hashes: &[u64]| {
+            let mut sketch: Vec<u64> = roles.rows.iter().map(|r| hashes[*r as usize]).collect();
+            sketch.sort_unstable();
+            sketch.dedup();
+            sketch.truncate(SKETCH);
+            sketch
+        };
+        let sketch = sketch_of(&frame.row_hashes());
+        let names: Vec<&str> = roles.features.iter().map(|f| f.name.as_str()).collect();
+        let target = &roles.target.column;
+        let learned = (frame.hashes_of(&names, target)).map_or_else(Vec::new, |h| sketch_of(&h));
         let out = Self {
             head: Head {
                 task: settings.task,
@@ -101,6 +110,7 @@ impl Kept {
                 rows: roles.rows.len(),
                 seed: settings.seed,
                 sketch,
+                learned,
                 features: roles.features.clone(),
                 calibration,
             },
@@ -254,27 +264,18 @@ impl Kept {
         self.head.rounds
     }
 
-    /// The share of a table's rows that it has learned from, all columns alike; none where the table's own rows are so often alike
-    /// that it cannot be told.
-    pub fn has_seen(&self, frame: &Frame) -> Option<f64> {
-        let sketch = &self.head.sketch;
-        let mut hashes = frame.row_hashes();
-        let rows = hashes.len();
-        hashes.sort_unstable();
-        hashes.dedup();
-        if (hashes.len() as f64) < 0.99 * rows as f64 {
-            return None;
+    /// The share of a table's rows that it has learned from: rows of which all columns are alike, or, where that is more, all features and the
+    /// target, which is the column `target` here. None where the table's own rows are so often alike that it cannot be told.
+    pub fn has_seen(&self, frame: &Frame, target: &str) -> Option<f64> {
+        let names: Vec<&str> = (self.head.features.iter().map(|f| f.name.as_str())).collect();
+        let learned = (frame.hashes_of(&names, target))
+            .filter(|_| !self.head.learned.is_empty())
+            .and_then(|hashes| seen(&self.head.learned, hashes));
+        let whole = seen(&self.head.sketch, frame.row_hashes());
+        match (whole, learned) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
         }
-        let most = match sketch.last() {
-            Some(last) if sketch.len() == SKETCH => *last,
-            _ => u64::MAX,
-        };
-        hashes.truncate(hashes.partition_point(|h| *h <= most));
-        let seen = hashes
-            .iter()
-            .filter(|h| sketch.binary_search(h).is_ok())
-            .count();
-        Some(seen as f64 / hashes.len().max(1) as f64)
     }
 
     /// Predicts the rows of a table, which holds the features by name, in any order.
@@ -396,4 +397,24 @@ impl Kept {
             rates.iter().zip(exposures).map(|(r, e)| r * e).collect(),
         ))
     }
+}
+
+/// The share of these rows that stand in a sketch of others; none where they are so often alike that it cannot be told.
+fn seen(sketch: &[u64], mut hashes: Vec<u64>) -> Option<f64> {
+    let rows = hashes.len();
+    hashes.sort_unstable();
+    hashes.dedup();
+    if (hashes.len() as f64) < 0.99 * rows as f64 {
+        return None;
+    }
+    let most = match sketch.last() {
+        Some(last) if sketch.len() == SKETCH => *last,
+        _ => u64::MAX,
+    };
+    hashes.truncate(hashes.partition_point(|h| *h <= most));
+    let seen = hashes
+        .iter()
+        .filter(|h| sketch.binary_search(h).is_ok())
+        .count();
+    Some(seen as f64 / hashes.len().max(1) as f64)
 }

@@ -594,18 +594,35 @@ fn a_model_knows_which_rows_it_has_learned_from() {
     let first: Vec<u32> = (0..3_000).collect();
     let model = fit_all(&frame.take(&first), &asked).unwrap();
     let model = Kept::decode(&model.encode().unwrap()).unwrap();
-    assert_eq!(model.has_seen(&frame.take(&first)), Some(1.0));
+    assert_eq!(model.has_seen(&frame.take(&first), "y"), Some(1.0));
     let later: Vec<u32> = (3_000..4_000).collect();
-    assert_eq!(model.has_seen(&frame.take(&later)), Some(0.0));
+    assert_eq!(model.has_seen(&frame.take(&later), "y"), Some(0.0));
     let half: Vec<u32> = (2_500..3_500).collect();
-    let share = model.has_seen(&frame.take(&half)).unwrap();
+    let share = model.has_seen(&frame.take(&half), "y").unwrap();
     assert!((share - 0.5).abs() < 0.1, "{share}");
     // Columns in another order are the same rows; rows that are all alike tell nothing.
     let taken = frame.take(&first);
     let mut columns: Vec<_> = (taken.columns().map(|(n, s)| (n.to_owned(), s.clone()))).collect();
     columns.reverse();
-    assert_eq!(model.has_seen(&Frame::new(columns).unwrap()), Some(1.0));
-    assert_eq!(model.has_seen(&frame.take(&[1; 50])), None);
+    assert_eq!(
+        model.has_seen(&Frame::new(columns).unwrap(), "y"),
+        Some(1.0)
+    );
+    assert_eq!(model.has_seen(&frame.take(&[1; 50]), "y"), None);
+    // So are rows with a column more, without one that says nothing of them, and with the target under another name.
+    let mut columns: Vec<_> = (taken.columns())
+        .filter(|(n, _)| *n != "at")
+        .map(|(n, s)| match n {
+            "bought" => ("reward".to_owned(), s.clone()),
+            n => (n.to_owned(), s.clone()),
+        })
+        .collect();
+    let more = (0..3_000).map(f64::from).collect();
+    columns.push(("written_at".to_owned(), Series::Numbers(more)));
+    let other = Frame::new(columns).unwrap();
+    assert_eq!(model.has_seen(&other, "reward"), Some(1.0));
+    let names: Vec<&str> = other.names().iter().map(String::as_str).collect();
+    assert!(!names.contains(&"at") && !names.contains(&"bought"));
 }
 
 #[test]
@@ -757,7 +774,7 @@ fn golden_files_of_format_1_are_read() {
         assert_eq!((model.task(), model.kind()), (asked.task, asked.model));
         let found = model.predict(&frame).unwrap();
         assert!(found.values.iter().all(|v| v.is_finite()), "{name}");
-        assert_eq!(model.has_seen(&frame), Some(1.0), "{name}");
+        assert_eq!(model.has_seen(&frame, "y"), Some(1.0), "{name}");
     }
     let bytes = std::fs::read(factors).unwrap();
     let kept = Taste::decode(&bytes).unwrap();

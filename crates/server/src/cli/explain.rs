@@ -53,8 +53,16 @@ fn taken_apart(found: &Contributed) -> String {
     let mut out = String::new();
     for of in &found.items {
         out.push_str(&format!(
-            "{} scored {:.4}; for {} other customers its mean is {:.4}\n",
-            of.item, of.score, of.others, of.base
+            "{}{} scored {:.4}; for {} other customers its mean is {:.4}\n",
+            of.item,
+            if of.chosen {
+                ""
+            } else {
+                ", which was not chosen,"
+            },
+            of.score,
+            of.others,
+            of.base
         ));
         let rows: Vec<Vec<String>> = (of.added.iter())
             .map(|a| {

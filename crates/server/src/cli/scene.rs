@@ -119,6 +119,47 @@ async fn apply(common: &Common, path: &Path) -> Result<Said> {
     Said::new(&json, text)
 }
 
+/// Refuses a pack that differs from the scene in force by more than the segment of this name: who saves a segment applies nothing else.
+///
+/// # Errors
+/// `bad_segment`, with what else is different; a data folder that cannot be opened.
+pub(super) async fn differs_by_one_segment(
+    common: &Common,
+    checked: &Checked,
+    segment: &str,
+) -> Result<()> {
+    let opened = common.open(Opening::Existing).await?;
+    let in_force = opened.engine.plan(&checked.plan.name);
+    opened.close().await;
+    let apply_first = "apply the pack first with `luopan scene apply`, and look at what it changes";
+    let Ok(in_force) = in_force else {
+        return Err(Problem::new(
+            "bad_segment",
+            format!(
+                "scene `{}` is not applied, and a segment is saved to one that is: {apply_first}",
+                checked.plan.name
+            ),
+        ));
+    };
+    let mut plan = checked.plan.clone();
+    plan.segments.retain(|s| s.name != segment);
+    let mut without = (*in_force).clone();
+    without.segments.retain(|s| s.name != segment);
+    let others = luopan_scene::changes(&without, &plan);
+    if others.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = others.iter().map(|c| format!("\n  {c}")).collect();
+    Err(Problem::new(
+        "bad_segment",
+        format!(
+            "the pack differs from scene `{}` in force by more than the segment, and nothing was saved: {apply_first}:{}",
+            checked.plan.name,
+            lines.concat()
+        ),
+    ))
+}
+
 /// Applies what was checked; what changed, as JSON and in words.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use super::model::cpu_seconds;
 use super::table;
 use crate::problem::{Problem, Result};
 use luopan_kernel::id::hash64;
-use luopan_learning::audience::{Description, Settings, describe, held_out, picked};
+use luopan_learning::audience::{Description, Kind, Settings, describe, held_out, picked};
 use luopan_learning::tabular::{Frame, MISSING, Series};
 use serde::Serialize;
 use std::path::Path;
@@ -71,7 +71,7 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         ignored: asked.settings.exclude.iter().cloned().collect(),
         only: None,
     };
-    let frame = table::read(input, &wanted)?;
+    let (frame, booleans) = with_booleans(table::read(input, &wanted)?, asked.id.as_deref());
     let begun = cpu_seconds();
     let (Picked::Above(name, _) | Picked::Top(name, _)) = &asked.picked;
     let Some(Series::Numbers(scores)) = frame.get(name) else {
@@ -98,6 +98,9 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
     let out = held_out(&keys, asked.held_out, asked.seed).map_err(|e| refused(input, &e))?;
     let mut settings = asked.settings.clone();
     settings.exclude.insert(name.clone());
+    for name in booleans {
+        settings.kinds.entry(name).or_insert(Kind::Boolean);
+    }
     settings.exclude.extend(asked.id.iter().cloned());
     let found = describe(&frame, &audience, &out, &settings, asked.level)
         .map_err(|e| refused(input, &e))?;
@@ -114,6 +117,42 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         sha256: sha256(input)?,
         cpu_seconds: cpu_seconds() - begun,
     })
+}
+
+/// Columns of the words `true` and `false` as the numbers 1 and 0, and which these are.
+fn with_booleans(frame: Frame, id: Option<&str>) -> (Frame, Vec<String>) {
+    let mut names = Vec::new();
+    let columns = (frame.columns())
+        .map(|(name, series)| {
+            let number = |level: &String| match level.to_ascii_lowercase().as_str() {
+                "true" => Some(1.0),
+                "false" => Some(0.0),
+                _ => None,
+            };
+            let found = match series {
+                Series::Texts { codes, levels } if Some(name) != id && !levels.is_empty() => {
+                    let values: Option<Vec<f64>> = levels.iter().map(number).collect();
+                    values.map(|values| {
+                        let of = |c: &u32| values.get(*c as usize).copied().unwrap_or(f64::NAN);
+                        Series::Numbers(codes.iter().map(of).collect())
+                    })
+                }
+                _ => None,
+            };
+            match found {
+                Some(numbers) => {
+                    names.push(name.to_owned());
+                    (name.to_owned(), numbers)
+                }
+                None => (name.to_owned(), series.clone()),
+            }
+        })
+        .collect();
+    match Frame::new(columns) {
+        Ok(made) => (made, names),
+        // The columns are as long as they were.
+        Err(_) => (frame, Vec::new()),
+    }
 }
 
 /// The score from which on a share of the rows lies, at least one row.

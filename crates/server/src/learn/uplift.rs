@@ -2,10 +2,10 @@
 
 use super::model::{cpu_seconds, not_over, refused};
 use super::table;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::whole::writable;
 use luopan_learning::tabular::{Drawn, Series, UpliftReport, UpliftSettings, uplift};
-use luopan_learning::uplift::best;
+use luopan_learning::uplift::{Economics, best, net_scores};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +97,19 @@ pub fn from_file(
                 let name = format!("effect.{}", treatment.name);
                 columns.push((name, Series::Numbers(effects.of(at))));
             }
-            let codes = best(&effects)
+            // With values and costs the best is who brings most after costs.
+            let each: Option<Vec<Economics>> = (names.iter())
+                .map(|t| settings.economics.get(&t.name).copied())
+                .collect();
+            let scores = match each
+                .filter(|of| !of.is_empty() && of.iter().all(|e| e.cost_per_outcome == 0.0))
+            {
+                Some(each) => net_scores(&effects, None, &each).map_err(|e| {
+                    Problem::new("cannot_learn", format!("{}: {e}", wanted.input.display()))
+                })?,
+                None => effects.clone(),
+            };
+            let codes = best(&scores)
                 .into_iter()
                 .map(|arm| arm.map_or(luopan_learning::tabular::MISSING, |arm| arm - 1));
             columns.push((

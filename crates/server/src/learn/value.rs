@@ -195,6 +195,12 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<V
             if c.estimate > 0.0 { "low" } else { "high" }
         ));
     }
+    let free = customers.iter().filter(|c| paid_nothing(c)).count();
+    if free > 0 && fitted.spend.is_some() {
+        flags.push(format!(
+            "{free} customers came back and paid nothing each time: what others spend was learned without them, and their own is predicted as next to nothing so far"
+        ));
+    }
     let gone = &judged.churn;
     if gone.silent_of_gone.of > 0 && gone.silent_of_gone.share <= gone.silent_of_others.share {
         flags.push(
@@ -334,14 +340,24 @@ fn fit(customers: &[Known], asked: &Asked) -> std::result::Result<Fitted, Error>
         penalizer: asked.penalizer,
     };
     let histories: Vec<History> = customers.iter().map(|c| c.history).collect();
-    let spends: Vec<f64> = customers.iter().map(|c| c.spend).collect();
+    let spend = match asked.amount {
+        Some(_) => {
+            let paying = customers.iter().filter(|c| !paid_nothing(c));
+            let (of, spends): (Vec<History>, Vec<f64>) =
+                paying.map(|c| (c.history, c.spend)).unzip();
+            Some(fit_gamma_gamma(&of, &spends, &settings)?)
+        }
+        None => None,
+    };
     Ok(Fitted {
         purchases: fit_bg_nbd(&histories, None, &settings)?,
-        spend: match asked.amount {
-            Some(_) => Some(fit_gamma_gamma(&histories, &spends, &settings)?),
-            None => None,
-        },
+        spend,
     })
+}
+
+/// True of a customer whose repeat purchases cost nothing: Gamma-Gamma knows no mean of 0, and learns from the others.
+fn paid_nothing(of: &Known) -> bool {
+    of.history.frequency() > 0 && of.spend == 0.0
 }
 
 fn judged(
@@ -463,14 +479,17 @@ fn predict(
         else {
             continue;
         };
-        spends.push(fit.model.expected_spend(history.frequency(), of.spend)?);
-        let worth = fit
-            .model
-            .lifetime_value(model, &periods, history, of.spend)?;
+        // What is expected is linear in the mean, so that one next to 0 says what 0 would.
+        let mean = match paid_nothing(of) {
+            true => f64::MIN_POSITIVE,
+            false => of.spend,
+        };
+        spends.push(fit.model.expected_spend(history.frequency(), mean)?);
+        let worth = fit.model.lifetime_value(model, &periods, history, mean)?;
         let of_draw = |d: &Drawn| {
             let each =
                 d.1.as_ref()
-                    .map(|g| g.lifetime_value(&d.0, &periods, history, of.spend));
+                    .map(|g| g.lifetime_value(&d.0, &periods, history, mean));
             // A draw of which the mean is not finite.
             each.and_then(std::result::Result::ok)
                 .unwrap_or(f64::INFINITY)

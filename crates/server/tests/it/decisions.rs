@@ -246,9 +246,9 @@ fn what_each_thing_added_to_a_score_is_told() {
     assert!((number(&added[1]["adds"]) - 3.5).abs() < 1e-6, "{said}");
     let words = ask(&id, &["--item", "tea"]);
     assert!(
-        words
-            .ok()
-            .contains("tea scored 27.0000; for 2 other customers its mean is 13.5000"),
+        words.ok().contains(
+            "tea, which was not chosen, scored 27.0000; for 2 other customers its mean is 13.5000"
+        ),
         "{}",
         words.ok()
     );

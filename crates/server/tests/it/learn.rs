@@ -696,8 +696,25 @@ fn a_trial_an_audience_and_purchases_are_told() {
         audience(&[&words[..], more].concat())
     };
     let file = pack.join("segments/likely.yaml");
+    // A pack that is not applied, or differs by more, is applied by its own command first.
+    let early = save("likely", &[]);
+    assert!(early.code != 0 && !file.exists(), "{}", early.err);
+    run(&["scene", "apply", &pack_of]).ok();
+    std::fs::write(
+        pack.join("scene.yaml"),
+        format!("{scene}  by_hand_too: x > 0.6\n"),
+    )
+    .expect("the pack");
+    let early = save("likely", &[]);
+    assert!(
+        early.code != 0 && early.err.contains("by_hand_too"),
+        "{}",
+        early.err
+    );
+    assert!(!file.exists());
+    std::fs::write(pack.join("scene.yaml"), scene).expect("the pack");
     let told = save("likely", &["--format", "json"]).json();
-    assert_eq!(told["saved"]["version"], 1, "{told}");
+    assert_eq!(told["saved"]["version"], 2, "{told}");
     let text = std::fs::read_to_string(&file).expect("the segment's file");
     assert!(text.contains(rule) && text.contains("purity"), "{text}");
     let listed = run(&["--format", "json", "scene", "list"]).json();
@@ -734,7 +751,7 @@ fn a_trial_an_audience_and_purchases_are_told() {
         ],
     );
     assert!(
-        words.ok().contains("applied as version 2"),
+        words.ok().contains("applied as version 3"),
         "{}",
         words.ok()
     );

@@ -86,6 +86,22 @@ impl Allocate {
                 floor: None,
             })
             .collect();
+        let named = |flag: &str, of: &[(String, f64)]| {
+            let twice = of
+                .iter()
+                .enumerate()
+                .find(|(i, (c, _))| of[..*i].iter().any(|(b, _)| b == c));
+            match twice {
+                None => Ok(()),
+                Some((_, (column, _))) => Err(crate::problem::Problem::new(
+                    "command_line",
+                    format!("--{flag} names `{column}` twice: write it once"),
+                )),
+            }
+        };
+        named("value", &self.value)?;
+        named("budget", &self.budget)?;
+        named("floor", &self.floor)?;
         for (column, least) in &self.floor {
             match objectives.iter_mut().find(|o| o.column == *column) {
                 Some(of) => of.floor = Some(*least),

@@ -221,7 +221,14 @@ impl<'a> Place<'a> {
         pack.files.sort();
         let files = pack.files.clone();
         let checked = luopan_scene::compile_with(pack, &trained::decode)
-            .map_err(|faults| scene::faulty(self.pack, &faults))?;
+            .map_err(|faults| {
+                let mut problem = scene::faulty(self.pack, &faults);
+                problem.detail.push_str(
+                    "\nnothing was saved; where a column is money, a length of time or a boolean to the scene, say so with --kinds, such as spent:CNY",
+                );
+                problem
+            })?;
+        scene::differs_by_one_segment(common, &checked, self.name).await?;
         let path = self.pack.join(&self.file);
         write_whole(&path, text.as_bytes())?;
         match scene::apply_checked(common, &checked, files).await {

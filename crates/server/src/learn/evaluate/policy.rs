@@ -133,7 +133,9 @@ impl Probabilities {
                         which.action
                     )));
                 }
-                learned_from = kept.has_seen(&logged.frame).filter(|s| *s > SEEN_MOST);
+                learned_from = kept
+                    .has_seen(&logged.frame, &which.reward)
+                    .filter(|s| *s > SEEN_MOST);
                 if let Some(share) = learned_from {
                     warnings.push(format!(
                         "the model has learned from {:.0} % of these rows, and its value is overstated: train it on earlier rows",

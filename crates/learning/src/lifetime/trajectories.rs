@@ -15,7 +15,8 @@ pub(super) const NONE: u32 = u32::MAX;
 pub struct Columns<'a> {
     /// Whose step it is.
     pub customers: &'a [String],
-    /// Its number; a customer's follow each other, from whichever is her first.
+    /// Its number by one clock for all customers, such as a week's: a customer's follow each other from whichever is her first, and
+    /// the logs of all end at the same.
     pub steps: &'a [i64],
     /// What was known then: numbers or categories, NaN where one is missing.
     pub features: &'a [Column<'a>],
@@ -45,6 +46,8 @@ pub struct Trajectories<'a> {
     next: Vec<u32>,
     /// Features, rows x columns.
     matrix: Vec<f64>,
+    /// The last step of all, where it is the logs that end there and not every customer.
+    cut_at: Option<i64>,
 }
 
 impl<'a> Trajectories<'a> {
@@ -101,7 +104,12 @@ impl<'a> Trajectories<'a> {
         for row in 0..rows {
             matrix.extend(columns.features.iter().map(|column| column.values[row]));
         }
+        let last = columns.steps.iter().copied().max();
+        let is_cut = (0..rows).any(|row| {
+            Some(columns.steps[row]) == last && !columns.ends.is_some_and(|ends| ends[row])
+        });
         Ok(Self {
+            cut_at: last.filter(|_| is_cut),
             columns,
             order,
             starts,
@@ -166,9 +174,11 @@ impl<'a> Trajectories<'a> {
         self.columns.ends.is_some_and(|ends| ends[row])
     }
 
-    /// True where it is known what came behind the row: another step, or nothing.
+    /// True where it is known what came behind the row, another step or nothing, and would be known either way: at the step at
+    /// which the logs end, those who ended there would stand for all.
     pub(super) fn is_followed(&self, row: usize) -> bool {
-        self.next[row] != NONE || self.ends(row)
+        let is_cut = self.cut_at == Some(self.columns.steps[row]);
+        self.next[row] != NONE || (self.ends(row) && !is_cut)
     }
 
     /// The first `horizon` rows of a customer.

@@ -240,6 +240,17 @@ pub fn difference(
     Ok(of_replicates(&each.collect::<Vec<f64>>(), level))
 }
 
+/// The interval of what a policy is worth above what was earned as it was logged, by one estimator, as [`difference`].
+///
+/// # Errors
+/// A level out of range.
+pub fn gain(of: &Evaluation, estimator: Estimator, level: f64) -> Result<Interval, Error> {
+    let (a, b) = (&of.of(estimator).replicates, &of.logged.replicates);
+    check(a.len(), level)?;
+    let each = a.iter().zip(b).map(|(a, b)| a - b);
+    Ok(of_replicates(&each.collect::<Vec<f64>>(), level))
+}
+
 fn checked(customers: &[u32], folds: &[u32], settings: &Judged) -> Result<(), Error> {
     ahead(settings.horizon, settings.discount, settings.tolerance)?;
     check(settings.resamples, settings.level)?;

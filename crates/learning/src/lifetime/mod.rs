@@ -25,7 +25,7 @@ mod trajectories;
 
 pub use error::{Error, Warning};
 pub use estimate::Estimator;
-pub use evaluate::{Estimate, Evaluation, Judged, Step, difference, evaluate};
+pub use evaluate::{Estimate, Evaluation, Judged, Step, difference, evaluate, gain};
 pub use fitted::Regressor;
 pub use learn::{Change, Learned, Settings, learn};
 pub use policy::{Choices, Fixed, Policy, Shares};

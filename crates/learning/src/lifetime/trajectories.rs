@@ -146,6 +146,18 @@ impl<'a> Trajectories<'a> {
         &self.order[self.starts[customer]..self.starts[customer + 1]]
     }
 
+    /// Customers of whom the logs could tell so many steps: whose first is that many before the end of all logs. Whoever came later
+    /// can be learned from, not judged by: of these only the ones who left would be known to the end.
+    pub fn seen_for(&self, horizon: usize) -> Vec<u32> {
+        let steps = self.columns.steps;
+        let last = steps.iter().copied().max().unwrap_or(0);
+        let is_seen = |customer: &u32| {
+            let first = steps[self.rows_of(*customer as usize)[0] as usize];
+            last.abs_diff(first) >= horizon.saturating_sub(1) as u64
+        };
+        (0..self.customers() as u32).filter(is_seen).collect()
+    }
+
     /// Most steps that a customer has.
     pub fn steps_most(&self) -> usize {
         (0..self.customers())

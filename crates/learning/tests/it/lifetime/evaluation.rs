@@ -240,6 +240,54 @@ fn few_effective_customers_are_told() {
 }
 
 #[test]
+fn who_came_late_is_learned_from_and_not_judged_by() {
+    let world = World::tiring();
+    let mut logged = world.log(60, 6, 4);
+    // The last twenty came when three steps were left.
+    let is_late = |customer: &str| customer[1..].parse::<u32>().is_ok_and(|c| c >= 40);
+    let keep: Vec<usize> = (0..logged.steps.len())
+        .filter(|row| logged.steps[*row] >= 3 || !is_late(&logged.customers[*row]))
+        .collect();
+    fn take<T: Clone>(of: &mut Vec<T>, keep: &[usize]) {
+        *of = keep.iter().map(|row| of[*row].clone()).collect();
+    }
+    take(&mut logged.customers, &keep);
+    take(&mut logged.steps, &keep);
+    take(&mut logged.states, &keep);
+    take(&mut logged.actions, &keep);
+    take(&mut logged.propensities, &keep);
+    take(&mut logged.rewards, &keep);
+    take(&mut logged.ends, &keep);
+    let features = logged.column(Kind::Category);
+    let t = logged.trajectories(&features).expect("trajectories");
+    assert!(t.customers() > 40);
+    assert_eq!(t.seen_for(3).len(), t.customers());
+    assert_eq!(t.seen_for(4), all(40));
+    assert_eq!(t.seen_for(7), []);
+    let policy = ByState {
+        states: &logged.states,
+        shares: world.logging.clone(),
+    };
+    let everybody = all(t.customers());
+    let parts = folds(t.customers());
+    let found = evaluate(&t, &everybody, &parts, |_| &policy, &judged(4, 1.0));
+    assert!(
+        matches!(
+            found,
+            Err(Error::Cut {
+                found: 3,
+                wanted: 4,
+                ..
+            })
+        ),
+        "{found:?}"
+    );
+    let seen = t.seen_for(4);
+    let found = evaluate(&t, &seen, &folds(40), |_| &policy, &judged(4, 1.0));
+    assert_eq!(found.expect("evaluated").customers, 40);
+}
+
+#[test]
 fn wrong_propensities_are_told() {
     let world = World::any(8);
     let mut logged = world.log(2_000, 3, 4);

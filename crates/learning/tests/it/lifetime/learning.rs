@@ -174,29 +174,39 @@ fn values_settle_and_more_steps_are_taken_for_the_same() {
 #[test]
 fn rows_that_were_not_learned_from_are_chosen_for_alike() {
     let world = World::tiring();
-    let logged = world.log(1_000, 14, 5);
-    for kind in [Kind::Category, Kind::Number] {
+    let mut logged = world.log(1_000, 14, 5);
+    logged
+        .states
+        .iter_mut()
+        .step_by(7)
+        .for_each(|s| *s = f64::NAN);
+    for (kind, regressor) in [
+        (Kind::Category, CELLS),
+        (Kind::Number, CELLS),
+        (Kind::Number, Regressor::trees(1)),
+    ] {
         let features = logged.column(kind);
         let t = logged.trajectories(&features).expect("trajectories");
-        let regressor = match kind {
-            Kind::Category => CELLS,
-            Kind::Number => Regressor::trees(1),
-        };
         let half: Vec<u32> = (0..500).collect();
-        let found = learn(
-            &t,
-            &half,
-            &Settings {
-                regressor,
-                ..settings(6, 0.9)
-            },
-        )
-        .expect("learned");
+        let wanted = Settings {
+            regressor,
+            ..settings(6, 0.9)
+        };
+        let found = learn(&t, &half, &wanted).expect("learned");
         for to_go in 1..=6 {
             let told = found.choose(&features, None, to_go).expect("chosen");
             for (row, told) in told.into_iter().enumerate() {
                 assert_eq!(usize::from(told), found.choices.at(row, to_go));
             }
+        }
+        // Who is known to be tired rests, and who is fresh does not, whatever is known of others.
+        for (row, state) in logged
+            .states
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| !s.is_nan())
+        {
+            assert_eq!(found.choices.at(row, 6), usize::from(*state == 0.0));
         }
         let only: Vec<bool> = [true, false].repeat(t.rows());
         let told = found.choose(&features, Some(&only), 6).expect("chosen");

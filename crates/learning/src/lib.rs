@@ -14,6 +14,7 @@ pub mod factors;
 pub mod gbdt;
 pub mod glm;
 pub mod intention;
+pub mod lifetime;
 pub mod lightgbm;
 pub mod matching;
 pub mod neural;

@@ -151,6 +151,22 @@ fn gather(block: &[[f64; TOGETHER]], drawn: &[u32], sums: &mut [f64; TOGETHER]) 
     }
 }
 
+/// How often each row is in the next resample, by the draws that [`replicates`] makes with the same seed.
+pub(crate) fn draw_counts(random: &mut Random, counts: &mut [u32]) {
+    let rows = counts.len();
+    counts.fill(0);
+    let mut drawn = vec![0u32; BATCH.min(rows)];
+    let mut left = rows;
+    while left > 0 {
+        let now = left.min(BATCH);
+        draw(random, rows, &mut drawn[..now]);
+        drawn[..now]
+            .iter()
+            .for_each(|row| counts[*row as usize] += 1);
+        left -= now;
+    }
+}
+
 /// Fills `out` with numbers below `rows`, each equally likely and apart from each other.
 fn draw(random: &mut Random, rows: usize, out: &mut [u32]) {
     let bound = rows as u64;

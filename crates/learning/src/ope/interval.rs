@@ -79,7 +79,7 @@ pub struct Interval {
     pub upper: f64,
     /// Probability with which it should hold: `(1 - level) / 2` is left on each side.
     pub level: f64,
-    /// `bootstrap`, `empirical bernstein` or `normal`.
+    /// `bootstrap`, `empirical bernstein`, `normal`, or of fitted Q evaluation `refits`.
     pub method: &'static str,
 }
 
@@ -168,7 +168,7 @@ fn checked(all: &[&Terms], level: f64) -> Result<(), Error> {
     }
 }
 
-fn percentiles(values: &mut [f64], level: f64) -> Interval {
+pub(crate) fn percentiles(values: &mut [f64], level: f64) -> Interval {
     values.sort_by(f64::total_cmp);
     let tail = (1.0 - level) / 2.0;
     Interval {

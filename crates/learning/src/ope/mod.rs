@@ -41,8 +41,10 @@ mod switch;
 mod target;
 mod terms;
 
+pub(crate) use bootstrap::draw_counts;
 pub use diagnose::{Diagnosis, Limits, Warning, diagnose, unsupported_mass};
 pub use estimate::Estimator;
+pub(crate) use interval::percentiles;
 pub use interval::{Interval, Method, Range, difference, interval, intervals};
 pub use logs::{Columns, Logs, Ragged, Table};
 pub use promote::{Comparison, Refusal, Rule, Verdict, promote};

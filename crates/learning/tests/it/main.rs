@@ -9,6 +9,7 @@ mod factors;
 mod gbdt;
 mod glm;
 mod intention;
+mod lifetime;
 mod lightgbm;
 mod matching;
 mod neural;

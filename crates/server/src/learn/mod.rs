@@ -4,6 +4,7 @@ pub mod allocate;
 pub mod audience;
 pub mod dataset;
 pub mod evaluate;
+pub mod lifetime;
 pub mod model;
 pub mod report;
 pub mod table;

@@ -4,6 +4,7 @@ mod allocate;
 mod audience;
 mod dataset;
 mod evaluate;
+mod lifetime;
 mod predict;
 mod train;
 mod uplift;
@@ -28,6 +29,8 @@ pub(super) enum Learn {
     Audience(Box<audience::Audience>),
     /// Say how much a treatment changes an outcome, and for whom, from a trial
     Uplift(Box<uplift::Uplift>),
+    /// Learn what to do over many steps from logged trajectories, and say what it would have been worth
+    Lifetime(Box<lifetime::Lifetime>),
     /// Say what customers are worth and who has left, from their purchases
     Value(value::Value),
     /// Predict the rows of a table by a trained model
@@ -42,6 +45,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Allocate(asked) => allocate::run(&asked),
         Learn::Audience(asked) => audience::run(common, &asked).await,
         Learn::Uplift(asked) => uplift::run(&asked),
+        Learn::Lifetime(asked) => lifetime::run(&asked),
         Learn::Value(asked) => value::run(&asked),
         Learn::Predict(asked) => predict::run(&asked),
     }

@@ -1,0 +1,557 @@
+//! What to do over many steps, from a file of logged ones.
+
+use super::model::{cpu_seconds, not_over};
+use super::table;
+use crate::problem::{Problem, Result};
+use crate::whole::writable;
+use luopan_learning::gbdt::{Column, Kind};
+use luopan_learning::lifetime::{
+    Change, Choices, Columns, Error, Estimator, Evaluation, Fixed, Judged, Learned, Policy,
+    Regressor, Settings, Step, Trajectories, evaluate, gain, learn,
+};
+use luopan_learning::ope::{Interval, folds};
+use luopan_learning::tabular::{Frame, MISSING, Series};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Between the actions that could be taken.
+const SEPARATOR: char = '|';
+
+/// How values are fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// Boosted trees.
+    Gbdt,
+    /// A linear model.
+    Glm,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Column of customers.
+    pub customer: String,
+    /// Column of steps.
+    pub step: String,
+    /// Column of actions.
+    pub action: String,
+    /// Column of the probabilities with which they were taken.
+    pub propensity: String,
+    /// Column of what came of them.
+    pub reward: String,
+    /// Column of the actions that could be taken.
+    pub candidates: Option<String>,
+    /// Column that marks rows behind which nothing can come.
+    pub end: Option<String>,
+    /// Columns of numbers that are names.
+    pub categorical: Vec<String>,
+    /// Columns that are not learned from.
+    pub exclude: Vec<String>,
+    /// Steps that are looked ahead.
+    pub horizon: usize,
+    /// What a reward a step later is worth.
+    pub discount: f64,
+    /// How values are fitted.
+    pub model: Model,
+    /// Whether one half of the customers judges what the other would choose.
+    pub double: bool,
+    /// Least share of an action among customers alike.
+    pub min_share: f64,
+    /// Share of their size by which values may change and count as settled.
+    pub tolerance: f64,
+    /// Actions that are judged beside the policy, each taken always.
+    pub beside: Vec<String>,
+    /// Folds of customers.
+    pub folds: usize,
+    /// Resamples of intervals.
+    pub resamples: usize,
+    /// Times that fitted Q evaluation is fitted anew.
+    pub refits: usize,
+    /// Level of intervals.
+    pub level: f64,
+    /// Effective customers of a step below which a warning is due.
+    pub effective_least: f64,
+    /// Seed of all that is drawn.
+    pub seed: u64,
+}
+
+/// An estimate with its interval.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimated {
+    /// Rewards a customer.
+    pub value: f64,
+    /// Lower and upper bound; none where nothing tells.
+    pub interval: Option<[f64; 2]>,
+    /// Lower and upper bound of what it is above what was earned as it was logged; none for fitted values without refits.
+    pub gain: Option<[f64; 2]>,
+}
+
+/// Weights of a step.
+#[derive(Debug, Clone, Serialize)]
+pub struct Weighed {
+    /// Mean weight, 1 in expectation.
+    pub weight_mean: f64,
+    /// Customers that the weights are worth.
+    pub effective: f64,
+}
+
+/// What is said of one policy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Said {
+    /// `learned`, `one step ahead`, or `always ACTION`.
+    pub policy: String,
+    /// By name of the estimator.
+    pub estimates: BTreeMap<&'static str, Estimated>,
+    /// By step.
+    pub steps: Vec<Weighed>,
+    /// Why it should be trusted less.
+    pub warnings: Vec<String>,
+}
+
+/// An action.
+#[derive(Debug, Clone, Serialize)]
+pub struct Action {
+    /// Its name.
+    pub name: String,
+    /// Rows that have it.
+    pub logged: usize,
+    /// Rows at which the policy takes it, with all steps to go.
+    pub chosen: usize,
+}
+
+/// How values moved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moved {
+    /// Steps to go.
+    pub steps_to_go: usize,
+    /// Mean absolute change of the values of logged actions.
+    pub change: f64,
+    /// Their mean absolute value.
+    pub size: f64,
+}
+
+/// What is said of a file of logged steps.
+#[derive(Debug, Clone, Serialize)]
+pub struct Lived {
+    /// Rows.
+    pub rows: usize,
+    /// Customers that are learned from.
+    pub customers: usize,
+    /// Customers that policies are judged on: whom the logs could tell of for the whole horizon.
+    pub judged: usize,
+    /// Columns that are learned from.
+    pub features: Vec<String>,
+    /// Steps that are looked ahead.
+    pub horizon: usize,
+    /// What a reward a step later is worth.
+    pub discount: f64,
+    /// Actions, by name.
+    pub actions: Vec<Action>,
+    /// By steps to go.
+    pub iterations: Vec<Moved>,
+    /// Steps to go from which on values counted as settled.
+    pub settled: Option<usize>,
+    /// What was earned as it was logged, a customer.
+    pub logged: Estimated,
+    /// The policies.
+    pub policies: Vec<Said>,
+    /// CPU seconds without reading the file.
+    pub cpu_seconds: f64,
+    /// The file that was written.
+    pub output: Option<PathBuf>,
+}
+
+fn refused(input: &Path, words: &str) -> Box<Problem> {
+    Problem::new("cannot_learn", format!("{}: {words}", input.display()))
+}
+
+/// A table's columns as they are learned from.
+struct Read {
+    customers: Vec<String>,
+    steps: Vec<i64>,
+    names: Vec<String>,
+    features: Vec<(Vec<f64>, Kind)>,
+    actions: Vec<u32>,
+    action_names: Vec<String>,
+    propensities: Vec<f64>,
+    rewards: Vec<f64>,
+    allowed: Option<Vec<bool>>,
+    ends: Option<Vec<bool>>,
+}
+
+/// Learns from a file, judges what was learned, and writes what it would do.
+///
+/// # Errors
+/// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
+pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<Lived> {
+    if let Some(output) = output {
+        not_over(input, output)?;
+        writable(output)?;
+    }
+    let texts = [&asked.customer, &asked.action]
+        .into_iter()
+        .chain(&asked.candidates)
+        .chain(&asked.categorical);
+    let wanted = table::Wanted {
+        texts: texts.cloned().collect(),
+        ignored: asked.exclude.clone(),
+        only: None,
+    };
+    let frame = table::read(input, &wanted)?;
+    let begun = cpu_seconds();
+    let read = columns(input, &frame, asked)?;
+    let features: Vec<Column<'_>> = (read.names.iter().zip(&read.features))
+        .map(|(name, (values, kind))| Column {
+            name,
+            values,
+            kind: *kind,
+        })
+        .collect();
+    let bad = |e: Error| {
+        let words = e.to_string();
+        let counted = if words.starts_with("row ") {
+            " (rows are counted from 0, behind the header)"
+        } else {
+            ""
+        };
+        refused(input, &format!("{words}{counted}"))
+    };
+    let t = Trajectories::new(Columns {
+        customers: &read.customers,
+        steps: &read.steps,
+        features: &features,
+        actions: &read.actions,
+        action_names: &read.action_names,
+        propensities: &read.propensities,
+        rewards: &read.rewards,
+        allowed: read.allowed.as_deref(),
+        ends: read.ends.as_deref(),
+    })
+    .map_err(bad)?;
+    let found = judge(&t, asked).map_err(bad)?;
+    let counts = |of: &dyn Fn(usize) -> usize| {
+        let mut counts = vec![0; t.actions()];
+        (0..t.rows()).for_each(|row| counts[of(row)] += 1);
+        counts
+    };
+    let choices = &found.learned.choices;
+    let logged = counts(&|row| read.actions[row] as usize);
+    let chosen = counts(&|row| choices.at(row, asked.horizon));
+    if let Some(output) = output {
+        let columns = written(asked, &frame, &read, &found.learned);
+        table::write(output, &columns, t.rows())?;
+    }
+    let (_, first) = found
+        .policies
+        .first()
+        .ok_or_else(|| refused(input, "nothing was judged"))?;
+    Ok(Lived {
+        rows: t.rows(),
+        customers: t.customers(),
+        judged: first.customers,
+        horizon: asked.horizon,
+        discount: asked.discount,
+        actions: (read.action_names.iter().zip(logged.into_iter().zip(chosen)))
+            .map(|(name, (logged, chosen))| Action {
+                name: name.clone(),
+                logged,
+                chosen,
+            })
+            .collect(),
+        iterations: (1..).zip(&found.learned.changes).map(moved).collect(),
+        settled: found.learned.settled,
+        logged: Estimated {
+            value: first.logged.value,
+            interval: first.logged.interval.map(bounds),
+            gain: None,
+        },
+        policies: (found.policies.iter())
+            .map(|(name, of)| said(name, of, asked))
+            .collect::<std::result::Result<_, Error>>()
+            .map_err(bad)?,
+        features: read.names,
+        cpu_seconds: cpu_seconds() - begun,
+        output: output.map(Path::to_owned),
+    })
+}
+
+fn moved((steps_to_go, of): (usize, &Change)) -> Moved {
+    Moved {
+        steps_to_go,
+        change: of.change,
+        size: of.size,
+    }
+}
+
+fn bounds(of: Interval) -> [f64; 2] {
+    [of.lower, of.upper]
+}
+
+fn said(name: &str, of: &Evaluation, asked: &Asked) -> std::result::Result<Said, Error> {
+    let mut estimates = BTreeMap::new();
+    for estimator in Estimator::ALL {
+        let found = of.of(estimator);
+        let gain = match estimator {
+            // Draws of customers do not tell how far fitted values may be off.
+            Estimator::FittedQ => None,
+            _ => Some(bounds(gain(of, estimator, asked.level)?)),
+        };
+        let estimated = Estimated {
+            value: found.value,
+            interval: found.interval.map(bounds),
+            gain,
+        };
+        estimates.insert(estimator.name(), estimated);
+    }
+    let weighed = |of: &Step| Weighed {
+        weight_mean: of.weight_mean,
+        effective: of.effective,
+    };
+    Ok(Said {
+        policy: name.to_owned(),
+        estimates,
+        steps: of.steps.iter().map(weighed).collect(),
+        warnings: of.warnings.iter().map(ToString::to_string).collect(),
+    })
+}
+
+struct Found {
+    /// From all customers.
+    learned: Learned,
+    policies: Vec<(String, Evaluation)>,
+}
+
+fn judge(t: &Trajectories<'_>, asked: &Asked) -> std::result::Result<Found, Error> {
+    let regressor = match asked.model {
+        Model::Gbdt => Regressor::trees(asked.seed),
+        Model::Glm => Regressor::Linear { alpha: 1e-4 },
+    };
+    let settings = Settings {
+        horizon: asked.horizon,
+        discount: asked.discount,
+        regressor: regressor.clone(),
+        double: asked.double,
+        min_share: asked.min_share,
+        tolerance: asked.tolerance,
+        seed: asked.seed,
+    };
+    let everybody: Vec<u32> = (0..t.customers() as u32).collect();
+    let judged = t.seen_for(asked.horizon);
+    if judged.len() < asked.folds {
+        return Err(Error::Few {
+            customers: judged.len(),
+            what: "judging on this number of folds, of whom the logs tell the whole horizon,",
+            least: asked.folds,
+        });
+    }
+    let parts = folds::shuffled(judged.len(), asked.folds, asked.seed)?;
+    let learned = learn(t, &everybody, &settings)?;
+    let (mut far, mut near): (Vec<Choices>, Vec<Choices>) = (Vec::new(), Vec::new());
+    for fold in 0..asked.folds as u32 {
+        let mut is_held = vec![false; t.customers()];
+        for (customer, part) in judged.iter().zip(&parts) {
+            is_held[*customer as usize] = *part == fold;
+        }
+        let others: Vec<u32> = (everybody.iter().copied())
+            .filter(|customer| !is_held[*customer as usize])
+            .collect();
+        far.push(learn(t, &others, &settings)?.choices);
+        let one = Settings {
+            horizon: 1,
+            ..settings.clone()
+        };
+        near.push(learn(t, &others, &one)?.choices);
+    }
+    let judging = Judged {
+        horizon: asked.horizon,
+        discount: asked.discount,
+        regressor,
+        tolerance: asked.tolerance,
+        resamples: asked.resamples,
+        refits: asked.refits,
+        level: asked.level,
+        effective_least: asked.effective_least,
+        seed: asked.seed,
+    };
+    let told = |of: &[Choices]| {
+        let policy = |fold: usize| &of[fold] as &dyn Policy;
+        evaluate(t, &judged, &parts, policy, &judging)
+    };
+    let mut policies = vec![
+        ("learned".to_owned(), told(&far)?),
+        ("one step ahead".to_owned(), told(&near)?),
+    ];
+    for name in &asked.beside {
+        let place = t.columns().action_names.iter().position(|a| a == name);
+        let always = Fixed::new(t, place.unwrap_or(usize::MAX))?;
+        let found = evaluate(t, &judged, &parts, |_| &always as &dyn Policy, &judging)?;
+        policies.push((format!("always {name}"), found));
+    }
+    Ok(Found { learned, policies })
+}
+
+fn columns(input: &Path, frame: &Frame, asked: &Asked) -> Result<Read> {
+    let column = |name: &str| {
+        frame.get(name).ok_or_else(|| {
+            let near = luopan_scene::nearest(name, frame.names().iter().map(String::as_str));
+            let words = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", frame.names().join(", ")),
+            };
+            refused(input, &format!("there is no column `{name}`; {words}"))
+        })
+    };
+    let value = |name: &str, row: usize, wanted: &str| {
+        let found = (column(name).ok().and_then(|c| c.text(row))).unwrap_or("nothing".to_owned());
+        refused(
+            input,
+            &format!(
+                "row {row}, column `{name}`: found {found}; {wanted} (rows are counted from 0, behind the header)"
+            ),
+        )
+    };
+    let numbers = |name: &str| match column(name)? {
+        Series::Numbers(values) => Ok(values.clone()),
+        Series::Texts { .. } => Err(refused(
+            input,
+            &format!("column `{name}` holds texts; numbers are wanted"),
+        )),
+    };
+    // Every row has one, and none is missing.
+    let names = |name: &str, wanted: &str| -> Result<(Vec<u32>, Vec<String>)> {
+        match column(name)? {
+            Series::Texts { codes, levels } => match codes.iter().position(|c| *c == MISSING) {
+                None => Ok((codes.clone(), levels.clone())),
+                Some(row) => Err(value(name, row, wanted)),
+            },
+            Series::Numbers(_) => Err(refused(input, &format!("column `{name}` holds no names"))),
+        }
+    };
+    let (codes, people) = names(&asked.customer, "every step is somebody's")?;
+    let customers: Vec<String> = codes.iter().map(|c| people[*c as usize].clone()).collect();
+    let mut steps = Vec::with_capacity(frame.rows());
+    for (row, step) in numbers(&asked.step)?.into_iter().enumerate() {
+        if !(step.fract() == 0.0 && step.abs() < 9e15) {
+            return Err(value(
+                &asked.step,
+                row,
+                "steps are whole numbers, such as that of the week",
+            ));
+        }
+        steps.push(step as i64);
+    }
+    let wanted = "every step has an action; name what stands for doing nothing";
+    let (codes, mut action_names) = names(&asked.action, wanted)?;
+    // Names in order, so that the order of the rows decides nothing.
+    let listed: Vec<Vec<String>> = match &asked.candidates {
+        None => Vec::new(),
+        Some(name) => {
+            let (_, levels) = names(name, "write the actions that could be taken, as a|b")?;
+            let split = |l: &String| l.split(SEPARATOR).map(|a| a.trim().to_owned()).collect();
+            levels.iter().map(split).collect()
+        }
+    };
+    let taken = action_names.clone();
+    action_names.extend(listed.iter().flatten().cloned());
+    action_names.sort_unstable();
+    action_names.dedup();
+    let place = |name: &String| action_names.partition_point(|a| a < name);
+    let actions: Vec<u32> = (codes.iter())
+        .map(|code| place(&taken[*code as usize]) as u32)
+        .collect();
+    let allowed = match &asked.candidates {
+        None => None,
+        Some(name) => {
+            let (codes, _) = names(name, "")?;
+            let mut out = vec![false; codes.len() * action_names.len()];
+            for (line, code) in out.chunks_exact_mut(action_names.len()).zip(codes) {
+                listed[code as usize]
+                    .iter()
+                    .for_each(|a| line[place(a)] = true);
+            }
+            Some(out)
+        }
+    };
+    if let Some(name) = asked.beside.iter().find(|name| !taken.contains(name)) {
+        let words = format!(
+            "no row has the action `{name}`; there are {}",
+            taken.join(", ")
+        );
+        return Err(refused(input, &words));
+    }
+    let ends = match &asked.end {
+        None => None,
+        Some(name) => {
+            let series = column(name)?;
+            let of = |row: usize| match series.text(row).as_deref() {
+                Some("0" | "false") => Ok(false),
+                Some("1" | "true") => Ok(true),
+                _ => Err(value(name, row, "write true or false, 1 or 0")),
+            };
+            Some((0..frame.rows()).map(of).collect::<Result<Vec<bool>>>()?)
+        }
+    };
+    let roles = [
+        &asked.customer,
+        &asked.step,
+        &asked.action,
+        &asked.propensity,
+        &asked.reward,
+    ];
+    let is_role = |name: &str| {
+        let mut all = roles.into_iter().chain(&asked.candidates).chain(&asked.end);
+        all.any(|role| role == name) || asked.exclude.iter().any(|e| e == name)
+    };
+    let (mut feature_names, mut features) = (Vec::new(), Vec::new());
+    for (name, series) in frame.columns().filter(|(name, _)| !is_role(name)) {
+        feature_names.push(name.to_owned());
+        features.push(match series {
+            Series::Numbers(values) => (values.clone(), Kind::Number),
+            Series::Texts { codes, .. } => {
+                let of = |c: &u32| {
+                    if *c == MISSING {
+                        f64::NAN
+                    } else {
+                        f64::from(*c)
+                    }
+                };
+                (codes.iter().map(of).collect(), Kind::Category)
+            }
+        });
+    }
+    Ok(Read {
+        customers,
+        steps,
+        names: feature_names,
+        features,
+        actions,
+        propensities: numbers(&asked.propensity)?,
+        rewards: numbers(&asked.reward)?,
+        action_names,
+        allowed,
+        ends,
+    })
+}
+
+fn written(asked: &Asked, frame: &Frame, read: &Read, learned: &Learned) -> Vec<(String, Series)> {
+    let count = read.action_names.len();
+    let carried = [&asked.customer, &asked.step].into_iter();
+    let mut out: Vec<(String, Series)> = carried
+        .filter_map(|name| Some((name.clone(), frame.get(name)?.clone())))
+        .collect();
+    for (action, name) in read.action_names.iter().enumerate() {
+        let values = learned.values.iter().skip(action).step_by(count).copied();
+        out.push((format!("value.{name}"), Series::Numbers(values.collect())));
+    }
+    let best = |row: usize| learned.choices.at(row, asked.horizon) as u32;
+    let codes = (0..read.actions.len()).map(best).collect();
+    out.push((
+        "best".to_owned(),
+        Series::Texts {
+            codes,
+            levels: read.action_names.clone(),
+        },
+    ));
+    out
+}

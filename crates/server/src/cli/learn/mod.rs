@@ -3,6 +3,7 @@
 mod allocate;
 mod audience;
 mod dataset;
+mod effects;
 mod evaluate;
 mod predict;
 mod train;
@@ -30,6 +31,8 @@ pub(super) enum Learn {
     Uplift(Box<uplift::Uplift>),
     /// Say what customers are worth and who has left, from their purchases
     Value(value::Value),
+    /// Say what a trained model makes of its features on the whole, and which of them it needs
+    Effects(effects::Ask),
     /// Predict the rows of a table by a trained model
     Predict(predict::Predict),
 }
@@ -43,6 +46,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Audience(asked) => audience::run(&asked),
         Learn::Uplift(asked) => uplift::run(&asked),
         Learn::Value(asked) => value::run(&asked),
+        Learn::Effects(asked) => effects::run(asked),
         Learn::Predict(asked) => predict::run(&asked),
     }
 }

@@ -48,7 +48,7 @@ impl Feature {
     }
 
     /// Texts that were seen; none of a number.
-    pub(super) fn levels(&self) -> &[String] {
+    pub fn levels(&self) -> &[String] {
         match &self.kind {
             FeatureKind::Number => &[],
             FeatureKind::Category { levels } => levels,

@@ -285,15 +285,7 @@ impl Kept {
     pub fn predict(&self, frame: &Frame) -> Result<Predictions, Error> {
         let matrix = self.matrix(frame)?;
         let head = &self.head;
-        let mut values = (self.fitted).predict(
-            head.task,
-            head.tweedie_power,
-            &head.features,
-            &matrix.columns,
-        )?;
-        if let Some(calibration) = &head.calibration {
-            calibration.apply(&mut values);
-        }
+        let values = self.respond(&matrix.columns)?;
         let unseen = (head.features.iter().zip(&matrix.unseen))
             .filter(|(_, n)| **n > 0)
             .map(|(f, n)| (f.name.clone(), *n))
@@ -305,7 +297,27 @@ impl Kept {
         })
     }
 
-    fn matrix(&self, frame: &Frame) -> Result<Matrix, Error> {
+    /// What is predicted of encoded rows.
+    pub(super) fn respond(&self, columns: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
+        let head = &self.head;
+        let mut values =
+            (self.fitted).predict(head.task, head.tweedie_power, &head.features, columns)?;
+        if let Some(calibration) = &head.calibration {
+            calibration.apply(&mut values);
+        }
+        Ok(values)
+    }
+
+    /// Raw scores of encoded rows.
+    pub(super) fn raw(&self, columns: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
+        self.fitted.raw(&self.head.features, columns)
+    }
+
+    pub(super) fn tweedie_power(&self) -> f64 {
+        self.head.tweedie_power
+    }
+
+    pub(super) fn matrix(&self, frame: &Frame) -> Result<Matrix, Error> {
         for feature in &self.head.features {
             column(frame, &feature.name)?;
         }
@@ -322,7 +334,11 @@ impl Kept {
         self.contributed(&self.matrix(frame)?.columns)
     }
 
-    pub(super) fn contributed(&self, columns: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
+    /// [`Kept::contributions`] of encoded rows.
+    ///
+    /// # Errors
+    /// What the model refuses.
+    pub fn contributed(&self, columns: &[Vec<f64>]) -> Result<Vec<f64>, Error> {
         let features = &self.head.features;
         let rows = columns.first().map_or(0, Vec::len);
         match &self.fitted {

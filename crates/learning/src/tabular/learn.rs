@@ -552,6 +552,22 @@ fn across(columns: &[Vec<f64>], rows: std::ops::Range<usize>) -> Vec<f64> {
 /// Rows that are predicted at once.
 const BATCH: usize = 4_096;
 
+fn batched(
+    ensemble: &Ensemble,
+    columns: &[Vec<f64>],
+    predict: fn(&Ensemble, &[f64], &mut [f64]),
+) -> Vec<f64> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let outputs = ensemble.outputs();
+    let mut out = vec![0.0; rows * outputs];
+    for (at, out) in out.chunks_mut(BATCH * outputs).enumerate() {
+        let from = at * BATCH;
+        let batch = across(columns, from..(from + BATCH).min(rows));
+        predict(ensemble, &batch, out);
+    }
+    out
+}
+
 impl Fitted {
     /// Predictions, the outputs of a row side by side: probabilities, means for a unit of exposure, ranking scores.
     pub(super) fn predict(
@@ -561,26 +577,11 @@ impl Fitted {
         features: &[Feature],
         columns: &[Vec<f64>],
     ) -> Result<Vec<f64>, Error> {
-        let rows = columns.first().map_or(0, Vec::len);
         match self {
-            Self::Gbdt { ensemble, .. } => {
-                let outputs = ensemble.outputs();
-                let mut out = vec![0.0; rows * outputs];
-                for (at, out) in out.chunks_mut(BATCH * outputs).enumerate() {
-                    let from = at * BATCH;
-                    let batch = across(columns, from..(from + BATCH).min(rows));
-                    ensemble.predict_many(&batch, out);
-                }
-                Ok(out)
-            }
+            Self::Gbdt { ensemble, .. } => Ok(batched(ensemble, columns, Ensemble::predict_many)),
             Self::Glm(linear) => {
                 let family = family(task, tweedie_power);
-                let mut out = vec![linear.intercept; rows];
-                for (term, values) in linear.terms.iter().zip(columns) {
-                    for (out, v) in out.iter_mut().zip(values) {
-                        *out += term.of(*v);
-                    }
-                }
+                let mut out = linear.predictor(columns);
                 out.iter_mut().for_each(|x| *x = family.mean(*x));
                 Ok(out)
             }
@@ -590,6 +591,34 @@ impl Fitted {
                 Ok(scores.iter().map(|s| card.probability(*s)).collect())
             }
         }
+    }
+
+    /// Raw scores, the outputs of a row side by side: where the model adds up.
+    pub(super) fn raw(
+        &self,
+        features: &[Feature],
+        columns: &[Vec<f64>],
+    ) -> Result<Vec<f64>, Error> {
+        match self {
+            Self::Gbdt { ensemble, .. } => {
+                Ok(batched(ensemble, columns, Ensemble::predict_raw_many))
+            }
+            Self::Glm(linear) => Ok(linear.predictor(columns)),
+            Self::Scorecard(points) => points.scores(features, columns),
+        }
+    }
+}
+
+impl Linear {
+    /// The linear predictor of rows.
+    fn predictor(&self, columns: &[Vec<f64>]) -> Vec<f64> {
+        let mut out = vec![self.intercept; columns.first().map_or(0, Vec::len)];
+        for (term, values) in self.terms.iter().zip(columns) {
+            for (out, v) in out.iter_mut().zip(values) {
+                *out += term.of(*v);
+            }
+        }
+        out
     }
 }
 

@@ -17,6 +17,7 @@
 //!
 //! This room must never let a row be judged by a model that has seen it.
 
+mod asked;
 mod calibrate;
 mod encode;
 mod evaluate;
@@ -32,6 +33,7 @@ mod taste;
 mod train;
 mod uplift;
 
+pub use asked::{Encoded, Outcomes, Scale};
 pub use encode::{Feature, FeatureKind, LEVELS_MAX};
 pub use evaluate::{CalibrationBin, Evaluation, Figure, Importance, LiftBin, Period};
 pub use folds::FOLDS_MAX;

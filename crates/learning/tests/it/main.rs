@@ -5,6 +5,7 @@ mod als;
 mod audience;
 mod calibration;
 mod delayed;
+mod effects;
 mod factors;
 mod gbdt;
 mod glm;

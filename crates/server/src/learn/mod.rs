@@ -3,6 +3,7 @@
 pub mod allocate;
 pub mod audience;
 pub mod dataset;
+pub mod effects;
 pub mod evaluate;
 pub mod lifetime;
 pub mod model;

@@ -845,3 +845,129 @@ fn a_trial_an_audience_and_purchases_are_told() {
     );
     assert!(value(&["--holdout", "0d"]).code == 2);
 }
+
+#[test]
+fn what_a_model_makes_of_its_features_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let run = |words: &[&str]| luopan(folder.path(), &[&["learn"], words].concat());
+    let write = |name: &str, rows: std::ops::Range<u32>| {
+        let mut text = "age,limit,city,paid,bought\n".to_owned();
+        for i in rows {
+            let (age, limit) = (20 + i * 7 % 50, i * 13 % 97);
+            let city = ["Beijing", "Chengdu", ""][(i * 5 % 3) as usize];
+            let bought = u32::from(age + limit > 60 + i * 11 % 40);
+            text.push_str(&format!("{age},{limit},{city},{},{bought}\n", i % 9));
+        }
+        std::fs::write(at(name), text).expect("a table");
+    };
+    write("seen.csv", 0..1_500);
+    write("fresh.csv", 1_500..2_500);
+    let (seen, fresh) = (at("seen.csv"), at("fresh.csv"));
+    for kind in ["gbdt", "glm", "scorecard"] {
+        let model = at(kind);
+        let train = [
+            "train",
+            "--input",
+            &seen,
+            "--target",
+            "bought",
+            "--task",
+            "binary",
+            "--model",
+            kind,
+            "--exclude",
+            "paid",
+            "--out",
+            &model,
+        ];
+        run(&train).ok();
+        let effects = |more: &[&str]| {
+            let words = ["effects", "--model", &model, "--input", &fresh];
+            run(&[&words[..], more].concat())
+        };
+        let out = at(&format!("{kind}-effects"));
+        let told = effects(&[
+            "--target",
+            "bought",
+            "--pairs",
+            "age:limit",
+            "--scale",
+            "link",
+            "--output",
+            &out,
+            "--format",
+            "json",
+        ])
+        .json();
+        assert_eq!(told["model"], kind);
+        let unit = if kind == "scorecard" {
+            "points"
+        } else {
+            "log odds"
+        };
+        assert_eq!(
+            (&told["unit"], &told["scale"]),
+            (&unit.into(), &"link".into())
+        );
+        let named = |of: &str| -> Vec<String> {
+            let features = told[of].as_array().expect("features").iter();
+            features
+                .map(|f| f["feature"].as_str().expect("a name").to_owned())
+                .collect()
+        };
+        assert!(
+            named("features")[..2].contains(&"limit".to_owned()),
+            "{told}"
+        );
+        assert_eq!(told["importance"]["features"][0]["feature"], "limit");
+        assert!(
+            told["importance"]["features"][0]["worse"].as_f64() > Some(0.1),
+            "{told}"
+        );
+        assert_eq!(told["importance"]["learned_from"], 0.0);
+        assert!(told["pairs"][0]["h"].is_number());
+        let written = std::fs::read_to_string(Path::new(&out).join("effects.json"));
+        let written: serde_json::Value = serde_json::from_str(&written.expect("a file")).unwrap();
+        assert_eq!(written["features"], told["features"]);
+        let page = std::fs::read_to_string(Path::new(&out).join("effects.html"));
+        assert!(page.expect("a page").contains("Accumulated local effect"));
+        let words = effects(&["--features", "age"]);
+        assert!(words.ok().contains("by 1000 of 1000 rows"), "{}", words.out);
+        let refused = effects(&["--features", "limt"]);
+        assert!(
+            refused.err.contains("did you mean `limit`?"),
+            "{}",
+            refused.err
+        );
+        let refused = effects(&["--pairs", "age:limitt"]);
+        assert!(
+            refused.err.contains("did you mean `limit`?"),
+            "{}",
+            refused.err
+        );
+        let refused = effects(&["--target", "bougth"]);
+        assert!(
+            refused.err.contains("did you mean `bought`?"),
+            "{}",
+            refused.err
+        );
+        let refused = effects(&["--metric", "auc"]);
+        assert!(refused.err.contains("--target"), "{}", refused.err);
+    }
+    // Factors have no features; a newer model is refused by its format.
+    std::fs::create_dir(at("taste")).expect("a folder");
+    std::fs::write(at("taste/model.bin"), b"factors").expect("a file");
+    let taste = at("taste");
+    let refused = run(&["effects", "--model", &taste, "--input", &fresh]);
+    assert!(
+        refused.err.contains("als") && refused.err.contains("gbdt"),
+        "{}",
+        refused.err
+    );
+    std::fs::create_dir(at("newer")).expect("a folder");
+    std::fs::write(at("newer/model.json"), r#"{"format":99}"#).expect("a file");
+    let newer = at("newer");
+    let refused = run(&["effects", "--model", &newer, "--input", &fresh]);
+    assert!(refused.err.contains("format is 99"), "{}", refused.err);
+}

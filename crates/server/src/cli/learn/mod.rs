@@ -3,6 +3,7 @@
 mod allocate;
 mod audience;
 mod dataset;
+mod effects;
 mod evaluate;
 mod lifetime;
 mod predict;
@@ -33,6 +34,8 @@ pub(super) enum Learn {
     Lifetime(Box<lifetime::Lifetime>),
     /// Say what customers are worth and who has left, from their purchases
     Value(value::Value),
+    /// Say what a trained model makes of its features on the whole, and which of them it needs
+    Effects(effects::Ask),
     /// Predict the rows of a table by a trained model
     Predict(predict::Predict),
 }
@@ -47,6 +50,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Uplift(asked) => uplift::run(&asked),
         Learn::Lifetime(asked) => lifetime::run(&asked),
         Learn::Value(asked) => value::run(&asked),
+        Learn::Effects(asked) => effects::run(asked),
         Learn::Predict(asked) => predict::run(&asked),
     }
 }

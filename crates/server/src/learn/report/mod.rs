@@ -1,6 +1,8 @@
 //! The report of a model as one HTML page that needs nothing else: figures with intervals, gains, calibration, importance,
 //! stability. It shows what [`super::model::Trained`] holds and must never compute a figure of its own.
 
+pub mod effects;
+
 use super::model::Trained;
 use crate::problem::{Problem, Result};
 use minijinja::{Environment, context};
@@ -158,7 +160,10 @@ pub fn page(of: &Trained) -> Result<String> {
     let mut environment = Environment::new();
     environment.add_filter("short", short);
     environment
-        .add_template("report.html", include_str!("report.html"))
+        .add_template(
+            "report.html",
+            concat!(include_str!("parts.html"), include_str!("report.html")),
+        )
         .map_err(failed)?;
     let page = environment.get_template("report.html").map_err(failed)?;
     let importance = &of.evaluation.importance;

@@ -342,7 +342,7 @@ fn importance(
         figure: judge(&now).unwrap_or(f64::NAN),
         rows: rows.len(),
         repeats: settings.repeats,
-        learned_from: model.has_seen(frame),
+        learned_from: model.has_seen(frame, &model.target().column),
         features,
     })
 }

@@ -358,7 +358,7 @@ mod tests {
         let framed = frame(&each());
         let head: [u8; FRAME_HEAD] = framed[..FRAME_HEAD].try_into().unwrap();
         let (length, count) = frame_head(head);
-        assert_eq!((length, count), (framed.len() - FRAME_HEAD, 12));
+        assert_eq!((length, count), (framed.len() - FRAME_HEAD, 14));
         let body = Bytes::from(framed).slice(FRAME_HEAD..);
         assert_eq!(records(&body, count).unwrap(), each());
         for cut in 0..body.len() {
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(head(Part::Keys), b"LUOPAN BACKUP keys 1\n");
         assert_eq!(
             hash,
-            "51e038bbd52098a27440f5544e04803d7a02423ea0c78b46fe9411c3b3d46cf1"
+            "d4c542b7ecb29199dbc3c244e28cbc140b8d166038502807c7952a8682a0687f"
         );
     }
 }

@@ -38,7 +38,7 @@ async fn a_newer_database_is_refused_with_both_numbers() {
             found,
             Error::Newer {
                 found: 99,
-                known: 5,
+                known: 6,
                 ..
             }
         ),

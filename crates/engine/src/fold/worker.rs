@@ -657,9 +657,9 @@ async fn switch(
             for name in dirty {
                 inner.look_again_at(name);
             }
-            if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION
-                && inner.catalogues.behind() > 0
-            {
+            if partition.id.0 == luopan_kernel::ENVIRONMENT_PARTITION {
+                // Also where no item changed: a snapshot that was read before this commit would otherwise name an earlier
+                // version than one that is read after it.
                 inner.refresh_catalogues(to).await?;
             }
             inner.progress.folded(partition.id, to, &[]);

@@ -95,7 +95,12 @@ pub(super) async fn run(common: &Common, model: Model) -> Result<Said> {
         Model::Register(asked) => Some(artifact(asked)?),
         _ => None,
     };
-    let opened = common.open(Opening::Existing).await?;
+    // A pack that names a model is applied after the model is registered: whoever begins with it has no folder yet.
+    let opening = match &model {
+        Model::Register(_) => Opening::Create,
+        _ => Opening::Existing,
+    };
+    let opened = common.open(opening).await?;
     let said = match (&model, &made) {
         (Model::Register(asked), Some((artifact, lineage))) => {
             register(&opened, &asked.name, artifact, lineage).await

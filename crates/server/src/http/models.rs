@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
+use luopan_engine::registry;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -77,15 +78,11 @@ pub(super) async fn promote(
     let asked: PromoteBody = body::json(&headers, &held.bytes)?;
     drop(held);
     is_short(&asked.reason)?;
-    // A caller that hangs up leaves no scene behind the others.
     let (engine, model) = (app.engine.clone(), name.clone());
-    let done = tokio::spawn(async move {
+    carried_to_its_end(&name, async move {
         (engine.promote_model(&model, asked.version, &asked.reason, &by)).await
-    });
-    let done = done
-        .await
-        .map_err(|e| Problem::internal(format!("putting a version in force stopped: {e}")))??;
-    Ok(Json(Promoted::new(&name, done)))
+    })
+    .await
 }
 
 /// Puts the version in force again that was so before the present one.
@@ -112,12 +109,21 @@ pub(super) async fn rollback(
     drop(held);
     is_short(&asked.reason)?;
     let (engine, model) = (app.engine.clone(), name.clone());
-    let done =
-        tokio::spawn(async move { engine.roll_back_model(&model, &asked.reason, &by).await });
-    let done = done
+    carried_to_its_end(&name, async move {
+        engine.roll_back_model(&model, &asked.reason, &by).await
+    })
+    .await
+}
+
+/// A caller that hangs up leaves no scene behind the others.
+async fn carried_to_its_end(
+    name: &str,
+    change: impl Future<Output = luopan_engine::api::Result<registry::Promoted>> + Send + 'static,
+) -> Result<Json<Promoted>, Refused> {
+    let done = tokio::spawn(change)
         .await
-        .map_err(|e| Problem::internal(format!("rolling back stopped: {e}")))??;
-    Ok(Json(Promoted::new(&name, done)))
+        .map_err(|e| Problem::internal(format!("putting a version in force stopped: {e}")))??;
+    Ok(Json(Promoted::new(name, done)))
 }
 
 fn is_short(reason: &str) -> Result<(), Box<Problem>> {

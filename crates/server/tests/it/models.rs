@@ -2,6 +2,10 @@
 //! and back again.
 
 use crate::command_line::{Run, luopan};
+use luopan_kernel::artifact::Artifact;
+use luopan_kernel::time::Micros;
+use luopan_kernel::trees::{Child, Ensemble, Parts, Split, Test, Transform, Tree};
+use luopan_store::NewRegistryEntry;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -104,12 +108,6 @@ fn versions_are_registered_put_in_force_and_rolled_back() {
         "{}",
         refused.err
     );
-    at.run(&[
-        "scene",
-        "apply",
-        &crate::server::shop().display().to_string(),
-    ])
-    .ok();
 
     let first = at.json(&[
         "model",
@@ -216,12 +214,6 @@ fn versions_are_registered_put_in_force_and_rolled_back() {
 #[test]
 fn what_cannot_be_registered_or_put_in_force_changes_nothing() {
     let at = At::new();
-    at.run(&[
-        "scene",
-        "apply",
-        &crate::server::shop().display().to_string(),
-    ])
-    .ok();
     let dear = at.train("dear", ["price", "age"], true);
     let other = at.train("other", ["price", "tenure"], true);
     at.run(&["model", "register", "taste", "--from", &dear])
@@ -274,7 +266,7 @@ fn what_cannot_be_registered_or_put_in_force_changes_nothing() {
         2
     );
     assert_eq!(at.json(&["model", "show", "taste"]), before);
-    assert_eq!(at.json(&["scene", "list"])["scenes"][0]["version"], 2);
+    assert_eq!(at.json(&["scene", "list"])["scenes"][0]["version"], 1);
 }
 
 #[tokio::test]
@@ -291,4 +283,91 @@ async fn the_registry_is_asked_over_http() {
     let long = json!({"version": 1, "reason": "x".repeat(4_001)});
     let refused = server.post("/v1/models/taste/promote", &long).await;
     refused.refused(422, "malformed_request");
+}
+
+/// A tree that likes what is dear, or what is cheap.
+fn trees(likes_dear: bool) -> Artifact {
+    let tree = Tree {
+        splits: vec![Split {
+            feature: 0,
+            test: Test::AtMost {
+                threshold: 100.0,
+                missing: false,
+                zero_is_missing: false,
+            },
+            left: Child::Leaf(usize::from(likes_dear)),
+            right: Child::Leaf(usize::from(!likes_dear)),
+        }],
+        leaves: vec![1.0, 0.0],
+    };
+    let made = Ensemble::build(Parts {
+        features: vec!["price".to_owned()],
+        outputs: 1,
+        averaged: false,
+        transform: Transform::Identity,
+        trees: vec![tree],
+    });
+    Artifact::Trees(made.expect("trees"))
+}
+
+#[tokio::test]
+async fn what_a_crash_left_undone_is_completed_by_the_same_request() {
+    let server = crate::server::Server::empty().await;
+    let (engine, control) = (&server.opened.engine, &server.opened.stores.control);
+    for (version, likes_dear) in [(1, true), (2, false)] {
+        let (trees, nothing) = (trees(likes_dear), json!({}));
+        let made = engine
+            .register_model("taste", &trees, &nothing, "test")
+            .await;
+        assert_eq!(made.expect("a version").0.version, version);
+    }
+    engine
+        .promote_model("taste", 1, "", "test")
+        .await
+        .expect("in force");
+    let mut pack = luopan_scene::Loaded::from(vec![("scene.yaml".to_owned(), PACK.to_owned())]);
+    let in_force = engine.models_in_force().await.expect("models");
+    pack.models = in_force.into_iter().map(|(n, b)| (n, b.to_vec())).collect();
+    let checked = luopan_scene::compile(pack).expect("a pack without fault");
+    let applied = engine.apply_trained_scene(&checked.plan, &checked.artifacts, &[], "test");
+    applied.await.expect("applied");
+    let decide = async || {
+        let body = json!({"policy": "best", "customer": "a"});
+        let made = server.post("/v1/decisions", &body).await.ok();
+        made["choices"][0]["item"].clone()
+    };
+    assert_eq!(decide().await, "jade");
+
+    // Whoever put version 2 in force wrote its line, and died before any scene had it.
+    let line = NewRegistryEntry {
+        model: "taste".into(),
+        version: Some(2),
+        act: "promoted".into(),
+        artifact: None,
+        detail: json!({"reason": "a trial"}).to_string(),
+        at: Micros(1),
+        by: "ops".into(),
+    };
+    control.register(line).await.expect("a line");
+    assert_eq!(decide().await, "jade");
+    let body = json!({"version": 2, "reason": "once more"});
+    let told = server.post("/v1/models/taste/promote", &body).await.ok();
+    assert_eq!(
+        (&told["version"], &told["reason"]),
+        (&json!(2), &json!("a trial"))
+    );
+    assert_eq!(told["scenes"][0]["version"], 2, "{told}");
+    assert_eq!(decide().await, "tea");
+    let back = server
+        .post("/v1/models/taste/rollback", &json!({}))
+        .await
+        .ok();
+    assert_eq!((&back["version"], &back["from"]), (&json!(1), &json!(2)));
+    assert_eq!(decide().await, "jade");
+    let listed = server.get("/v1/models").await.ok();
+    assert_eq!(
+        listed["models"][0]["promotions"].as_array().map(Vec::len),
+        Some(3)
+    );
+    assert_eq!(listed["models"][0]["scenes"], json!(["shop"]));
 }

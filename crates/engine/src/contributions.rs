@@ -21,8 +21,10 @@ pub const OTHERS_MAX: usize = 200;
 const LOOKED_AT_MAX: usize = 4_096;
 /// Records read of one partition.
 const READ_RECORDS: usize = 16;
-/// Pairs of orders that are drawn.
+/// Pairs of orders that are drawn, for all items of a slate together.
 const ORDERS: u32 = 200;
+/// Pairs, and other customers, for each item of a slate however long it is.
+const EACH_LEAST: usize = 10;
 
 /// A decision's scores, taken apart.
 #[derive(Debug, Clone)]
@@ -62,12 +64,7 @@ impl Inner {
         let record = self.decision(id).await?;
         let made = (self.made_with(&record).await?)
             .map_err(|why| cannot(format!("decision {id} cannot be looked into: {why}")))?;
-        if record
-            .decision
-            .refusals
-            .iter()
-            .any(|r| r.gate.is_of_customer())
-        {
+        if is_refused(&record) {
             return Err(cannot(format!(
                 "decision {id} scored nothing, since a rule of the customer refused: `luopan explain {id}` says which"
             )));
@@ -96,9 +93,13 @@ impl Inner {
         };
         let customer = customer(&record, &made);
         let seed = hash64(&id.0);
+        // The items of a slate share what one alone is worth: it is bounded work.
+        let each = (OTHERS_MAX / items.len().max(1)).max(EACH_LEAST);
+        let others = &others[..others.len().min(each)];
+        let orders = (ORDERS / items.len().max(1) as u32).max(EACH_LEAST as u32);
         let mut out = Vec::with_capacity(items.len());
         for key in items {
-            let found = (scores.attribute(&customer, &others, &record.request, &key, ORDERS, seed))
+            let found = (scores.attribute(&customer, others, &record.request, &key, orders, seed))
                 .map_err(|e| told(id, &key, e))?;
             out.push(Item {
                 is_chosen: record.decision.choices.iter().any(|c| c.item == key),

@@ -21,6 +21,13 @@ pub enum Method {
         /// Of the draws.
         seed: u64,
     },
+    /// Plain percentiles of the same resampled rows (Efron 1979), which lie too low where rewards are rare and weights great.
+    Percentiles {
+        /// As of [`Method::Bootstrap`].
+        resamples: usize,
+        /// Of the draws.
+        seed: u64,
+    },
     /// Holds for any number of rows, for plain means of independent terms within a stated range; wide.
     EmpiricalBernstein(Range),
     /// Value and standard error; of ratios by the delta method.
@@ -112,6 +119,12 @@ pub fn intervals(all: &[&Terms], method: &Method, level: f64) -> Result<Vec<Inte
                 .map(|(values, terms)| corrected(values, terms.value(), &terms.deviations(), level))
                 .collect())
         }
+        Method::Percentiles { resamples, seed } => {
+            let found = replicates(all, *resamples, *seed)?;
+            Ok((found.into_iter())
+                .map(|mut values| percentiles(&mut values, level))
+                .collect())
+        }
         Method::Normal => Ok(all
             .iter()
             .map(|terms| normal(terms.value(), &terms.deviations(), level))
@@ -162,6 +175,10 @@ pub fn difference(
                 away.collect(),
                 level,
             ))
+        }
+        Method::Percentiles { resamples, seed } => {
+            let found = replicates(&[candidate, champion], *resamples, *seed)?;
+            Ok(percentiles(&mut minus(&found[0], &found[1]), level))
         }
         Method::Normal => Ok(normal(value, &moved(), level)),
         Method::EmpiricalBernstein(range) => {

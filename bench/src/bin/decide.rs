@@ -265,6 +265,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         orders: vec![],
         market: vec![],
         intentions: vec![],
+        monitors: vec![],
     }
 }
 

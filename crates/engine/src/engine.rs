@@ -9,6 +9,7 @@ use crate::catalogues::Catalogues;
 use crate::contributions::Contributions;
 use crate::counters::Counters;
 use crate::dataset::Dataset;
+use crate::drift::Drift;
 use crate::examples::Examples;
 use crate::fleet::Fleet;
 use crate::fold::inbox::Inbox;
@@ -476,6 +477,12 @@ impl Engine {
         self.inner.scenes.all().iter().map(|s| s.info()).collect()
     }
 
+    /// Compiled plans of the newest versions of all scenes.
+    pub fn plans(&self) -> Vec<Arc<ScenePlan>> {
+        let all = self.inner.scenes.all();
+        all.iter().map(|s| s.plan.clone()).collect()
+    }
+
     /// Compiled plan of the newest version of a scene.
     ///
     /// # Errors
@@ -836,6 +843,22 @@ impl Engine {
     /// `unknown_scene`, `unknown_policy`.
     pub fn dataset(&self, scene: &str, policy: &str) -> Result<Dataset> {
         Dataset::new(self.inner.clone(), scene, policy)
+    }
+
+    /// Tells the log what a monitor of a scene found to have changed.
+    ///
+    /// # Errors
+    /// `unknown_scene`, or a store that failed.
+    pub async fn raise_drift(&self, scene: &str, found: &[Drift]) -> Result<()> {
+        self.inner.raise_drift(scene, found).await
+    }
+
+    /// What monitors of a scene have told the log of looks at `from` and later, in its order.
+    ///
+    /// # Errors
+    /// `unknown_scene`, or a store that failed.
+    pub async fn drifts(&self, scene: &str, from: Micros) -> Result<Vec<Drift>> {
+        self.inner.drifts(scene, from).await
     }
 
     /// Number of quarantined inputs, counted up to `most`.

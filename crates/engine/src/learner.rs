@@ -106,23 +106,34 @@ impl Learner {
     ) -> luopan_kernel::codec::Result<u64> {
         let mut new = 0;
         for (i, sample) in decode_samples(message)?.into_iter().enumerate() {
-            if first.0 + (i as u64) < self.at.0 {
+            let position = Position(first.0 + i as u64);
+            if position < self.at {
                 continue;
             }
             if until.is_some_and(|v| self.state.samples >= v) {
                 return Ok(new);
             }
-            let id = hash128(&[&sample.id.0.0[..], &sample.id.1.to_le_bytes()].concat());
-            self.at = Position(first.0 + i as u64 + 1);
-            if self.recent.contains(&id) {
-                continue;
-            }
-            self.remember(id);
-            learn(plan, &mut self.state, std::slice::from_ref(&sample));
-            new += 1;
+            new += u64::from(self.take_one(plan, position, &sample));
         }
         debug_assert!(self.at.0 <= first.0 + u64::from(count));
         Ok(new)
+    }
+
+    /// Learns the sample at a position of the stream; false of a repeat.
+    pub(crate) fn take_one(
+        &mut self,
+        plan: &ModelPlan,
+        position: Position,
+        sample: &Sample,
+    ) -> bool {
+        let id = hash128(&[&sample.id.0.0[..], &sample.id.1.to_le_bytes()].concat());
+        self.at = Position(position.0 + 1);
+        if self.recent.contains(&id) {
+            return false;
+        }
+        self.remember(id);
+        learn(plan, &mut self.state, std::slice::from_ref(sample));
+        true
     }
 }
 
@@ -280,7 +291,7 @@ pub(crate) async fn rebuild(
     }
 }
 
-fn unreadable(model: &Model, e: &luopan_kernel::codec::Error) -> luopan_store::Error {
+pub(crate) fn unreadable(model: &Model, e: &luopan_kernel::codec::Error) -> luopan_store::Error {
     luopan_store::Error::Corrupt {
         store: "log",
         at: format!("stream of model {}", model.name),

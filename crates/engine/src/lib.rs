@@ -13,6 +13,7 @@ mod counters;
 mod customers;
 pub mod dataset;
 mod decisions;
+pub mod drift;
 mod engine;
 mod env;
 mod environment;

@@ -9,7 +9,7 @@ use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result, SceneInfo};
 use crate::scenes::SceneRuntime;
 use bytes::Bytes;
-use luopan_kernel::artifact::Artifact;
+use luopan_kernel::artifact::{Artifact, Artifacts};
 use luopan_kernel::plan::ArtifactKind;
 use luopan_kernel::time::Micros;
 use luopan_store::{AuditRecord, NewRegistryEntry, RegistryEntry};
@@ -114,6 +114,20 @@ fn refused(code: &'static str, kind: RefusalKind, message: String) -> Refusal {
 
 fn bad(message: String) -> Refusal {
     refused("bad_model", RefusalKind::Invalid, message)
+}
+
+fn version_of(model: &RegisteredModel, version: u32) -> Result<&ModelVersion> {
+    model.version(version).ok_or_else(|| {
+        refused(
+            "unknown_model",
+            RefusalKind::NotFound,
+            format!(
+                "model `{}` has no version {version}; it has 1 to {}",
+                model.name,
+                model.versions.len()
+            ),
+        )
+    })
 }
 
 /// The word of a kind: `trees`, `factors`, `sequence`.
@@ -370,16 +384,7 @@ impl Inner {
         by: &str,
     ) -> Result<Promoted> {
         let model = self.registered(name).await?;
-        let Some(wanted) = model.version(version) else {
-            return Err(refused(
-                "unknown_model",
-                RefusalKind::NotFound,
-                format!(
-                    "model `{name}` has no version {version}; it has 1 to {}",
-                    model.versions.len()
-                ),
-            ));
-        };
+        let wanted = version_of(&model, version)?;
         let bytes = self.artifact_bytes(name, wanted).await?;
         let new = self.artifact(name, wanted.kind, &bytes)?;
         let users = self.users_of(name);
@@ -458,6 +463,49 @@ impl Inner {
                 _ => return Ok(scenes),
             }
         }
+    }
+
+    /// A scene's artifacts with a version of a model in place of the one in force.
+    pub(crate) async fn artifacts_with(
+        &self,
+        scene: &SceneRuntime,
+        name: &str,
+        version: u32,
+    ) -> Result<Arc<Artifacts>> {
+        let model = self.registered(name).await?;
+        let wanted = version_of(&model, version)?;
+        let bytes = self.artifact_bytes(name, wanted).await?;
+        let new = self.artifact(name, wanted.kind, &bytes)?;
+        let mut list = Vec::with_capacity(scene.plan.artifacts.len());
+        let mut is_used = false;
+        for named in &scene.plan.artifacts {
+            let old = self
+                .artifact_named(scene, &named.sha256, named.kind)
+                .await?;
+            if named.model.as_deref() != Some(name) {
+                list.push(old);
+                continue;
+            }
+            is_used = true;
+            if let Some(why) = unfit(&old, &new) {
+                return Err(refused(
+                    "bad_artifact",
+                    RefusalKind::Invalid,
+                    format!(
+                        "version {version} of model `{name}` does not fit artifact `{}` of scene `{}`: {why}",
+                        named.name, scene.plan.name
+                    ),
+                ));
+            }
+            list.push(new.clone());
+        }
+        if !is_used {
+            return Err(bad(format!(
+                "scene `{}` names no model `{name}`, so that another version of it would change nothing",
+                scene.plan.name
+            )));
+        }
+        Ok(Arc::new(Artifacts::of(list)))
     }
 
     /// Puts the version in force again that was so before the present one.

@@ -200,6 +200,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         orders: vec![],
         market: vec![],
         intentions: vec![],
+        monitors: vec![],
     }
 }
 

@@ -166,6 +166,7 @@ fn scene() -> ScenePlan {
         orders: vec![],
         market: vec![],
         intentions: vec![],
+        monitors: vec![],
     }
 }
 

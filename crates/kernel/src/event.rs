@@ -18,7 +18,7 @@ pub const OUTCOME_TYPE: &str = "luopan.outcome";
 
 /// True for types that only the system writes; senders are refused.
 pub fn is_of_system(kind: &str) -> bool {
-    kind == DECISION_TYPE || kind == OUTCOME_TYPE
+    kind == DECISION_TYPE || kind == OUTCOME_TYPE || kind == DRIFT_TYPE
 }
 
 /// Type of the event that tells of a decision; its id is the decision's id.
@@ -35,6 +35,9 @@ pub const PRODUCT_WITHDRAWN_TYPE: &str = "luopan.product_withdrawn";
 pub const NAV_TYPE: &str = "luopan.nav";
 /// Type of an announcement about an item, on the environment partition.
 pub const ANNOUNCEMENT_TYPE: &str = "luopan.announcement";
+/// Type of the event that tells what a monitor found to have changed, on the environment partition: properties `monitor`, `policy`,
+/// `measure`, `of`, `value` and `limit`.
+pub const DRIFT_TYPE: &str = "luopan.drift";
 /// Type of a delivery receipt: properties `decision_id` (text) and `status` (`delivered` posts the hold; `failed` voids it, and
 /// the decision's rewards are awaited no more).
 pub const RECEIPT_TYPE: &str = "luopan.receipt";

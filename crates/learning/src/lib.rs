@@ -10,6 +10,7 @@ pub mod audience;
 pub mod calibration;
 pub mod columns;
 pub mod delayed;
+pub mod drift;
 pub mod effects;
 pub mod factors;
 pub mod gbdt;

@@ -48,6 +48,8 @@ pub enum Kind {
     Artifact,
     /// A policy.
     Policy,
+    /// A monitor.
+    Monitor,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Self::Budget => "budget",
             Self::Artifact => "artifact",
             Self::Policy => "policy",
+            Self::Monitor => "monitor",
         }
     }
 }
@@ -153,6 +156,9 @@ pub fn changes(before: &ScenePlan, after: &ScenePlan) -> Vec<Change> {
     });
     out.by_definition(Kind::Policy, policies, |keys| {
         format!("{}, from the next decision on", differ(keys))
+    });
+    out.by_definition(Kind::Monitor, monitors, |_| {
+        "it looks so from the next time on".to_owned()
     });
     let mut found = out.found;
     found.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
@@ -675,6 +681,24 @@ fn orders(plan: &ScenePlan) -> Definitions {
 fn budgets(plan: &ScenePlan) -> Definitions {
     (plan.budgets.iter())
         .map(|b| (b.name.clone(), named(plan, b)))
+        .collect()
+}
+
+fn monitors(plan: &ScenePlan) -> Definitions {
+    (plan.monitors.iter())
+        .map(|m| {
+            let policy = plan.policies.get(usize::from(m.policy)).map(|p| &p.name);
+            let reward = m.reward.and_then(|r| plan.rewards.get(usize::from(r)));
+            let definition = json!({
+                "policy": policy,
+                "reward": reward.map(|r| &r.name),
+                "every": m.every_us,
+                "recent": m.recent_us,
+                "reference": m.reference_us,
+                "limits": m.limits,
+            });
+            (m.name.clone(), definition)
+        })
         .collect()
 }
 

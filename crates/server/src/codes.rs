@@ -60,6 +60,11 @@ pub const ALL: &[Code] = &[
     ),
     code("cannot_learn", 422, "nothing can be learned from this"),
     code(
+        "cannot_shadow",
+        422,
+        "decisions did not record what the policy in shadow needs",
+    ),
+    code(
         "cluster_unusable",
         503,
         "the stores of the cluster cannot be used",
@@ -173,6 +178,7 @@ pub const ALL: &[Code] = &[
     code("unknown_item", 404, "there is no such item"),
     code("unknown_mapping", 404, "there is no such import mapping"),
     code("unknown_model", 404, "there is no such model"),
+    code("unknown_monitor", 404, "there is no such monitor"),
     code("unknown_policy", 404, "there is no such policy"),
     code("unknown_property", 422, "the property is not declared"),
     code(

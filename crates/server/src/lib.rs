@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod codes;
 pub mod data;
 mod demo;
+pub mod drift;
 pub mod env;
 mod happening;
 pub mod http;

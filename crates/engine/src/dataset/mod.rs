@@ -13,6 +13,8 @@
 //! This room must never write, and never let a row see an entry behind what its decision saw.
 
 mod rows;
+pub mod shadow;
+mod states;
 mod versions;
 mod wanted;
 
@@ -27,6 +29,7 @@ use luopan_kernel::plan::policy::PolicyPlan;
 use luopan_kernel::plan::{SlotId, SlotSource, Stage};
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::{Value, ValueType};
+use shadow::{Candidate, Decided, Noted, Shadow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wanted::Wanted;
@@ -35,6 +38,8 @@ use wanted::Wanted;
 pub const LINKED_A_PASS: usize = 10_000;
 /// Versions of the catalogues that the decisions of one training set may have seen: each is laid out once.
 pub const VERSIONS_MAX: usize = 4_096;
+/// Rows of the catalogues, over all versions, that are laid out whole for policies in shadow.
+pub const SHADOW_ROWS_MAX: usize = 1_000_000;
 /// Differences that are told in words.
 const TOLD_MAX: usize = 10;
 
@@ -45,6 +50,9 @@ pub struct DatasetSpec {
     pub from: Option<Micros>,
     /// Made before this time; to the end when none.
     pub until: Option<Micros>,
+    /// A sample: partitions of the log are read whole, in their order, until there are so many decisions. Customers are spread over them by a
+    /// hash; those of several identifiers are left out.
+    pub most: Option<u64>,
 }
 
 /// A feature: a slot of the scene.
@@ -97,6 +105,8 @@ pub struct DatasetRow<'a> {
     pub arm: &'a str,
     /// True for the null action.
     pub is_null: bool,
+    /// Score of the item that was chosen, before any budget's price; none of the null action.
+    pub score: Option<f64>,
     /// Probability of the arm at its position, given the earlier ones; above 0.
     pub propensity: f64,
     /// 1 / propensity.
@@ -107,6 +117,8 @@ pub struct DatasetRow<'a> {
     pub features: &'a [Value<'static>],
     /// One a reward; none before it is settled.
     pub rewards: &'a [Option<Outcome>],
+    /// What each candidate in shadow would have done; none where the record does not hold what it needs.
+    pub shadows: &'a [Option<Decided>],
 }
 
 /// What was read, and what was left out and why.
@@ -130,6 +142,10 @@ pub struct DatasetRead {
     pub differ: u64,
     /// The first of them in words.
     pub differences: Vec<String>,
+    /// Decisions that a candidate in shadow could not decide again, counted once a candidate.
+    pub unshadowed: u64,
+    /// True where models in shadow were so many times asked for a state that some decisions were given a somewhat earlier one.
+    pub is_thinned: bool,
     /// Decisions that gave no row.
     pub skipped: DatasetSkipped,
 }
@@ -159,6 +175,7 @@ pub struct Dataset {
     features: Vec<Feature>,
     slots: Vec<SlotId>,
     rewards: Vec<DatasetReward>,
+    shadows: Vec<Shadow>,
 }
 
 impl std::fmt::Debug for Dataset {
@@ -213,9 +230,25 @@ impl Dataset {
             features,
             slots,
             rewards,
+            shadows: Vec::new(),
             scene,
             inner,
         })
+    }
+
+    /// The same with a policy in shadow: beside each row stands what it would have done.
+    ///
+    /// # Errors
+    /// `unknown_policy`, `unknown_model`, `bad_model`, `bad_artifact`; `cannot_shadow` where decisions did not record what it needs.
+    pub async fn shadowed_by(mut self, candidate: Candidate) -> Result<Self> {
+        let shadow = Shadow::new(&self, candidate).await?;
+        self.shadows.push(shadow);
+        Ok(self)
+    }
+
+    /// The candidates in shadow, in the order of a row's.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.shadows.iter().map(|s| &s.candidate)
     }
 
     /// The features of a row, in order.
@@ -253,30 +286,49 @@ impl Dataset {
         let heads: BTreeMap<_, _> = partitions.into_iter().zip(heads).collect();
         // What the decisions saw of the catalogues, before anything is folded.
         let mut seen = versions::Seen::default();
+        let mut noted = Noted::default();
+        let mut read = Vec::with_capacity(heads.len());
+        let mut found = 0;
         for (partition, until) in &heads {
             let ids = wanted::told(self, *partition, *until).await?;
             let mut passing = DatasetRead::default();
+            read.push((*partition, *until));
             for wanted in wanted::read(self, spec, &ids, &mut passing).await? {
                 seen.note(&wanted);
+                noted.note(&self.shadows, &wanted);
+                found += 1;
+            }
+            if spec.most.is_some_and(|most| found >= most) {
+                break;
             }
         }
         let versions = seen.lay_out(self).await?;
+        let rolled = noted.roll(&self.inner).await?;
+        told.is_thinned = rolled.is_thinned();
+        let ground = rows::Ground {
+            versions: &versions,
+            rolled: &rolled,
+            until: &heads,
+        };
         told.versions = versions.len() as u64;
         let mut linked: Vec<DecisionId> = Vec::new();
-        for (partition, until) in &heads {
+        for (partition, until) in &read {
             let ids = wanted::told(self, *partition, *until).await?;
             let (alone, several): (Vec<Wanted>, Vec<Wanted>) =
                 (wanted::read(self, spec, &ids, &mut told).await?.into_iter())
                     .partition(|w| w.record.identifiers.len() <= 1);
             linked.extend(several.iter().map(|w| w.record.request.decision));
             drop(several);
-            rows::of(self, &alone, &heads, &versions, &mut told, see).await?;
+            rows::of(self, &alone, &ground, &mut told, see).await?;
         }
         told.linked = linked.len() as u64;
+        if spec.most.is_some() {
+            linked.clear();
+        }
         for ids in linked.chunks(LINKED_A_PASS) {
             let mut passing = DatasetRead::default();
             let several = wanted::read(self, spec, ids, &mut passing).await?;
-            rows::of(self, &several, &heads, &versions, &mut told, see).await?;
+            rows::of(self, &several, &ground, &mut told, see).await?;
         }
         Ok(told)
     }

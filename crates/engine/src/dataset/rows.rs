@@ -1,5 +1,6 @@
 //! Rows from decisions: partitions are folded past every position that a decision saw, and on to the end for its rewards.
 
+use super::shadow::{Again, Decided, Rolled};
 use super::versions::Versions;
 use super::wanted::Wanted;
 use super::{Dataset, DatasetRead, DatasetRow, Outcome, TOLD_MAX};
@@ -25,15 +26,25 @@ struct Known {
     reached: usize,
     /// Features, one row a choice.
     features: Vec<Vec<Value<'static>>>,
+    /// What candidates would have done, one each.
+    shadows: Vec<Option<Decided>>,
     is_erased: bool,
+}
+
+/// What rows are made from beside the log.
+pub(super) struct Ground<'a> {
+    pub(super) versions: &'a Versions,
+    /// States of the models that candidates use.
+    pub(super) rolled: &'a Rolled,
+    /// How far each partition is read.
+    pub(super) until: &'a BTreeMap<PartitionId, Position>,
 }
 
 /// Hands out the rows of these decisions, in their order.
 pub(super) async fn of(
     of: &Dataset,
     wanted: &[Wanted],
-    until: &BTreeMap<PartitionId, Position>,
-    versions: &Versions,
+    ground: &Ground<'_>,
     told: &mut DatasetRead,
     see: &mut (dyn FnMut(DatasetRow<'_>) -> Result<()> + Send),
 ) -> Result<()> {
@@ -43,7 +54,13 @@ pub(super) async fn of(
     let mut making = Making {
         of,
         wanted,
-        versions,
+        versions: ground.versions,
+        again: Again {
+            of,
+            shadows: &of.shadows,
+            rolled: ground.rolled,
+            chosen: &ground.versions.items,
+        },
         set: SlotSet::all(&of.scene.plan),
         items: ItemSlots::new(&of.scene.plan, of.policy().catalogue),
         places: BTreeMap::new(),
@@ -58,7 +75,7 @@ pub(super) async fn of(
     };
     making.find_places();
     for (partition, places) in std::mem::take(&mut making.places) {
-        let until = until.get(&partition).copied().unwrap_or_default();
+        let until = ground.until.get(&partition).copied().unwrap_or_default();
         let stops: Vec<Position> = places.iter().map(|p| p.0).collect();
         let mut watching = Watching {
             making: &mut making,
@@ -78,6 +95,7 @@ struct Making<'a> {
     of: &'a Dataset,
     wanted: &'a [Wanted],
     versions: &'a Versions,
+    again: Again<'a>,
     set: SlotSet,
     items: ItemSlots,
     /// By partition, ascending by position: where a decision saw an identifier.
@@ -115,17 +133,34 @@ impl Making<'_> {
         let all = identifiers(wanted).count();
         self.known[i].reached += 1;
         if all == 1 {
-            let features = self.features(i, &profile.into_iter().collect::<Vec<_>>());
-            self.known[i].features = features;
+            self.known_by(i, &profile.into_iter().collect::<Vec<_>>());
             return;
         }
         self.known[i].profiles.extend(profile.cloned());
         if self.known[i].reached == all {
             let mut profiles = std::mem::take(&mut self.known[i].profiles);
             profiles.sort_by_key(|p| p.identifier);
-            let features = self.features(i, &profiles.iter().collect::<Vec<_>>());
-            self.known[i].features = features;
+            self.known_by(i, &profiles.iter().collect::<Vec<_>>());
         }
+    }
+
+    /// What is known of a decision from the profiles of the customer.
+    fn known_by(&mut self, i: usize, profiles: &[&Profile]) {
+        self.known[i].features = self.features(i, profiles);
+        let record = &self.wanted[i].record;
+        let Some((ground, market)) = self.versions.ground(record.catalogue_version) else {
+            return;
+        };
+        let (shadows, compared, differ) = self.again.decide(record, ground, market, profiles);
+        self.compared += compared;
+        self.differ += differ;
+        if differ > 0 && self.differences.len() < TOLD_MAX {
+            let id = record.request.decision;
+            self.differences.push(format!(
+                "decision {id} drew from another distribution than its policy has when it decides again"
+            ));
+        }
+        self.known[i].shadows = shadows;
     }
 
     /// The features of a decision's choices.
@@ -260,6 +295,7 @@ impl Making<'_> {
                 .filter_map(|r| self.of.scene.reward_nos.get(usize::from(*r)));
             let rewards: Vec<Option<Outcome>> = nos.map(reward).collect();
             told.decisions += 1;
+            told.unshadowed += known.shadows.iter().filter(|s| s.is_none()).count() as u64;
             let decision = &record.decision;
             let silent = decision.null_propensity.unwrap_or(decision.propensity);
             for (position, features) in known.features.iter().enumerate() {
@@ -276,11 +312,13 @@ impl Making<'_> {
                     position: choice.map_or(0, |c| c.position),
                     arm: choice.map_or(null.as_str(), |c| c.item.as_str()),
                     is_null: choice.is_none(),
+                    score: choice.map(|c| c.score),
                     propensity,
                     weight: 1.0 / propensity,
                     is_forced: record.request.forced.is_some(),
                     features,
                     rewards: &rewards,
+                    shadows: &known.shadows,
                 })?;
             }
         }

@@ -1,7 +1,8 @@
 //! The catalogues as decisions saw them: each version is laid out once, and of it what was chosen is kept.
 
+use super::shadow::Ground;
 use super::wanted::Wanted;
-use super::{Dataset, VERSIONS_MAX};
+use super::{Dataset, SHADOW_ROWS_MAX, VERSIONS_MAX};
 use crate::api::{Refusal, RefusalKind, Result};
 use luopan_kernel::artifact::Artifacts;
 use luopan_kernel::catalogue::Catalogue;
@@ -9,6 +10,17 @@ use luopan_kernel::slots::Around;
 use luopan_kernel::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+fn too_many_rows(found: usize) -> Refusal {
+    Refusal {
+        code: "too_many_versions",
+        kind: RefusalKind::Invalid,
+        message: format!(
+            "what the decisions saw of the catalogue has {found} rows and more in all its versions, and at most {SHADOW_ROWS_MAX} are laid out \
+             for a policy in shadow; name a shorter time"
+        ),
+    }
+}
 
 /// What was chosen, by version of the catalogues.
 #[derive(Default)]
@@ -19,12 +31,16 @@ struct Version {
     market: Vec<Value<'static>>,
     /// The policy's, with what was chosen alone.
     chosen: Catalogue,
+    /// The whole, where candidates decide again.
+    ground: Option<Ground>,
 }
 
 /// All versions that were seen.
 pub(super) struct Versions {
     artifacts: Arc<Artifacts>,
     of: BTreeMap<u64, Version>,
+    /// Items that any decision chose.
+    pub(super) items: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
@@ -54,21 +70,35 @@ impl Seen {
         let plan = &of.scene.plan;
         let number = usize::from(of.policy().catalogue);
         let mut out = BTreeMap::new();
+        let mut laid_out = 0;
+        let all: BTreeSet<Arc<str>> = (self.0.values().flatten())
+            .map(|key| Arc::from(key.as_str()))
+            .collect();
         for (version, items) in self.0 {
             let catalogues = of.inner.catalogues_at(&of.scene, version).await?;
             let of_number = |n: u16| catalogues.get(usize::from(n)).map(AsRef::as_ref);
             let Some(whole) = catalogues.get(number) else {
                 continue;
             };
+            let mut ground = None;
+            if !of.shadows.is_empty() {
+                laid_out += whole.len();
+                if laid_out > SHADOW_ROWS_MAX {
+                    return Err(too_many_rows(laid_out));
+                }
+                ground = Some(Ground::new(of, &of.shadows, whole.clone()));
+            }
             let version_of = Version {
                 market: luopan_kernel::market::values(plan, of_number),
                 chosen: whole.only(&items),
+                ground,
             };
             out.insert(version, version_of);
         }
         Ok(Versions {
             artifacts: of.inner.artifacts_of(&of.scene).await?,
             of: out,
+            items: all,
         })
     }
 }
@@ -85,6 +115,12 @@ impl Versions {
             market,
             artifacts: &self.artifacts,
         }
+    }
+
+    /// A version for candidates, and the market then.
+    pub(super) fn ground(&self, version: u64) -> Option<(&Ground, &[Value<'static>])> {
+        let found = self.of.get(&version)?;
+        Some((found.ground.as_ref()?, &found.market))
     }
 
     /// What was chosen from a version.

@@ -113,7 +113,9 @@ fn wanted(
     {
         skipped.nothing += 1;
     } else {
-        record.contacts = Vec::new();
+        if of.shadows.is_empty() {
+            record.contacts = Vec::new();
+        }
         record.decision.trace = Vec::new();
         record.decision.held_read = Vec::new();
         return Some(Wanted { record });

@@ -124,6 +124,7 @@ async fn rows_are_what_decisions_saw_and_what_came_of_them() {
     let spec = DatasetSpec {
         from: None,
         until: Some(crate::support::START.plus(90 * MINUTE_US)),
+        most: None,
     };
     let (early, told) = read_of(&w, spec).await;
     assert_eq!((early.len(), told.skipped.outside), (1, 3));
@@ -322,5 +323,26 @@ async fn what_comes_later_changes_no_feature() {
                 assert!(before.is_none() || before == now, "seed {seed}");
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sample_is_the_rows_of_whole_partitions() {
+    let w = World::new(SHOP).await;
+    for i in 0..60 {
+        decide(&w, &format!("c{i}")).await;
+    }
+    let (all, _) = read(&w).await;
+    assert_eq!(all.len(), 60);
+    for most in [1, 10, 59, 60, 1_000] {
+        let spec = DatasetSpec {
+            most: Some(most),
+            ..DatasetSpec::default()
+        };
+        let (some, told) = read_of(&w, spec).await;
+        // The first in the order of the log; the last partition is read to its end.
+        assert_eq!(some[..], all[..some.len()]);
+        assert!(some.len() as u64 >= most.min(60), "{most}: {told:?}");
+        assert!(most > 10 || some.len() < 60, "{most}: {}", some.len());
     }
 }

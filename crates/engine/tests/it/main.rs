@@ -18,6 +18,7 @@ mod point_in_time;
 mod replay;
 mod retention;
 mod scene_change;
+mod shadow;
 mod support;
 mod through;
 mod time;

@@ -2,6 +2,7 @@
 //! they are serialised as canonical JSON with a format number, hashed, stored for ever and named by that hash.
 
 pub mod model;
+pub mod monitor;
 pub mod orders;
 pub mod policy;
 pub mod reward;
@@ -13,6 +14,7 @@ pub mod tag;
 use serde::{Deserialize, Serialize};
 
 pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
+pub use monitor::{DriftLimits, MonitorPlan};
 pub use orders::{BookTag, FeeStep, HeldTag, OrderEvent, OrderStep, OrdersPlan};
 pub use policy::{
     BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, KeepEach,
@@ -189,6 +191,9 @@ pub struct ScenePlan {
     /// What is predicted of customers' next acts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intentions: Vec<IntentionPlan>,
+    /// What is watched of policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<MonitorPlan>,
 }
 
 /// Why plan bytes were refused.

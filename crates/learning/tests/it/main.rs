@@ -5,6 +5,7 @@ mod als;
 mod audience;
 mod calibration;
 mod delayed;
+mod drift;
 mod effects;
 mod factors;
 mod gbdt;

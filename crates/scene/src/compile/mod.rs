@@ -1,5 +1,5 @@
 //! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, orders,
-//! derived tags, artifacts, intentions, catalogues, market, segments, rewards, models, budgets, policies.
+//! derived tags, artifacts, intentions, catalogues, market, segments, rewards, models, budgets, policies, monitors.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
@@ -10,6 +10,7 @@ mod events;
 mod learning;
 mod measures;
 mod moment;
+mod monitors;
 mod orders;
 mod policy;
 mod scoring;
@@ -172,6 +173,7 @@ pub(crate) fn scene<'r>(
             orders: vec![],
             market: vec![],
             intentions: vec![],
+            monitors: vec![],
         },
         report,
         sections,
@@ -205,6 +207,7 @@ pub(crate) fn scene<'r>(
     compiler.models();
     compiler.budgets();
     compiler.policies();
+    compiler.monitors();
     for (section, name) in compiler.left_out() {
         compiler.declared.names.insert((section, name));
     }

@@ -7,6 +7,7 @@ mod know;
 mod mapping;
 mod moment;
 mod score;
+mod watch;
 
 pub(crate) use act::{POLICY_MUSTS, WHOLE_POLICY};
 pub(crate) use mapping::MAPPING;
@@ -18,6 +19,7 @@ use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, SETTING
 use luopan_kernel::plan::tag::TILES_MAX;
 use moment::{INTENTION, MARKET, SEQUENCE};
 use score::ARTIFACT;
+use watch::MONITOR;
 
 static PACK_SHAPE: Shape = shape(
     "pack",
@@ -119,6 +121,11 @@ static PACK_SHAPE: Shape = shape(
             "policies",
             &Kind::LooseMap(&POLICY),
             "whom to reach with what",
+        ),
+        may(
+            "monitors",
+            &Kind::Map(&MONITOR),
+            "what is watched of policies, and how much of a change is told",
         ),
     ],
 );

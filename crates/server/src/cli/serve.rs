@@ -93,6 +93,13 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         let metrics = app.metrics.clone();
         tokio::spawn(crate::retention::daily(engine, env, metrics, keep_us))
     });
+    let watching = {
+        let (engine, env) = (opened.engine.clone(), opened.env.clone());
+        let (metrics, looks) = (app.metrics.clone(), app.looks.clone());
+        Some(tokio::spawn(crate::drift::watch(
+            engine, env, metrics, looks,
+        )))
+    };
     let late = async {
         let _ = heard.wait_for(|told| *told).await;
         tokio::time::sleep(STOP_TIME_MAX).await;
@@ -105,7 +112,7 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         }
     };
     drop((app, later));
-    for task in [reading, keeping].into_iter().flatten() {
+    for task in [reading, keeping, watching].into_iter().flatten() {
         task.abort();
         // Its stores are let go before they are closed.
         let _ = task.await;

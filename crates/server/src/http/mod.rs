@@ -6,6 +6,7 @@ mod backups;
 mod body;
 mod customers;
 mod decisions;
+mod drift;
 mod events;
 mod health;
 pub mod listen;
@@ -21,6 +22,7 @@ pub mod starting;
 pub use backups::Backups;
 
 use crate::codes::Code;
+use crate::drift::Looks;
 use crate::keys::Keys;
 use crate::limits::{BODIES_BYTES_MAX, REQUESTS_MAX};
 use crate::metrics::Metrics;
@@ -59,6 +61,7 @@ pub struct App {
     in_flight: AtomicUsize,
     backups: OnceLock<Backups>,
     backing_up: Arc<Semaphore>,
+    pub(crate) looks: Arc<Looks>,
     /// Inputs in quarantine, and when they were counted.
     quarantine: Mutex<Option<(Instant, usize)>>,
 }
@@ -110,6 +113,7 @@ impl App {
             in_flight: AtomicUsize::new(0),
             backups: OnceLock::new(),
             backing_up: Arc::new(Semaphore::new(1)),
+            looks: Arc::default(),
             quarantine: Mutex::default(),
         }))
     }
@@ -206,6 +210,7 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(models::list))
         .routes(routes!(models::promote))
         .routes(routes!(models::rollback))
+        .routes(routes!(drift::list))
         .routes(routes!(products::list))
         .routes(routes!(products::get))
         .routes(routes!(products::send))

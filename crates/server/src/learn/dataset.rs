@@ -3,6 +3,7 @@
 use crate::problem::{Problem, Result};
 use luopan_engine::Engine;
 use luopan_engine::api::{Refusal, RefusalKind};
+use luopan_engine::dataset::shadow::{Candidate, Decided};
 use luopan_engine::dataset::{Dataset, DatasetRead, DatasetRow, DatasetSpec};
 use luopan_kernel::time::SECOND_US;
 use luopan_kernel::value::{Value, ValueType};
@@ -40,6 +41,12 @@ pub struct Written {
     pub features: Vec<String>,
     /// Names of the rewards.
     pub rewards: Vec<String>,
+    /// Policies in shadow, as they were named.
+    pub shadows: Vec<String>,
+    /// Decisions that a policy in shadow could not decide again: they recorded too little.
+    pub unshadowed: u64,
+    /// True where some decisions of a policy in shadow were given a somewhat earlier state of a model than there was.
+    pub is_thinned: bool,
     /// Decisions that gave no row, by reason.
     pub skipped: Vec<(&'static str, u64)>,
     /// Recorded reads that equal what the log says.
@@ -51,6 +58,9 @@ pub struct Written {
     /// SHA-256 of the file, 64 hexadecimal digits.
     pub sha256: String,
 }
+
+/// What columns of policies in shadow begin with.
+pub const SHADOW: &str = "shadow.";
 
 /// The columns that stand before the features.
 const FIXED: [(&str, Kind); 11] = [
@@ -96,22 +106,49 @@ fn columns(of: &Dataset) -> Vec<(String, Kind)> {
         let after = format!("{value}.after_s");
         [(value, Kind::Double), (after, Kind::Double)]
     });
-    fixed.chain(features).chain(rewards).collect()
+    let shadows = of.candidates().flat_map(|c| {
+        let probabilities = format!("{SHADOW}{c}");
+        let own = format!("{probabilities}.propensity");
+        [(probabilities, Kind::Text), (own, Kind::Double)]
+    });
+    fixed
+        .chain(features)
+        .chain(rewards)
+        .chain(shadows)
+        .collect()
+}
+
+/// What a policy in shadow would have done, as JSON: the probability of each arm that it could have chosen and that any decision of the
+/// training set chose; of all others together under the empty name.
+fn probabilities(of: &Decided) -> String {
+    let mut out: serde_json::Map<String, serde_json::Value> = (of.arms.iter())
+        .map(|(arm, p)| (arm.to_string(), json!(p)))
+        .collect();
+    // What rounding leaves is no item.
+    if of.other > 1e-12 {
+        out.insert(String::new(), json!(of.other));
+    }
+    serde_json::Value::Object(out).to_string()
 }
 
 /// Writes the decisions of a policy as a training set.
 ///
 /// # Errors
-/// `unknown_scene`, `unknown_policy`, `too_many_versions`; `data_unusable` when what decisions recorded is not what the log says;
+/// `unknown_scene`, `unknown_policy`, `too_many_versions`; of policies in shadow `cannot_shadow`, `unknown_model`, `bad_model`,
+/// `bad_artifact`; `data_unusable` when what decisions recorded is not what the log says;
 /// `file_unreadable`. Then no file is written.
 pub async fn write(
     engine: &Engine,
     scene: &str,
     policy: &str,
     spec: &DatasetSpec,
+    shadows: &[Candidate],
     output: &Path,
 ) -> Result<Written> {
-    let of = engine.dataset(scene, policy)?;
+    let mut of = engine.dataset(scene, policy)?;
+    for candidate in shadows {
+        of = of.shadowed_by(candidate.clone()).await?;
+    }
     let failed = |e: luopan_lake::Error| Problem::new("file_unreadable", e.to_string());
     let mut table = Table::create(output, &columns(&of)).map_err(failed)?;
     let mut fault = None;
@@ -157,6 +194,9 @@ pub async fn write(
         linked: read.linked,
         features: of.features().iter().map(|f| f.name.clone()).collect(),
         rewards: of.rewards().iter().map(|r| r.name.clone()).collect(),
+        shadows: of.candidates().map(ToString::to_string).collect(),
+        unshadowed: read.unshadowed,
+        is_thinned: read.is_thinned,
         skipped: vec![
             ("outside_the_time", read.skipped.outside),
             ("rehearsed", read.skipped.dry_run),
@@ -174,6 +214,9 @@ pub async fn write(
 
 fn push(table: &mut Table, row: DatasetRow<'_>) -> luopan_lake::Result<()> {
     let (id, customer) = (row.decision.to_string(), row.customer.to_string());
+    let texts: Vec<Option<String>> = (row.shadows.iter())
+        .map(|s| s.as_ref().map(probabilities))
+        .collect();
     let fixed = [
         Cell::Text(&id),
         Cell::Text(&customer),
@@ -194,11 +237,16 @@ fn push(table: &mut Table, row: DatasetRow<'_>) -> luopan_lake::Result<()> {
             Cell::Double(r.after_us as f64 / SECOND_US as f64),
         ],
     });
+    let shadows = (row.shadows.iter().zip(&texts)).flat_map(|(s, text)| match (s, text) {
+        (Some(s), Some(text)) => [Cell::Text(text), Cell::Double(s.probability(row.arm))],
+        _ => [Cell::Missing, Cell::Missing],
+    });
     table.push(
         fixed
             .into_iter()
             .chain(row.features.iter().map(cell))
-            .chain(rewards),
+            .chain(rewards)
+            .chain(shadows),
     )
 }
 
@@ -218,6 +266,10 @@ fn notes(of: &Dataset, scene: &str, policy: &str, spec: &DatasetSpec, read: &Dat
         ("luopan.rewards", json!(rewards).to_string()),
         ("luopan.entries", read.entries.to_string()),
     ];
+    let shadows: Vec<String> = of.candidates().map(ToString::to_string).collect();
+    if !shadows.is_empty() {
+        out.push(("luopan.shadows", json!(shadows).to_string()));
+    }
     out.extend(spec.from.map(|at| ("luopan.from", crate::time::write(at))));
     out.extend(
         spec.until

@@ -1,6 +1,6 @@
 //! Models that are trained from a file, kept in a folder, and predict another file.
 
-use super::dataset::{sha256, told_of_itself};
+use super::dataset::{SHADOW, sha256, told_of_itself};
 use super::report;
 use super::table;
 use crate::problem::{Problem, Result};
@@ -94,7 +94,7 @@ fn of_decisions(frame: &Frame, settings: &mut Settings) -> Vec<LeftOut> {
     let mut out = Vec::new();
     for name in frame.names() {
         let is_own = name.starts_with("decision.") && name != "decision.arm";
-        if (is_own || name.starts_with("reward."))
+        if (is_own || name.starts_with("reward.") || name.starts_with(SHADOW))
             && *name != settings.target
             && !settings.exclude.contains(name)
             && ![

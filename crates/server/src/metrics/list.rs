@@ -99,6 +99,7 @@ pub(super) const STORE_ERRORS: &str = "luopan_store_errors_total";
 pub(super) const REFUSALS: &str = "luopan_refusals_total";
 pub(super) const QUARANTINED: &str = "luopan_inputs_quarantined_total";
 pub(super) const RETENTIONS: &str = "luopan_log_retentions_total";
+pub(super) const DRIFTS: &str = "luopan_monitor_drifts";
 pub(super) const LIMIT: &str = "luopan_limit";
 pub(super) const BUDGET: &str = "luopan_budget_spent";
 pub(super) const MODEL: &str = "luopan_model_samples";
@@ -288,6 +289,12 @@ pub const ALL: &[Metric] = &[
         Kind::Counter,
         &["result"],
         "times that this server truncated the log by itself, or failed to",
+    ),
+    other(
+        DRIFTS,
+        Kind::Gauge,
+        &["scene", "monitor"],
+        "things that the monitor found to have changed when it last looked",
     ),
     other(REQUESTS, Kind::Gauge, &[], "requests worked on now"),
     other(

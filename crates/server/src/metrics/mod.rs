@@ -172,6 +172,12 @@ impl Metrics {
         self.count(list::RETENTIONS, &[("result", RESULTS[usize::from(done)])]);
     }
 
+    /// Notes how many things a monitor found to have changed when it last looked.
+    pub fn looked(&self, scene: &str, monitor: &str, drifts: usize) {
+        let labels = [("scene", scene), ("monitor", monitor)];
+        self.set(list::DRIFTS, &labels, drifts as f64);
+    }
+
     /// Where calls of a store are noted: how long they took, and those that failed.
     pub fn store_call(&self, store: &'static str, call: &'static str) -> (Histogram, Counter) {
         let labels = [("store", store), ("call", call)];

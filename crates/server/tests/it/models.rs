@@ -34,13 +34,13 @@ policies:
     null_action: {name: silence}
 "#;
 
-struct At {
+pub(crate) struct At {
     folder: TempDir,
     data: String,
 }
 
 impl At {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("pack")).expect("a folder");
         std::fs::write(folder.path().join("pack/scene.yaml"), PACK).expect("the pack");
@@ -48,20 +48,20 @@ impl At {
         Self { folder, data }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn run(&self, words: &[&str]) -> Run {
+    pub(crate) fn run(&self, words: &[&str]) -> Run {
         luopan(Path::new(&self.data), words)
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         self.run(&[&["--format", "json"], words].concat()).json()
     }
 
     /// Trains trees that like what is dear, or what is cheap; of the columns named.
-    fn train(&self, name: &str, columns: [&str; 2], likes_dear: bool) -> String {
+    pub(crate) fn train(&self, name: &str, columns: [&str; 2], likes_dear: bool) -> String {
         let mut text = format!("{},{},y\n", columns[0], columns[1]);
         for i in 0..200 {
             let (price, age) = (i * 30, 20 + i % 50);
@@ -77,7 +77,7 @@ impl At {
         out
     }
 
-    fn decide(&self) -> (String, String) {
+    pub(crate) fn decide(&self) -> (String, String) {
         let made = self.json(&[
             "decide",
             "--scene",

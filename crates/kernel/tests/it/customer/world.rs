@@ -374,6 +374,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         orders: vec![],
         market: vec![],
         intentions: vec![],
+        monitors: vec![],
     }
 }
 

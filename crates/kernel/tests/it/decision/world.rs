@@ -435,6 +435,7 @@ pub(crate) fn world(seed: u64) -> World {
         orders: vec![],
         market: vec![],
         intentions: vec![],
+        monitors: vec![],
     };
     let catalogue = Catalogue::new(&scene.catalogues[0], 5, []).unwrap();
     let contacts = (0..dice.below(5))

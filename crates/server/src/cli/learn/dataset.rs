@@ -4,10 +4,11 @@ use super::super::Common;
 use super::super::output::Said;
 use crate::data::Opening;
 use crate::learn::dataset::{self, Written};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::whole::writable;
 use clap::Args;
 use luopan_engine::dataset::DatasetSpec;
+use luopan_engine::dataset::shadow::Candidate;
 use luopan_kernel::time::Micros;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -29,19 +30,66 @@ pub(in crate::cli) struct Dataset {
     /// Decisions made before this time, RFC 3339 with a zone
     #[arg(long, value_parser = crate::time::parse, value_name = "TIME")]
     until: Option<Micros>,
+    /// A policy of the scene in shadow: beside each decision stands what it would have done. `POLICY@MODEL:VERSION` gives it a version
+    /// of a registered model in place of the one in force. Again for each further policy
+    #[arg(long, value_parser = candidate, value_name = "POLICY[@MODEL:VERSION]")]
+    shadow: Vec<Candidate>,
+}
+
+fn candidate(text: &str) -> std::result::Result<Candidate, String> {
+    let wrong = || {
+        format!(
+            "`{text}` names no policy in shadow; write a policy, as `next`, or a policy with a version of a registered model, as `next@buy:3`"
+        )
+    };
+    let (policy, model) = match text.split_once('@') {
+        None => (text, None),
+        Some((policy, rest)) => {
+            let (model, version) = rest.split_once(':').ok_or_else(wrong)?;
+            let version: u32 = version.parse().ok().filter(|v| *v > 0).ok_or_else(wrong)?;
+            if model.is_empty() {
+                return Err(wrong());
+            }
+            (policy, Some((model.to_owned(), version)))
+        }
+    };
+    match policy.is_empty() {
+        true => Err(wrong()),
+        false => Ok(Candidate {
+            policy: policy.to_owned(),
+            model,
+        }),
+    }
 }
 
 pub(super) async fn run(common: &Common, asked: Dataset) -> Result<Said> {
     writable(&asked.output)?;
+    if let Some(twice) = (asked.shadow.iter().enumerate())
+        .find_map(|(i, c)| asked.shadow[..i].contains(c).then_some(c))
+    {
+        return Err(Problem::new(
+            "command_line",
+            format!("--shadow {twice} is written twice; write each once"),
+        ));
+    }
     let spec = DatasetSpec {
         from: asked.from,
         until: asked.until,
+        most: None,
     };
     let opened = common.open(Opening::Existing).await?;
     let outcome = match opened.settle().await {
         Ok(()) => {
             let (engine, output) = (&opened.engine, &asked.output);
-            dataset::write(engine, &asked.scene, &asked.policy, &spec, output).await
+            dataset::write(
+                engine,
+                &asked.scene,
+                &asked.policy,
+                &spec,
+                &asked.shadow,
+                output,
+            )
+            .await
         }
         Err(e) => Err(e),
     };
@@ -70,6 +118,21 @@ fn words(written: &Written, output: &Path) -> String {
         written.settled,
         written.compared,
     );
+    for shadow in &written.shadows {
+        out.push_str(&format!(
+            "{shadow} in shadow: `luopan learn evaluate --logs {} --policy shadow:{shadow}`\n",
+            output.display()
+        ));
+    }
+    if written.unshadowed > 0 {
+        out.push_str(&format!(
+            "{} decisions recorded too little to be decided again\n",
+            written.unshadowed
+        ));
+    }
+    if written.is_thinned {
+        out.push_str("there are too many states of models to keep them all: some decisions in shadow were given a somewhat earlier one\n");
+    }
     if !skipped.is_empty() {
         out.push_str(&format!("without a row: {}\n", skipped.join(", ")));
     }

@@ -31,7 +31,7 @@ pub(in crate::cli) struct Evaluate {
     /// Logged decisions: what `luopan learn dataset` wrote, or any table with actions, propensities and rewards
     #[arg(long, value_name = "FILE")]
     logs: PathBuf,
-    /// The policy: `uniform`, `logged`, `always:ACTION`, folder of a model of the reward (`DIR@greedy`, `DIR@epsilon:0.1`,
+    /// The policy: `uniform`, `logged`, `always:ACTION`, `shadow:NAME` (as `luopan learn dataset --shadow` wrote it), folder of a model of the reward (`DIR@greedy`, `DIR@epsilon:0.1`,
     /// `DIR@softmax:0.05`), or a file with a column of probabilities for each action
     #[arg(long, value_name = "POLICY")]
     policy: Named,

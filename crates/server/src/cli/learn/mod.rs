@@ -3,6 +3,7 @@
 mod allocate;
 mod audience;
 mod dataset;
+mod drift;
 mod effects;
 mod evaluate;
 mod lifetime;
@@ -36,6 +37,8 @@ pub(super) enum Learn {
     Value(value::Value),
     /// Say what a trained model makes of its features on the whole, and which of them it needs
     Effects(effects::Ask),
+    /// Say whether a policy's recent decisions are still like those of the time before, by the monitors of its scene
+    Drift(drift::Monitors),
     /// Predict the rows of a table by a trained model
     Predict(predict::Predict),
 }
@@ -51,6 +54,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Lifetime(asked) => lifetime::run(&asked),
         Learn::Value(asked) => value::run(&asked),
         Learn::Effects(asked) => effects::run(asked),
+        Learn::Drift(asked) => drift::run(common, asked).await,
         Learn::Predict(asked) => predict::run(&asked),
     }
 }

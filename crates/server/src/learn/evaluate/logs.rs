@@ -1,10 +1,13 @@
 //! A table as logged decisions: what was chosen, how likely, what came of it. Rows that tell nothing of the choice are left out and
 //! counted.
 
+use super::super::dataset::SHADOW;
 use super::super::table;
+use super::policy::Named;
 use super::refused;
 use crate::problem::Result;
 use luopan_learning::tabular::{Frame, Series};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Columns of logs.
@@ -31,8 +34,12 @@ pub struct Logged {
     pub(super) rows: Vec<u32>,
     /// Rows that are not, by reason.
     pub(super) left_out: Vec<(&'static str, usize)>,
-    /// Names of the actions, ascending.
+    /// Names of the actions: those that were taken, ascending, then those that a policy in shadow would have taken beside them.
     pub(super) actions: Vec<String>,
+    /// How many of them were taken.
+    pub(super) logged: usize,
+    /// Of each policy in shadow that is asked for, a line a row: actions and their probabilities.
+    pub(super) shadows: BTreeMap<String, Vec<Distribution>>,
     /// Of the rows: the action, the probability, the reward.
     pub(super) taken: Vec<u32>,
     pub(super) propensities: Vec<f64>,
@@ -81,6 +88,12 @@ fn only_reward(frame: &Frame) -> Result<String> {
     }
 }
 
+/// Actions with their probabilities.
+pub(super) type Distribution = Vec<(u32, f64)>;
+
+/// Of what a policy in shadow would have done, what was never taken, where that is no item that has a name here.
+const OTHER: &str = "(other items)";
+
 impl Which {
     /// The same with the reward's name, found in the table where it was not named.
     ///
@@ -99,7 +112,13 @@ impl Which {
 ///
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_evaluate`: columns that are not there, no row that can be evaluated.
-pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
+pub(super) fn read(path: &Path, asked: &Which, policies: &[&Named]) -> Result<Logged> {
+    let shadows: BTreeSet<&String> = (policies.iter())
+        .filter_map(|p| match p {
+            Named::Shadow(name) => Some(name),
+            _ => None,
+        })
+        .collect();
     let wanted = table::Wanted {
         texts: vec![asked.action.clone()],
         ignored: asked.exclude.clone(),
@@ -110,6 +129,9 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
     let actions = column(&frame, &which.action, "action", "--action")?;
     let propensities = numbers(&frame, &which.propensity, "propensity", "--propensity")?;
     let rewards = numbers(&frame, &which.reward, "reward", "--reward")?;
+    let columns = (shadows.iter())
+        .map(|name| in_shadow(&frame, name))
+        .collect::<Result<Vec<_>>>()?;
     let forced = frame.get("decision.is_forced");
     let position = match frame.get("decision.position") {
         Some(Series::Numbers(values)) => Some(values),
@@ -119,6 +141,7 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
         ("without_a_reward_yet", 0),
         ("chosen_by_who_asked", 0),
         ("further_places_of_slates", 0),
+        ("not_decided_again", 0),
     ];
     let mut rows = Vec::new();
     for row in 0..frame.rows() {
@@ -128,6 +151,8 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
             Some(1)
         } else if position.is_some_and(|p| p[row] > 0.0) {
             Some(2)
+        } else if columns.iter().any(|c| c.is_missing(row)) {
+            Some(3)
         } else {
             None
         };
@@ -161,15 +186,26 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
     let take = |values: &[f64]| rows.iter().map(|r| values[*r as usize]).collect();
     let not_features = (frame.names().iter())
         .filter(|n| {
-            let own = n.starts_with("decision.") || n.starts_with("reward.");
+            let own = ["decision.", "reward.", SHADOW]
+                .iter()
+                .any(|own| n.starts_with(own));
             (own || **n == which.propensity || which.exclude.contains(n))
                 && **n != which.action
                 && **n != which.reward
         })
         .cloned()
         .collect();
+    let logged = names.len();
+    let mut found = BTreeMap::new();
+    let taken = texts.iter().map(place).collect();
+    for (name, column) in shadows.into_iter().zip(columns) {
+        let lines = distributions(name, column, &rows, &mut names)?;
+        found.insert(name.clone(), lines);
+    }
     Ok(Logged {
-        taken: texts.iter().map(place).collect(),
+        taken,
+        logged,
+        shadows: found,
         propensities: take(propensities),
         rewards: take(rewards),
         actions: names,
@@ -179,4 +215,70 @@ pub(super) fn read(path: &Path, asked: &Which) -> Result<Logged> {
         rows,
         frame,
     })
+}
+
+/// The column of a policy in shadow.
+fn in_shadow<'f>(frame: &'f Frame, name: &str) -> Result<&'f Series> {
+    if let Some(found) = frame.get(&format!("{SHADOW}{name}")) {
+        return Ok(found);
+    }
+    let known: Vec<String> = (frame.names().iter())
+        .filter_map(|n| n.strip_prefix(SHADOW))
+        .filter(|n| !n.ends_with(".propensity"))
+        .map(|n| format!("`shadow:{n}`"))
+        .collect();
+    Err(refused(match known.is_empty() {
+        true => format!(
+            "no policy is in shadow in these logs; write them with `luopan learn dataset --shadow {name}`"
+        ),
+        false => format!(
+            "policy `{name}` is not in shadow in these logs; there are {}",
+            known.join(", ")
+        ),
+    }))
+}
+
+/// What a policy in shadow would have done at these rows. Actions that were never taken are added to `actions`.
+fn distributions(
+    name: &str,
+    column: &Series,
+    rows: &[u32],
+    actions: &mut Vec<String>,
+) -> Result<Vec<Distribution>> {
+    let wrong = |row: u32, found: &str| {
+        let found: String = found.chars().take(80).collect();
+        refused(format!(
+            "row {}: column `{SHADOW}{name}` holds `{found}`; a JSON object of probabilities by action is wanted, as `luopan learn dataset --shadow` writes it",
+            row + 1
+        ))
+    };
+    let mut places: BTreeMap<String, u32> = (actions.iter().cloned()).zip(0..).collect();
+    // Most customers are decided for alike: a text is read once.
+    let mut known: BTreeMap<String, Distribution> = BTreeMap::new();
+    let mut out = Vec::with_capacity(rows.len());
+    for row in rows {
+        let text = column.text(*row as usize).unwrap_or_default();
+        if let Some(found) = known.get(&text) {
+            out.push(found.clone());
+            continue;
+        }
+        let read: BTreeMap<String, f64> =
+            serde_json::from_str(&text).map_err(|_| wrong(*row, &text))?;
+        let mut line = Distribution::with_capacity(read.len());
+        for (action, p) in read {
+            let action = match action.is_empty() {
+                true => OTHER.to_owned(),
+                false => action,
+            };
+            let next = places.len() as u32;
+            let place = *places.entry(action.clone()).or_insert_with(|| {
+                actions.push(action);
+                next
+            });
+            line.push((place, p));
+        }
+        out.push(line.clone());
+        known.insert(text, line);
+    }
+    Ok(out)
 }

@@ -274,7 +274,10 @@ fn within(logged: &Logged, sureness: &Sureness) -> Result<()> {
 /// # Errors
 /// `file_unreadable`, `bad_table`, `bad_model`, `cannot_evaluate`.
 pub fn evaluate(path: &Path, asked: &Asked) -> Result<Evaluated> {
-    let logged = logs::read(path, &asked.which)?;
+    let policies: Vec<&Named> = std::iter::once(&asked.policy)
+        .chain(&asked.champion)
+        .collect();
+    let logged = logs::read(path, &asked.which, &policies)?;
     let cells = logged.rows.len().saturating_mul(logged.actions.len());
     if cells > CELLS_MAX {
         return Err(Problem::limit(

@@ -34,6 +34,8 @@ pub enum Named {
     Model(PathBuf, Choice),
     /// A table with a column of probabilities for each action, a row for each row of the logs.
     Table(PathBuf),
+    /// A policy in shadow, by the name that the logs have for it.
+    Shadow(String),
 }
 
 impl std::str::FromStr for Named {
@@ -54,6 +56,9 @@ impl std::str::FromStr for Named {
         if let Some(action) = text.strip_prefix("always:") {
             return Ok(Self::Always(action.to_owned()));
         }
+        if let Some(name) = text.strip_prefix("shadow:") {
+            return Ok(Self::Shadow(name.to_owned()));
+        }
         let (path, choice) = match text.rsplit_once('@') {
             None => (text, None),
             Some((path, "greedy")) => (path, Some(Choice::Greedy)),
@@ -72,7 +77,7 @@ impl std::str::FromStr for Named {
             (None, true) => Ok(Self::Model(found.to_owned(), Choice::Greedy)),
             (None, false) if found.is_file() => Ok(Self::Table(found.to_owned())),
             (None, false) => Err(format!(
-                "`{text}` is no policy; write `uniform`, `logged`, `always:ACTION`, the folder of a model (with `@greedy`, `@epsilon:0.1` or `@softmax:0.05`), or a file of probabilities"
+                "`{text}` is no policy; write `uniform`, `logged`, `always:ACTION`, `shadow:NAME`, the folder of a model (with `@greedy`, `@epsilon:0.1` or `@softmax:0.05`), or a file of probabilities"
             )),
         }
     }
@@ -99,7 +104,12 @@ impl Probabilities {
             Named::Logged => ("logged".to_owned(), None),
             Named::Uniform => (
                 "uniform".to_owned(),
-                Some(vec![1.0 / actions as f64; rows * actions]),
+                Some({
+                    // What was never taken is no action of these logs.
+                    let mut line = vec![0.0; actions];
+                    line[..logged.logged].fill(1.0 / logged.logged as f64);
+                    line.repeat(rows)
+                }),
             ),
             Named::Always(action) => {
                 let Some(at) = logged.actions.iter().position(|a| a == action) else {
@@ -148,9 +158,17 @@ impl Probabilities {
                     Choice::Epsilon(e) => format!("{}@epsilon:{e}", folder.display()),
                     Choice::Softmax(t) => format!("{}@softmax:{t}", folder.display()),
                 };
-                (name, Some(chosen(values, actions, *choice)))
+                (name, Some(chosen(values, actions, logged.logged, *choice)))
             }
             Named::Table(file) => (file.display().to_string(), Some(given(file, logged)?)),
+            Named::Shadow(name) => {
+                let mut values = vec![0.0; rows * actions];
+                let lines = logged.shadows.get(name).into_iter().flatten();
+                for (line, found) in values.chunks_exact_mut(actions).zip(lines) {
+                    found.iter().for_each(|(at, p)| line[*at as usize] += p);
+                }
+                (format!("shadow:{name}"), Some(values))
+            }
         };
         Ok(Self {
             name,
@@ -161,9 +179,12 @@ impl Probabilities {
     }
 }
 
-/// Turns predictions into probabilities; of equal predictions the first action by name is the highest.
-fn chosen(mut values: Vec<f64>, actions: usize, choice: Choice) -> Vec<f64> {
+/// Turns predictions into probabilities of the first `logged` actions; of equal predictions the first by name is the highest.
+fn chosen(mut values: Vec<f64>, actions: usize, logged: usize, choice: Choice) -> Vec<f64> {
     for line in values.chunks_exact_mut(actions) {
+        let (line, never) = line.split_at_mut(logged);
+        never.fill(0.0);
+        let actions = logged;
         let best = (0..actions).fold(0, |b, a| if line[a] > line[b] { a } else { b });
         let most = line[best];
         match choice {
@@ -230,7 +251,8 @@ fn sources(logged: &Logged, action: u32, rows: &[u32]) -> Vec<u32> {
     rows.iter()
         .map(|row| {
             let before = own.partition_point(|r| r <= row);
-            own[before.saturating_sub(1)]
+            // Of what was never taken nothing is known: the row's own stays.
+            own.get(before.saturating_sub(1)).copied().unwrap_or(*row)
         })
         .collect()
 }

@@ -1,0 +1,250 @@
+//! Policies in shadow: what another policy would have done is decided from what the decision saw, by the code that would have decided.
+
+use crate::support::{SHOP, World};
+use luopan_engine::api::Raw;
+use luopan_engine::dataset::shadow::{Candidate, Decided};
+use luopan_engine::dataset::{DatasetRead, DatasetSpec};
+use luopan_kernel::event::Origin;
+use luopan_kernel::id::DecisionId;
+use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::time::{DAY_US, HOUR_US};
+use luopan_kernel::value::Value;
+use std::collections::BTreeMap;
+
+/// Candidates beside the shop's policies.
+const NEXT: &str = r#"
+  greedy_model:
+    like: learned
+    exploration: greedy
+  by_visits:
+    like: learned
+    score: "double(visits_7d * item.level) - 1.5 * double(item.level)"
+    exploration: {epsilon_greedy: 0.2}
+    null_action: {name: hush, arm: true, score: 0.1}
+    suitability: [{name: grown, rule: "age >= 20"}]
+  wide_cap:
+    like: capped
+    caps: [{name: once, limit: 1, window: 7d}]
+  strict:
+    like: capped
+    eligibility: [{name: adult, rule: "age >= 30"}]
+    caps: [{name: half, limit: 1, window: 12h}]
+"#;
+
+fn candidate(policy: &str) -> Candidate {
+    Candidate {
+        policy: policy.into(),
+        model: None,
+    }
+}
+
+type Found = BTreeMap<DecisionId, Vec<Option<Decided>>>;
+
+async fn shadowed(w: &World, policy: &str, candidates: &[&str]) -> (Found, DatasetRead) {
+    w.settle().await;
+    let mut dataset = w.engine.dataset("shop", policy).unwrap();
+    for name in candidates {
+        dataset = dataset.shadowed_by(candidate(name)).await.unwrap();
+    }
+    let mut out = Found::new();
+    let told = dataset
+        .read(&DatasetSpec::default(), &mut |row| {
+            out.insert(row.decision, row.shadows.to_vec());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(told.differences, Vec::<String>::new());
+    assert_eq!(told.differ, 0);
+    (out, told)
+}
+
+/// A policy's distribution as it was recorded, by arm.
+fn arms(record: &DecisionRecord, silence: &str) -> BTreeMap<String, f64> {
+    let distribution = &record.decision.distribution;
+    // Rows are in the order of keys.
+    let items = [(Some(0), "coupon"), (Some(1), "gift"), (None, silence)];
+    (items.into_iter())
+        .map(|(row, name)| (name.to_owned(), distribution.probability(row)))
+        .filter(|(_, p)| *p > 0.0)
+        .collect()
+}
+
+fn listed(of: &Decided) -> BTreeMap<String, f64> {
+    (of.arms.iter().map(|(n, p)| (n.to_string(), *p))).collect()
+}
+
+/// A shop with a past: linked customers, a model that learns on the way, caps that are reached.
+async fn shop() -> (World, Vec<String>) {
+    let w = World::new(&format!("{SHOP}{NEXT}")).await;
+    let names: Vec<String> = (0..12).map(|i| format!("c{i}")).collect();
+    for (i, name) in names.iter().enumerate() {
+        w.ingest(&[Ok(w.incoming(
+            name,
+            "luopan.customer",
+            &[
+                ("age", Raw::Int(15 + 2 * i as i64)),
+                ("consent", Raw::Bool(true)),
+            ],
+        ))])
+        .await;
+    }
+    w.settle().await;
+    w.engine.link("c1", "c7", "test").await.unwrap();
+    w.engine.link("c2", "c9", "test").await.unwrap();
+    w.settle().await;
+    (w, names)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_candidate_would_have_done_is_what_it_said_when_it_was_asked() {
+    let (w, names) = shop().await;
+    let candidates = ["learned", "greedy_model", "by_visits"];
+    let mut wanted: BTreeMap<DecisionId, [BTreeMap<String, f64>; 2]> = BTreeMap::new();
+    for round in 0..4 {
+        for (i, name) in names.iter().enumerate() {
+            // Asked at the same moment, without consequences.
+            let mut said = Vec::new();
+            for (policy, silence) in [("greedy_model", "nothing"), ("by_visits", "hush")] {
+                let mut request = w.request(policy, name);
+                request.origin = Origin::DryRun;
+                let record = w.engine.decide(request).await.unwrap().record;
+                let mut found = arms(&record, silence);
+                // Silence has the name that it has in the logs.
+                if let Some(p) = found.remove("hush") {
+                    found.insert("nothing".into(), p);
+                }
+                said.push(found);
+            }
+            let made = w.decide("learned", name).await.unwrap().record;
+            let id = made.request.decision;
+            wanted.insert(id, said.try_into().unwrap());
+            if (i + round) % 3 == 0 {
+                let named = Raw::Text(id.to_string().into());
+                w.event(
+                    name,
+                    "buy",
+                    &[("amount", Raw::Int(5)), ("decision_id", named)],
+                )
+                .await;
+            }
+            if i % 2 == 0 {
+                w.event(name, "visit", &[]).await;
+            }
+        }
+        w.env.pass(25 * HOUR_US);
+        // Silence settles, and the model learns.
+        while !w.engine.timers_idle() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        w.settle().await;
+    }
+    let (found, told) = shadowed(&w, "learned", &candidates).await;
+    assert_eq!(found.len(), wanted.len());
+    assert!(!told.is_thinned);
+    let mut kinds = std::collections::BTreeSet::new();
+    for (id, [greedy, by_visits]) in &wanted {
+        let of = |i: usize| listed(found[id][i].as_ref().unwrap());
+        assert_eq!(of(1), *greedy, "{id}");
+        assert_eq!(of(2), *by_visits, "{id}");
+        kinds.insert(format!("{greedy:?}"));
+        kinds.insert(format!("{by_visits:?}"));
+    }
+    assert!(
+        kinds.len() > 4,
+        "the candidates do not always do the same: {kinds:?}"
+    );
+    // The policy itself was compared with what it had recorded.
+    assert!(told.compared >= wanted.len() as u64, "{told:?}");
+    // What came later changes nothing of it.
+    for name in &names {
+        w.event(name, "visit", &[]).await;
+        w.decide("learned", name).await.unwrap();
+    }
+    let (later, _) = shadowed(&w, "learned", &candidates).await;
+    for id in wanted.keys() {
+        assert_eq!(later[id], found[id]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_candidate_stands_in_the_place_of_who_decided() {
+    let (w, names) = shop().await;
+    let mut told_before = Vec::new();
+    for name in &names {
+        let made = w.decide("capped", name).await.unwrap().record;
+        told_before.push(made);
+        w.env.pass(6 * HOUR_US);
+        // Refused by the cap of a day: no row.
+        w.decide("capped", name).await.unwrap();
+        w.env.pass(DAY_US);
+        let made = w.decide("capped", name).await.unwrap().record;
+        told_before.push(made);
+    }
+    let (found, _) = shadowed(&w, "capped", &["capped", "strict"]).await;
+    let (mut kept, mut refused) = (0, 0);
+    for record in told_before
+        .iter()
+        .filter(|r| !r.decision.choices.is_empty())
+    {
+        let arm = &record.decision.choices[0].item;
+        let decided = &found[&record.request.decision];
+        assert_eq!(decided[0].as_ref().unwrap().probability(arm), 1.0);
+        let strict = decided[1].as_ref().unwrap();
+        let age = record
+            .decision
+            .slots_read
+            .iter()
+            .find(|(n, _)| n == "age")
+            .unwrap();
+        if matches!(age.1, Value::Int(age) if age >= 30) {
+            assert_eq!(strict.probability(arm), 1.0, "{record:?}");
+            kept += 1;
+        } else {
+            assert_eq!(strict.probability("nothing"), 1.0, "{record:?}");
+            refused += 1;
+        }
+    }
+    assert!(kept > 3 && refused > 3, "{kept} {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_decisions_did_not_record_is_refused() {
+    let (w, _) = shop().await;
+    let refused = async |policy: &str, candidate: Candidate| {
+        let dataset = w.engine.dataset("shop", policy).unwrap();
+        let e = dataset.shadowed_by(candidate).await.unwrap_err();
+        (e.code, e.message)
+    };
+    for (policy, of, code, words) in [
+        (
+            "learned",
+            "capped",
+            "cannot_shadow",
+            "cap `once` of policy `capped`",
+        ),
+        (
+            "capped",
+            "wide_cap",
+            "cannot_shadow",
+            "cap `once` of policy `wide_cap`",
+        ),
+        (
+            "learned",
+            "last_unit",
+            "cannot_shadow",
+            "what budgets have left",
+        ),
+        ("learned", "nobody", "unknown_policy", "nobody"),
+    ] {
+        let (found, message) = refused(policy, candidate(of)).await;
+        assert_eq!(found, code, "{message}");
+        assert!(message.contains(words), "{message}");
+    }
+    let with = |model: &str| Candidate {
+        policy: "learned".into(),
+        model: Some((model.into(), 2)),
+    };
+    let (code, message) = refused("learned", with("buy")).await;
+    assert_eq!(code, "unknown_model", "{message}");
+}

@@ -1,0 +1,49 @@
+//! What is watched: monitors.
+
+use super::base::*;
+use crate::shape::Kind;
+
+pub(super) static MONITOR: Kind = Kind::Object(&shape(
+    "monitor",
+    "Compares a policy's recent decisions with those of a time before, and raises an event where they changed beyond a limit and beyond chance.",
+    &[
+        must("policy", &NAME, "the policy whose decisions are watched"),
+        may(
+            "reward",
+            &NAME,
+            "the reward that is looked at; may be left out where the policy has one",
+        ),
+        may("every", &DURATION, "between two looks; 1d when left out"),
+        may("recent", &DURATION, "the recent time; 7d when left out"),
+        may(
+            "reference",
+            &DURATION,
+            "the time before it that it is compared with; 28d when left out",
+        ),
+        must(
+            "limits",
+            &Kind::Object(&shape(
+                "drift limits",
+                "How much of a change is let through. What has no limit is not watched.",
+                &[
+                    may(
+                        "psi",
+                        &POSITIVE,
+                        "population stability index of any feature, of the scores and of the arms: 0.2 is usual",
+                    ),
+                    may(
+                        "calibration",
+                        &POSITIVE,
+                        "how far rewards lie from the scores that foretold them, in units of the reward",
+                    ),
+                    may(
+                        "reward",
+                        &POSITIVE,
+                        "change of the mean reward, as a share of what it was",
+                    ),
+                ],
+            )),
+            "at least one",
+        ),
+    ],
+));

@@ -1,0 +1,170 @@
+//! Policies in shadow, through the program.
+
+use crate::command_line::{applied, luopan};
+use crate::models::At;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn rows(path: &str) -> Vec<BTreeMap<String, Field>> {
+    let file = std::fs::File::open(path).expect("the file");
+    let reader = SerializedFileReader::new(file).expect("Parquet");
+    (reader.get_row_iter(None).expect("rows"))
+        .map(|row| row.expect("a row").into_columns().into_iter().collect())
+        .collect()
+}
+
+#[test]
+fn a_version_is_looked_at_in_shadow_before_it_is_in_force() {
+    let at = At::new();
+    let dear = at.train("dear", ["price", "age"], true);
+    let cheap = at.train("cheap", ["price", "age"], false);
+    at.run(&["model", "register", "taste", "--from", &dear])
+        .ok();
+    at.run(&["model", "promote", "taste", "--version", "1"])
+        .ok();
+    at.run(&["scene", "apply", &at.path("pack")]).ok();
+    for _ in 0..3 {
+        assert_eq!(at.decide().1, "jade");
+    }
+    at.run(&["model", "register", "taste", "--from", &cheap])
+        .ok();
+    let out = at.path("shadow.parquet");
+    let dataset = |more: &[&str]| {
+        let words = [
+            "learn", "dataset", "--scene", "shop", "--policy", "best", "--output", &out,
+        ];
+        at.run(&[&["--format", "json"], &words[..], more].concat())
+    };
+    let said = dataset(&["--shadow", "best", "--shadow", "best@taste:2"]).json();
+    assert_eq!(said["shadows"], json!(["best", "best@taste:2"]));
+    assert_eq!((&said["rows"], &said["unshadowed"]), (&json!(3), &json!(0)));
+    for row in rows(&out) {
+        let text = |name: &str| match &row[name] {
+            Field::Str(text) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        // Tea was never chosen, and has no name in these logs.
+        assert_eq!(text("shadow.best"), r#"{"jade":1.0}"#);
+        assert_eq!(text("shadow.best@taste:2"), r#"{"":1.0}"#);
+        assert_eq!(row["shadow.best.propensity"], Field::Double(1.0));
+        assert_eq!(row["shadow.best@taste:2.propensity"], Field::Double(0.0));
+    }
+    for (shadow, word) in [
+        ("best@taste:3", "it has 1 to 2"),
+        ("best@tast:1", "registered are `taste`"),
+        ("worst", "`best`"),
+        ("best@taste", "as `next@buy:3`"),
+        ("best@taste:0", "as `next@buy:3`"),
+        ("@taste:1", "as `next@buy:3`"),
+    ] {
+        let refused = dataset(&["--shadow", shadow]);
+        assert!(refused.code != 0, "{shadow}");
+        assert!(refused.err.contains(word), "{shadow}: {}", refused.err);
+    }
+    let twice = dataset(&["--shadow", "best", "--shadow", "best"]);
+    assert!(twice.err.contains("written twice"), "{}", twice.err);
+}
+
+/// Logs with a policy in shadow as lines of JSON, and the value of that policy by inverse propensity.
+fn logs(path: &Path) -> f64 {
+    let mut text = String::new();
+    let mut value = 0.0;
+    for i in 0..400 {
+        let arm = ["call", "mail"][usize::from(i % 4 == 0)];
+        let p = [0.75, 0.25][usize::from(i % 4 == 0)];
+        let reward = f64::from(u8::from((i / 4) % 3 == i % 3));
+        let likes_mail = i % 2 == 0;
+        let shadow = match likes_mail {
+            true => json!({"mail": 0.9, "call": 0.1}),
+            false => json!({"call": 0.9, "mail": 0.08, "hush": 0.015, "": 0.005}),
+        };
+        value += reward / p * shadow[arm].as_f64().expect("a share") / 400.0;
+        let line = json!({
+            "decision.arm": arm, "decision.propensity": p, "reward.sale": reward, "age": i,
+            "shadow.next": shadow.to_string(), "shadow.next.propensity": shadow[arm],
+        });
+        text.push_str(&format!("{line}\n"));
+    }
+    std::fs::write(path, text).expect("logs");
+    value
+}
+
+#[test]
+fn what_a_policy_in_shadow_is_worth_is_told() {
+    let data = applied();
+    let path = data.path().join("logs.jsonl");
+    let wanted = logs(&path);
+    let evaluate = |more: &[&str]| {
+        let words = [
+            "--format",
+            "json",
+            "learn",
+            "evaluate",
+            "--logs",
+            path.to_str().expect("a path"),
+        ];
+        luopan(data.path(), &[&words[..], more].concat())
+    };
+    let shadow = ["--policy", "shadow:next", "--resamples", "100"];
+    let found = evaluate(&shadow).json();
+    let of = |name: &str| {
+        let all = found["candidate"]["estimates"]
+            .as_array()
+            .expect("estimates");
+        let found = all.iter().find(|e| e["estimator"] == name).expect("it");
+        found["value"].as_f64().expect("a value")
+    };
+    assert!((of("ips") - wanted).abs() < 1e-12, "{found} {wanted}");
+    assert_eq!(
+        found["actions"],
+        json!(["call", "mail", "hush", "(other items)"])
+    );
+    let unlogged = found["candidate"]["unlogged"].as_f64().expect("a share");
+    assert!((unlogged - 0.01).abs() < 1e-12, "{unlogged}");
+    // Trees predict what was logged, and never from what stands in shadow.
+    let by_trees = evaluate(
+        &[
+            &shadow[..],
+            &["--predictions", "gbdt", "--champion", "logged"],
+        ]
+        .concat(),
+    );
+    assert!(
+        by_trees.out.contains("\"dr\""),
+        "{} {}",
+        by_trees.out,
+        by_trees.err
+    );
+    // Uniform is over what was logged.
+    let both = [&shadow[..2], &["--champion", "uniform"]].concat();
+    let text = evaluate(&both).out;
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(json["champion"]["unlogged"], json!(0.0), "{text}");
+    let refused = evaluate(&["--policy", "shadow:nxt"]);
+    assert!(refused.err.contains("`shadow:next`"), "{}", refused.err);
+    let bad = data.path().join("bad.jsonl");
+    let text =
+        std::fs::read_to_string(&path)
+            .expect("logs")
+            .replacen("{\\\"call\\\"", "[\\\"call\\\"", 1);
+    std::fs::write(&bad, text).expect("bad logs");
+    let refused = luopan(
+        data.path(),
+        &[
+            "learn",
+            "evaluate",
+            "--policy",
+            "shadow:next",
+            "--logs",
+            bad.to_str().expect("a path"),
+        ],
+    );
+    assert!(
+        refused.err.contains("row 2") && refused.err.contains("JSON object"),
+        "{}",
+        refused.err
+    );
+}

@@ -266,6 +266,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         market: vec![],
         intentions: vec![],
         monitors: vec![],
+        contests: vec![],
     }
 }
 

@@ -48,6 +48,8 @@ struct Prepared {
     /// since.
     catalogues: Arc<Snapshot>,
     policy: usize,
+    /// The contest that it is decided in.
+    contest: Option<usize>,
     identifier: IdentifierId,
     context: Vec<(Cow<'static, str>, Value<'static>)>,
     key: Option<String>,
@@ -153,6 +155,7 @@ impl Inner {
             context: request_context(&scene, &r.context)?,
             key: r.idempotency_key.clone(),
             body_hash: r.body_hash,
+            contest: None,
             origin: r.origin,
             slots: r.slots,
             item: r.item.clone(),
@@ -194,10 +197,10 @@ impl Inner {
             .map(|(i, _)| requests[*i].customer.as_str())
             .collect();
         match self.resolve_or_create(&foreign).await {
-            Ok(ids) => open
-                .iter_mut()
-                .zip(ids)
-                .for_each(|((_, p), id)| p.identifier = id),
+            Ok(ids) => open.iter_mut().zip(ids).for_each(|((_, p), id)| {
+                p.identifier = id;
+                self.deal(p);
+            }),
             Err(e) => {
                 for (i, _) in open.drain(..) {
                     answers[i] = Some(Err(e.clone()));
@@ -229,6 +232,21 @@ impl Inner {
             .into_iter()
             .map(|a| a.unwrap_or_else(lost))
             .collect()
+    }
+
+    /// Who decides where the policy that was asked for is the champion of a contest. An item that was asked for is the champion's.
+    fn deal(&self, p: &mut Prepared) {
+        let contests = p.scene.plan.contests.iter();
+        let found = contests
+            .enumerate()
+            .find(|(_, c)| usize::from(c.champion) == p.policy);
+        if let Some((i, contest)) = found
+            && p.item.is_none()
+        {
+            let policy = contest.policy(self.identity.customer(p.identifier));
+            p.contest = Some(i);
+            p.policy = usize::from(policy);
+        }
     }
 
     /// One read, one decision and one commit for every open request; lost races stay open.
@@ -523,6 +541,9 @@ impl Inner {
             scene_version: p.scene.version,
             plan_hash: hex(&p.scene.hash),
             policy: policy.name.clone(),
+            contest: (p.contest)
+                .and_then(|i| p.scene.plan.contests.get(i))
+                .map(|c| c.name.clone()),
             catalogue_version: catalogue.version,
             model: model
                 .as_ref()

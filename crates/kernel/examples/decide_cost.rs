@@ -201,6 +201,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         market: vec![],
         intentions: vec![],
         monitors: vec![],
+        contests: vec![],
     }
 }
 

@@ -167,6 +167,7 @@ fn scene() -> ScenePlan {
         market: vec![],
         intentions: vec![],
         monitors: vec![],
+        contests: vec![],
     }
 }
 

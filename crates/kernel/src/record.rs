@@ -69,8 +69,11 @@ pub struct DecisionRecord {
     pub scene_version: u32,
     /// SHA-256 of its plan, 64 hexadecimal digits.
     pub plan_hash: String,
-    /// Policy.
+    /// Policy that decided.
     pub policy: String,
+    /// Contest in which it did, as champion or as challenger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contest: Option<String>,
     /// Version of the catalogue: position of the environment partition.
     pub catalogue_version: u64,
     /// Model, when the policy has one.

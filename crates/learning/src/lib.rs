@@ -9,6 +9,7 @@ pub mod als;
 pub mod audience;
 pub mod calibration;
 pub mod columns;
+pub mod contest;
 pub mod delayed;
 pub mod drift;
 pub mod effects;

@@ -48,6 +48,8 @@ pub enum Kind {
     Artifact,
     /// A policy.
     Policy,
+    /// A contest of policies.
+    Contest,
     /// A monitor.
     Monitor,
 }
@@ -71,6 +73,7 @@ impl Kind {
             Self::Budget => "budget",
             Self::Artifact => "artifact",
             Self::Policy => "policy",
+            Self::Contest => "contest",
             Self::Monitor => "monitor",
         }
     }
@@ -156,6 +159,9 @@ pub fn changes(before: &ScenePlan, after: &ScenePlan) -> Vec<Change> {
     });
     out.by_definition(Kind::Policy, policies, |keys| {
         format!("{}, from the next decision on", differ(keys))
+    });
+    out.by_definition(Kind::Contest, contests, |_| {
+        "customers are dealt so from the next decision on; a larger share takes them from the champion alone".to_owned()
     });
     out.by_definition(Kind::Monitor, monitors, |_| {
         "it looks so from the next time on".to_owned()
@@ -681,6 +687,20 @@ fn orders(plan: &ScenePlan) -> Definitions {
 fn budgets(plan: &ScenePlan) -> Definitions {
     (plan.budgets.iter())
         .map(|b| (b.name.clone(), named(plan, b)))
+        .collect()
+}
+
+fn contests(plan: &ScenePlan) -> Definitions {
+    let policy = |i: u16| plan.policies.get(usize::from(i)).map(|p| &p.name);
+    (plan.contests.iter())
+        .map(|c| {
+            let definition = json!({
+                "champion": policy(c.champion),
+                "challenger": policy(c.challenger),
+                "share": c.share,
+            });
+            (c.name.clone(), definition)
+        })
         .collect()
 }
 

@@ -43,7 +43,7 @@ pub struct Checked {
 }
 
 /// Sections that hold names, each with its declaration.
-const NAMED: [&str; 21] = [
+const NAMED: [&str; 22] = [
     "settings",
     "customer",
     "events",
@@ -64,6 +64,7 @@ const NAMED: [&str; 21] = [
     "artifacts",
     "intentions",
     "policies",
+    "contests",
     "monitors",
 ];
 

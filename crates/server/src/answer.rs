@@ -351,8 +351,11 @@ pub struct Decision {
     pub scene: String,
     /// Version of the scene.
     pub scene_version: u32,
-    /// Policy.
+    /// Policy that decided: in a contest the challenger where the customer is its.
     pub policy: String,
+    /// Contest in which it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contest: Option<String>,
     /// Internal id of the customer.
     pub customer: String,
     /// When, RFC 3339.
@@ -470,6 +473,7 @@ impl Decision {
             }),
             valid_until: time::write(record.valid_until),
             policy: record.policy,
+            contest: record.contest,
             repeated,
         }
     }

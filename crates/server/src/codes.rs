@@ -172,6 +172,7 @@ pub const ALL: &[Code] = &[
     code("unknown_action", 422, "there is no such action"),
     code("unknown_catalogue", 404, "there is no such catalogue"),
     code("unknown_context", 422, "the request field is not declared"),
+    code("unknown_contest", 404, "there is no such contest"),
     code("unknown_customer", 404, "there is no such customer"),
     code("unknown_decision", 404, "there is no such decision"),
     code("unknown_event_type", 422, "the event type is not declared"),

@@ -97,6 +97,8 @@ pub struct DatasetRow<'a> {
     pub at: Micros,
     /// Where it came from.
     pub origin: Origin,
+    /// Contest in which it was made.
+    pub contest: Option<&'a str>,
     /// Version of the scene that decided.
     pub scene_version: u32,
     /// Position in the slate, from 0.

@@ -308,6 +308,7 @@ impl Making<'_> {
                     customer: record.request.customer,
                     at,
                     origin: record.request.origin,
+                    contest: record.contest.as_deref(),
                     scene_version: record.scene_version,
                     position: choice.map_or(0, |c| c.position),
                     arm: choice.map_or(null.as_str(), |c| c.item.as_str()),

@@ -4,6 +4,7 @@ mod attacks;
 mod between;
 mod catalogue;
 mod concurrency;
+mod contests;
 mod dataset;
 mod examples;
 mod fleet;

@@ -1,6 +1,7 @@
 //! Compiled scenes: what the `scene` room makes of a scene pack and what every kernel function takes. Plans are data;
 //! they are serialised as canonical JSON with a format number, hashed, stored for ever and named by that hash.
 
+pub mod contest;
 pub mod model;
 pub mod monitor;
 pub mod orders;
@@ -13,6 +14,7 @@ pub mod tag;
 
 use serde::{Deserialize, Serialize};
 
+pub use contest::ContestPlan;
 pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
 pub use monitor::{DriftLimits, MonitorPlan};
 pub use orders::{BookTag, FeeStep, HeldTag, OrderEvent, OrderStep, OrdersPlan};
@@ -194,6 +196,9 @@ pub struct ScenePlan {
     /// What is watched of policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub monitors: Vec<MonitorPlan>,
+    /// Which policy decides in the place of which, for a share of the customers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contests: Vec<ContestPlan>,
 }
 
 /// Why plan bytes were refused.

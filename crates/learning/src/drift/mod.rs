@@ -64,10 +64,20 @@ fn shift(counts: [Vec<f64>; 2], labels: &[String], surely: f64) -> Option<Shift>
     if totals.iter().any(|t| *t < ROWS_LEAST as f64) {
         return None;
     }
-    let found = psi(&counts[0], &counts[1]).ok()?;
-    let used = (0..labels.len()).filter(|b| counts[0][*b] + counts[1][*b] > 0.0);
-    let degrees = used.count().saturating_sub(1).max(1);
-    let share = |side: usize, bin: usize| counts[side][bin] / totals[side];
+    // Half a row more in each bin (Krichevsky and Trofimov 1981): of the many rows to come some are beyond all that were seen, and none of it is a change.
+    let counts = counts.map(|of| of.into_iter().map(|n| n + 0.5).collect::<Vec<_>>());
+    let used: Vec<bool> = (0..labels.len())
+        .map(|b| counts[0][b] + counts[1][b] > 1.0)
+        .collect();
+    let kept = |of: &[f64]| -> Vec<f64> {
+        (of.iter().zip(&used))
+            .filter(|(_, u)| **u)
+            .map(|(n, _)| *n)
+            .collect()
+    };
+    let found = psi(&kept(&counts[0]), &kept(&counts[1])).ok()?;
+    let degrees = used.iter().filter(|u| **u).count().saturating_sub(1).max(1);
+    let share = |side: usize, bin: usize| (counts[side][bin] - 0.5) / totals[side];
     let adds = |bin: &usize| {
         let [before, now] = [0, 1].map(|side| share(side, *bin).max(1e-4));
         (now - before) * libm::log(now / before)

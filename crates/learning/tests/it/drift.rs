@@ -65,7 +65,7 @@ fn what_changed_is_found_and_named() {
     let found = drift::numbers(&[5.0; 300], &[6.0; 300], 0.999).unwrap();
     assert_eq!((found.most.as_str(), found.shares), ("above 5", (0.0, 1.0)));
     let found = drift::texts(&[Some("web"); 400], &[Some("app"); 400], 0.999).unwrap();
-    assert!(found.psi > 10.0, "{found:?}");
+    assert!(found.psi > 5.0, "{found:?}");
     assert_eq!(found.most, "others");
 }
 
@@ -83,7 +83,7 @@ fn a_foretelling_that_came_true_is_calibrated() {
         let found = drift::calibration(&scores, &right).unwrap();
         assert!(found.error < 0.03, "{n}: {found:?}");
         let found = drift::calibration(&scores, &wrong).unwrap();
-        assert!(found.error > 0.15, "{n}: {found:?}");
+        assert!(found.error > 0.1, "{n}: {found:?}");
         assert!((found.observed - found.foretold - 0.4).abs() < 0.12);
     }
     // The mean is right and the order is not.

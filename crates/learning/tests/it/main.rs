@@ -4,6 +4,7 @@ mod allocation;
 mod als;
 mod audience;
 mod calibration;
+mod contest;
 mod delayed;
 mod drift;
 mod effects;

@@ -1,11 +1,12 @@
 //! From sections to the plan, in the order in which things may name each other: events, tags, environment, request, orders,
-//! derived tags, artifacts, intentions, catalogues, market, segments, rewards, models, budgets, policies, monitors.
+//! derived tags, artifacts, intentions, catalogues, market, segments, rewards, models, budgets, policies, contests, monitors.
 //!
 //! It must never stop at a fault: what follows is compiled as if the faulty part were right, and what would be said only
 //! because of an earlier fault is not said.
 
 mod calendars;
 mod catalogue;
+mod contests;
 mod events;
 mod learning;
 mod measures;
@@ -174,6 +175,7 @@ pub(crate) fn scene<'r>(
             market: vec![],
             intentions: vec![],
             monitors: vec![],
+            contests: vec![],
         },
         report,
         sections,
@@ -207,6 +209,7 @@ pub(crate) fn scene<'r>(
     compiler.models();
     compiler.budgets();
     compiler.policies();
+    compiler.contests();
     compiler.monitors();
     for (section, name) in compiler.left_out() {
         compiler.declared.names.insert((section, name));

@@ -19,7 +19,7 @@ use know::{CALENDAR, CATALOGUE, CONTEXT, DERIVED, EVENT, FIELDS, ORDERS, SETTING
 use luopan_kernel::plan::tag::TILES_MAX;
 use moment::{INTENTION, MARKET, SEQUENCE};
 use score::ARTIFACT;
-use watch::MONITOR;
+use watch::{CONTEST, MONITOR};
 
 static PACK_SHAPE: Shape = shape(
     "pack",
@@ -121,6 +121,11 @@ static PACK_SHAPE: Shape = shape(
             "policies",
             &Kind::LooseMap(&POLICY),
             "whom to reach with what",
+        ),
+        may(
+            "contests",
+            &Kind::Map(&CONTEST),
+            "which policy decides in the place of which, for a share of the customers",
         ),
         may(
             "monitors",

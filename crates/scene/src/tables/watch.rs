@@ -1,7 +1,17 @@
-//! What is watched: monitors.
+//! What is tried and watched: contests, monitors.
 
 use super::base::*;
 use crate::shape::Kind;
+
+pub(super) static CONTEST: Kind = Kind::Object(&shape(
+    "contest",
+    "A challenger decides in a champion's place for a share of the customers; a customer stays with who decided first.",
+    &[
+        must("champion", &NAME, "the policy that is asked for"),
+        must("challenger", &NAME, "the policy that decides in its place"),
+        must("share", &SHARE, "share of the customers for whom it does"),
+    ],
+));
 
 pub(super) static MONITOR: Kind = Kind::Object(&shape(
     "monitor",

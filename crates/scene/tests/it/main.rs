@@ -17,4 +17,5 @@ mod sets;
 mod settings;
 mod support;
 mod types;
+mod watched;
 mod words;

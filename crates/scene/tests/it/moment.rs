@@ -821,6 +821,7 @@ fn a_score_reads_what_she_is_about_to_do_and_the_record_foretells_it_again() {
         elapsed: vec![],
         attempt: 1,
         withheld: None,
+        contest: None,
         valid_until: micros("2026-11-24T11:00:00+08:00"),
         decision: looked,
     };

@@ -3,6 +3,7 @@
 
 mod backup;
 mod campaign;
+mod challenge;
 mod decide;
 mod demo;
 mod explain;

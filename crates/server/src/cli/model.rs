@@ -1,6 +1,7 @@
 //! `luopan model`: the registry of trained models.
 
 use super::Common;
+use super::challenge::{self, Challenge};
 use super::output::{Said, table};
 use crate::answer;
 use crate::data::{Opened, Opening};
@@ -36,6 +37,8 @@ pub(super) enum Model {
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,
     },
+    /// Judge a version on the decisions that were logged, beside what decided them, and put it in force where it is proved
+    Challenge(Box<Challenge>),
     /// Put the version in force again that was so before the present one
     Rollback {
         /// Model
@@ -130,6 +133,7 @@ pub(super) async fn run(common: &Common, model: Model) -> Result<Said> {
             ),
             Err(e) => Err(e.into()),
         },
+        (Model::Challenge(asked), _) => challenge::run(&opened, asked).await,
         (Model::List | Model::Register(_), _) => list(&opened).await,
     };
     opened.close().await;

@@ -375,6 +375,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         market: vec![],
         intentions: vec![],
         monitors: vec![],
+        contests: vec![],
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) fn record(w: &World, seed: u64) -> DecisionRecord {
         elapsed: w.elapsed.clone(),
         attempt: 1,
         withheld: None,
+        contest: None,
         valid_until: Micros(i64::MAX),
         decision: w.decide(seed),
     }

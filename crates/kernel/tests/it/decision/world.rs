@@ -436,6 +436,7 @@ pub(crate) fn world(seed: u64) -> World {
         market: vec![],
         intentions: vec![],
         monitors: vec![],
+        contests: vec![],
     };
     let catalogue = Catalogue::new(&scene.catalogues[0], 5, []).unwrap();
     let contacts = (0..dice.below(5))

@@ -146,7 +146,8 @@ fn number(v: f64) -> String {
     format!("{v:.6}")
 }
 
-fn words(of: &Evaluated) -> String {
+/// What was found, for people.
+pub(in crate::cli) fn words(of: &Evaluated) -> String {
     let mut out = format!(
         "{} rows, {} actions; the policy that wrote them was worth {} of `{}` a decision\n",
         of.rows,

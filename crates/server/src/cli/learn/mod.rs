@@ -2,10 +2,11 @@
 
 mod allocate;
 mod audience;
+mod contest;
 mod dataset;
 mod drift;
 mod effects;
-mod evaluate;
+pub(super) mod evaluate;
 mod lifetime;
 mod predict;
 mod train;
@@ -37,6 +38,8 @@ pub(super) enum Learn {
     Value(value::Value),
     /// Say what a trained model makes of its features on the whole, and which of them it needs
     Effects(effects::Ask),
+    /// Say what champion and challenger of a contest have earned, and whether one is better
+    Contest(contest::Contest),
     /// Say whether a policy's recent decisions are still like those of the time before, by the monitors of its scene
     Drift(drift::Monitors),
     /// Predict the rows of a table by a trained model
@@ -54,6 +57,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Lifetime(asked) => lifetime::run(&asked),
         Learn::Value(asked) => value::run(&asked),
         Learn::Effects(asked) => effects::run(asked),
+        Learn::Contest(asked) => contest::run(common, asked).await,
         Learn::Drift(asked) => drift::run(common, asked).await,
         Learn::Predict(asked) => predict::run(&asked),
     }

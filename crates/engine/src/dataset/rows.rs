@@ -286,14 +286,17 @@ impl Making<'_> {
                 continue;
             }
             let at = record.request.moment.now;
-            let reward = |no: &u64| {
+            let reward = |no: &u64, window_us: i64| {
                 let (value, settled) = self.settled.get(&(i, *no)).copied()?;
-                let after_us = settled.since(at);
+                // What nothing settled before its window was over is settled by whatever the log tells next.
+                let after_us = settled.since(at).min(window_us);
                 Some(Outcome { value, after_us })
             };
             let nos = (self.of.policy().rewards.iter())
                 .filter_map(|r| self.of.scene.reward_nos.get(usize::from(*r)));
-            let rewards: Vec<Option<Outcome>> = nos.map(reward).collect();
+            let rewards: Vec<Option<Outcome>> = (nos.zip(&self.of.rewards))
+                .map(|(no, declared)| reward(no, declared.window_us))
+                .collect();
             told.decisions += 1;
             told.unshadowed += known.shadows.iter().filter(|s| s.is_none()).count() as u64;
             let decision = &record.decision;

@@ -110,7 +110,7 @@ async fn rows_are_what_decisions_saw_and_what_came_of_them() {
     assert_eq!(*c.feature("last_visit"), Value::Int(0));
     let after = |value, after_us| Some(Outcome { value, after_us });
     assert_eq!(a.rewards, [after(1.0, HOUR_US)]);
-    assert_eq!(b.rewards, [after(0.0, 2 * DAY_US)]);
+    assert_eq!(b.rewards, [after(0.0, DAY_US)]);
     assert_eq!(c.rewards, [None]);
     for row in &rows {
         let cost = match row.arm.as_str() {

@@ -37,7 +37,7 @@ policies:
     rewards: [bought]
 monitors:
   all: {policy: offers, recent: 1d, reference: 3d, limits: {psi: 0.2, calibration: 0.05, reward: 0.3}}
-  arms: {policy: offers, every: 12h, recent: 1d, reference: 3d, limits: {psi: 5}}
+  arms: {policy: offers, every: 12h, recent: 1d, reference: 3d, limits: {psi: 50}}
 "#;
 
 /// A clock that stands until the test moves it.
@@ -129,7 +129,7 @@ impl World {
         customer: &str,
         kind: &str,
         fields: Vec<(&'static str, Raw<'static>)>,
-    ) {
+    ) -> PositionToken {
         self.sent += 1;
         let event = Incoming {
             id: Cow::Owned(format!("e{}", self.sent)),
@@ -150,6 +150,7 @@ impl World {
             matches!(receipt.outcomes[0], Outcome::Accepted { .. }),
             "{receipt:?}"
         );
+        receipt.token
     }
 
     /// A day on which so many customers of these cities come; a share of them buys.
@@ -159,7 +160,7 @@ impl World {
             let city = cities[(self.random.uniform() * cities.len() as f64) as usize];
             let age = 20 + (self.random.uniform() * 40.0) as i64;
             let fields = vec![("age", Raw::Int(age)), ("city", Raw::Text(city.into()))];
-            self.tell(&name, "luopan.customer", fields).await;
+            let told = self.tell(&name, "luopan.customer", fields).await;
             let made = self
                 .engine
                 .decide(DecideRequest {
@@ -169,7 +170,7 @@ impl World {
                     idempotency_key: None,
                     body_hash: [0; 32],
                     context: Vec::new(),
-                    at_least: PositionToken::default(),
+                    at_least: told,
                     wait_us: DAY_US,
                     origin: Origin::Live,
                     slots: None,

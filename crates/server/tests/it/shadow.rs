@@ -165,7 +165,7 @@ fn what_a_policy_in_shadow_is_worth_is_told() {
         ],
     );
     assert!(
-        refused.err.contains("row 2") && refused.err.contains("JSON object"),
+        refused.err.contains("row 1") && refused.err.contains("JSON object"),
         "{}",
         refused.err
     );
@@ -224,9 +224,9 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
             .as_array()
             .unwrap_or_else(|| panic!("{said}"));
         let bought: Vec<_> = (answers.iter().zip(&requests))
-            .filter(|(answer, _)| answer["choices"][0]["item"] == "tea")
+            .filter(|(answer, _)| answer["decision"]["choices"][0]["item"] == "tea")
             .map(|(answer, request)| {
-                json!({"id": format!("b{}", answer["id"]), "customer": request["customer"], "type": "buy", "properties": {"decision_id": answer["id"]}})
+                json!({"id": format!("b{}", answer["decision"]["id"]), "customer": request["customer"], "type": "buy", "properties": {"decision_id": answer["decision"]["id"]}})
             })
             .collect();
         assert!(bought.len() > 10, "{said}");

@@ -4,6 +4,7 @@ Usage: closed_loop.py HOW EXPLORER SETTING SEED . HOW is what Vowpal Wabbit is r
 is gamma) or `epsilon` (SETTING is the share left to chance). Lines on standard input:
 
   d KEY PRICE PRODUCT,PRODUCT... PLACE:VALUE...   what could be offered, at which price an offer, and what is known
+  n KEY PRODUCT PROBABILITY PRODUCT,... PLACE:VALUE...   what was offered by lot
   l KEY REWARD                                    what came of it, 0 or 1
   go                                              answers all `d` since the last one, a line each: `PRODUCT PROBABILITY` or `- PROBABILITY`
 
@@ -67,6 +68,10 @@ for line in sys.stdin:
     if word == "d":
         key, price, products, known = rest.split(" ", 3)
         waiting.append((key, float(price), products.split(","), known))
+    elif word == "n":
+        key, product, probability, products, known = rest.split(" ", 4)
+        products = products.split(",")
+        pending[key] = (products, known, products.index(product), float(probability))
     elif word == "l":
         key, reward = rest.split(" ")
         if key in pending:

@@ -10,7 +10,8 @@ use luopan_bench::Fault;
 use luopan_bench::moved::Moved;
 use luopan_embedded::{Embedded, Options};
 use luopan_engine::api::{
-    DecideRequest, Incoming, PositionToken, ProductInput, Raw, RefusalKind, WAIT_US_MAX,
+    DecideRequest, Incoming, IngestReceipt, Outcome, PositionToken, ProductInput, Raw, RefusalKind,
+    WAIT_US_MAX,
 };
 use luopan_engine::{Engine, Limits};
 use luopan_kernel::event::{Origin, RECEIPT_TYPE};
@@ -21,7 +22,9 @@ use luopan_kernel::value::Value;
 use luopan_simulator::{SimEvent, customer_name};
 
 use super::judge::{self, Judged};
-use super::scene::{CATALOGUE, SCENE, encoded, key, price, product_of};
+use super::oracle;
+use super::scene::{self, CATALOGUE, SCENE, encoded, key, price, product_of};
+use super::trees::{self, Known};
 use super::vw::Peer;
 use super::world::{Platform, QUARTER, TAIL, WATCHED, WINDOW_DAYS, lot};
 
@@ -31,22 +34,47 @@ const INPUTS: usize = 2_000;
 /// Longest wait for the engine to come to rest, in real time.
 const REST_MAX: Duration = Duration::from_secs(60);
 
+/// The policy of the first week of all who learn, and days of it.
+const START: &str = "random";
+const START_DAYS: i64 = 7;
+/// Shares of the opportunities that `random` takes: so that the budget lasts for the quarter, and in the first week of those who learn.
+const SHARE: f64 = 0.255;
+const START_SHARE: f64 = 0.34;
+
 /// Who chooses.
 pub(crate) enum Who<'a> {
-    /// A policy of the scene.
-    Scene(&'a str),
+    /// Every product and silence alike, to the end.
+    Random,
+    /// The policy `learned` of the scene, behind the first week.
+    Learned,
+    /// The policy `trees`, behind the first week; its trees are trained anew every week.
+    Trees,
+    /// The policy `blended`, likewise.
+    Blended,
+    /// Vowpal Wabbit, behind the first week.
+    Peer(&'a mut Peer),
     /// Somebody who knows the chance of every answer: the best product, where its chance is above the price.
     Oracle(f64),
-    /// Vowpal Wabbit.
-    Peer(&'a mut Peer),
 }
 
 impl Who<'_> {
-    pub(crate) fn policy(&self) -> &str {
+    /// The scene's policies that decide for it.
+    fn policies(&self) -> Vec<&'static str> {
         match self {
-            Self::Scene(name) => name,
-            Self::Oracle(_) | Self::Peer(_) => "imposed",
+            Self::Random => vec![START],
+            Self::Learned => vec![START, "learned"],
+            Self::Trees => vec![START, "trees"],
+            Self::Blended => vec![START, "blended"],
+            Self::Peer(_) => vec![START, "imposed"],
+            Self::Oracle(_) => vec!["imposed"],
         }
+    }
+
+    /// The policy that decides on a day of the quarter.
+    fn policy(&self, day: i64) -> &'static str {
+        let all = self.policies();
+        let at = usize::from(day >= START_DAYS).min(all.len() - 1);
+        all[at]
     }
 }
 
@@ -63,7 +91,8 @@ pub(crate) struct Row {
     /// What was; none for silence.
     pub(crate) chosen: Option<usize>,
     pub(crate) propensity: f64,
-    /// Where the policy read what its model reads.
+    /// Where the policy read what its model reads: that, as numbers and encoded.
+    pub(crate) known: Known,
     pub(crate) features: Vec<f64>,
     pub(crate) price: f64,
     pub(crate) is_answered: bool,
@@ -81,6 +110,8 @@ impl Row {
 /// What came of a quarter.
 pub(crate) struct Played {
     pub(crate) rows: Vec<Row>,
+    /// Of what was known at a row.
+    pub(crate) names: Vec<String>,
     pub(crate) judged: Judged,
     pub(crate) seconds: f64,
 }
@@ -93,6 +124,8 @@ struct Drive<'a> {
     told: u64,
     spent: i64,
     rows: Vec<Row>,
+    /// What is kept of what decisions read.
+    names: Vec<String>,
 }
 
 /// Plays the quarter of a platform in a data folder of its own.
@@ -125,6 +158,7 @@ pub(crate) fn play(
             told: 0,
             spent: 0,
             rows: Vec::new(),
+            names: Vec::new(),
         };
         drive.list().await?;
         for day in 0..WATCHED + QUARTER + TAIL {
@@ -134,19 +168,25 @@ pub(crate) fn play(
             drive.tell(&events).await?;
             drive.rest().await?;
             if let Who::Peer(peer) = &mut who {
-                drive.answer(peer, day)?;
+                drive.answer(peer, day - WATCHED)?;
             }
             if (WATCHED..WATCHED + QUARTER).contains(&day) {
+                let of = day - WATCHED;
+                if matches!(who, Who::Trees | Who::Blended) && of >= START_DAYS && of % 7 == 0 {
+                    drive.train(of, seed).await?;
+                }
                 drive.decide(&mut who, day, at).await?;
             }
         }
-        let judged = judge::of_log(&drive.engine, drive.plan, who.policy(), &drive.platform).await?;
+        let policies = who.policies();
+        let judged = judge::of_log(&drive.engine, drive.plan, &policies, &drive.platform).await?;
         drive.engine.stop().await;
         for row in &mut drive.rows {
             row.is_answered = (drive.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
         }
         Ok::<_, Fault>(Played {
             rows: drive.rows,
+            names: drive.names,
             judged,
             seconds: begun.elapsed().as_secs_f64(),
         })
@@ -164,6 +204,20 @@ fn raw(value: &Value<'_>) -> Raw<'static> {
         Value::Number(v) => Raw::Number(*v),
         Value::Text(v) => Raw::Text(Cow::Owned(v.clone().into_owned())),
         Value::Time(v) => Raw::Int(v.0),
+    }
+}
+
+/// The lot of a customer on a day, 0 to 1.
+fn drawn(customer: u32, day: i64) -> f64 {
+    (lot(u64::from(customer) + (1 << 40), day) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A fault that names the first input of a call that was not taken.
+fn quarantined(receipt: &IngestReceipt) -> Result<(), Fault> {
+    let is_taken = |o: &&Outcome| matches!(o, Outcome::Accepted { .. });
+    match receipt.outcomes.iter().find(|o| !is_taken(o)) {
+        Some(outcome) => Err(format!("an input went to quarantine: {outcome:?}").into()),
+        None => Ok(()),
     }
 }
 
@@ -186,10 +240,7 @@ impl Drive<'_> {
         };
         let all: Vec<_> = (0..self.platform.ratings.len()).map(of).collect();
         let receipt = self.engine.change_products(SCENE, CATALOGUE, &all).await?;
-        if receipt.quarantined > 0 {
-            return Err(format!("products went to quarantine: {:?}", receipt.outcomes).into());
-        }
-        Ok(())
+        quarantined(&receipt)
     }
 
     async fn tell(&mut self, events: &[SimEvent]) -> Result<(), Fault> {
@@ -211,9 +262,7 @@ impl Drive<'_> {
                 }));
             }
             let receipt = self.engine.ingest(SCENE, Origin::Live, &inputs).await?;
-            if receipt.quarantined > 0 {
-                return Err(format!("events went to quarantine: {:?}", receipt.outcomes).into());
-            }
+            quarantined(&receipt)?;
         }
         Ok(())
     }
@@ -234,15 +283,35 @@ impl Drive<'_> {
         Ok(self.engine.settle(WAIT_US_MAX).await?)
     }
 
-    fn request(&self, who: &Who<'_>, customer: u32, day: i64, item: Option<usize>) -> DecideRequest {
-        let drawn = (lot(u64::from(customer) + (1 << 40), day) >> 11) as f64 / (1u64 << 53) as f64;
+    /// Trains trees from what is settled, and puts them in force.
+    async fn train(&mut self, day: i64, seed: u64) -> Result<(), Fault> {
+        for row in &mut self.rows {
+            row.is_answered = (self.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
+        }
+        let trees = trees::trained(&self.rows, &self.names, day - 1 - WINDOW_DAYS, seed)?;
+        let mut checked = scene::with_trees(&trees)?;
+        checked.plan.budgets.clone_from(&self.plan.budgets);
+        let artifacts = &checked.artifacts;
+        self.engine
+            .apply_trained_scene(&checked.plan, artifacts, &[], SCENE)
+            .await?;
+        self.rest().await
+    }
+
+    fn request(
+        &self,
+        who: &Who<'_>,
+        customer: u32,
+        day: i64,
+        item: Option<usize>,
+    ) -> DecideRequest {
         DecideRequest {
             scene: SCENE.into(),
-            policy: who.policy().into(),
+            policy: who.policy(day - WATCHED).into(),
             customer: customer_name(customer),
             idempotency_key: None,
             body_hash: [0; 32],
-            context: vec![("lot".to_owned(), Raw::Number(drawn))],
+            context: Vec::new(),
             at_least: PositionToken::default(),
             wait_us: 0,
             origin: Origin::Live,
@@ -279,14 +348,24 @@ impl Drive<'_> {
         at: Micros,
     ) -> Result<Vec<(u32, Option<(usize, f64)>)>, Fault> {
         let due = self.platform.due(day);
-        let left = super::scene::limit(self.plan) - self.spent;
+        let left = scene::limit(self.plan) - self.spent;
         let left = usize::try_from(left).unwrap_or(0);
         let mut asked: Vec<(u32, Option<(usize, f64)>)> = Vec::new();
+        if who.policy(day - WATCHED) == START {
+            let share = match who {
+                Who::Random => SHARE,
+                _ => START_SHARE,
+            };
+            let taken = due.into_iter().filter(|c| drawn(*c, day) < share);
+            return Ok(taken.map(|c| (c, None)).collect());
+        }
         match who {
-            Who::Scene(_) => asked.extend(due.into_iter().map(|c| (c, None))),
+            Who::Random | Who::Learned | Who::Trees | Who::Blended => {
+                asked.extend(due.into_iter().map(|c| (c, None)));
+            }
             Who::Oracle(price) => {
                 for customer in due {
-                    let best = super::oracle::best(&self.platform, customer, at)?;
+                    let best = oracle::best(&self.platform, customer, at)?;
                     let worth = best.filter(|(_, chance)| chance > price);
                     asked.extend(worth.map(|(product, _)| (customer, Some((product, 1.0)))));
                 }
@@ -299,7 +378,10 @@ impl Drive<'_> {
                     if permitted.is_empty() {
                         continue;
                     }
-                    let view = self.engine.customer(SCENE, &customer_name(customer)).await?;
+                    let view = self
+                        .engine
+                        .customer(SCENE, &customer_name(customer))
+                        .await?;
                     let slots = view.tags.iter().map(|(n, v)| (n.as_str(), v));
                     told.push((customer, permitted, encoded(self.plan, slots)?));
                 }
@@ -349,7 +431,7 @@ impl Drive<'_> {
             .collect::<Result<Vec<f64>, Fault>>()?;
         let name = record.request.decision.to_string();
         if imposed.is_none() && decision.available as usize != permitted.len() {
-            let left = super::scene::limit(self.plan) - self.spent;
+            let left = scene::limit(self.plan) - self.spent;
             if left > DECISIONS as i64 {
                 let found = decision.available;
                 return Err(format!("{found} products for {permitted:?}").into());
@@ -363,6 +445,9 @@ impl Drive<'_> {
             },
         };
         let spent = record.spent.first().copied().unwrap_or(0);
+        if self.names.is_empty() {
+            self.names = trees::names(&decision.slots_read);
+        }
         self.rows.push(Row {
             customer,
             day: day - WATCHED,
@@ -370,6 +455,10 @@ impl Drive<'_> {
             chances,
             chosen,
             propensity,
+            known: match imposed {
+                Some(_) => Known::new(),
+                None => trees::known(&self.names, &decision.slots_read),
+            },
             features: match imposed {
                 Some(_) => Vec::new(),
                 None => {
@@ -400,11 +489,10 @@ impl Drive<'_> {
 
     /// Tells the peer what came of the decisions whose window has ended.
     fn answer(&self, peer: &mut Peer, day: i64) -> Result<(), Fault> {
-        let of = day - WATCHED - WINDOW_DAYS;
-        for row in self.rows.iter().filter(|r| r.day == of) {
-            let is_answered =
-                (self.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
-            peer.learn(row.customer, row.day, is_answered)?;
+        let of = day - WINDOW_DAYS;
+        for row in (self.rows.iter()).filter(|r| r.day == of && r.chosen.is_some()) {
+            let is_answered = (self.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
+            peer.learn(row, is_answered)?;
         }
         Ok(())
     }

@@ -4,13 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use luopan_bench::Fault;
+use luopan_kernel::artifact::Artifact;
 use luopan_kernel::features;
 use luopan_kernel::plan::{ModelPlan, PricePlan, ScenePlan};
 use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
+use luopan_scene::{Checked, Loaded};
 
 pub(crate) const SCENE: &str = "closed-loop";
+/// What is added to it once there are answers to learn from, and where it names its trees.
+const TREES: &str = "closed-loop-trees";
+const FILE: &str = "artifacts/answers.trees";
 pub(crate) const CATALOGUE: &str = "products";
 /// Names another pack, to try settings on seeds that are not counted.
 const OWN_PACK: &str = "LUOPAN_CLOSED_LOOP_PACK";
@@ -28,20 +33,35 @@ pub(crate) fn product_of(key: &str) -> Option<usize> {
     (1..=PRODUCTS).contains(&number).then(|| number - 1)
 }
 
-/// The pack, compiled.
-pub(crate) fn compiled() -> Result<ScenePlan, Fault> {
+/// A pack of this measurement, and what it is compiled to.
+fn loaded(pack: &str) -> Result<Loaded, Fault> {
     let folder = match std::env::var_os(OWN_PACK) {
-        Some(named) => PathBuf::from(named),
-        None => Path::new(env!("CARGO_MANIFEST_DIR"))
+        Some(named) if pack == SCENE => PathBuf::from(named),
+        _ => Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("scenes")
-            .join(SCENE),
+            .join(pack),
     };
-    let checked = luopan_scene::compile(luopan_scene::load_folder(&folder)?);
-    let checked = checked.map_err(|faults| {
-        let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        words.join("\n")
-    })?;
-    Ok(checked.plan)
+    Ok(luopan_scene::load_folder(&folder)?)
+}
+
+fn words(faults: Vec<luopan_scene::Fault>) -> Fault {
+    let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    words.join("\n").into()
+}
+
+/// The pack.
+pub(crate) fn compiled() -> Result<ScenePlan, Fault> {
+    Ok(luopan_scene::compile(loaded(SCENE)?).map_err(words)?.plan)
+}
+
+/// The pack with the policy `trees` and these trees.
+pub(crate) fn with_trees(trees: &Artifact) -> Result<Checked, Fault> {
+    let mut pack = loaded(SCENE)?;
+    pack.files.extend(loaded(TREES)?.files);
+    pack.files.sort();
+    pack.trained.insert(FILE.to_owned(), trees.encode());
+    let decode = |kind, bytes: &[u8]| Artifact::decode(kind, bytes).map_err(|e| e.to_string());
+    luopan_scene::compile_with(pack, &decode).map_err(words)
 }
 
 /// The model of the scene.

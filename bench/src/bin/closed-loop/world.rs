@@ -16,7 +16,7 @@ use luopan_simulator::fund::{Event, Happening, Settings, World, made_up};
 use super::scene::{PRODUCTS, key};
 
 /// Days before the first offer, and those of the quarter; in those after it the last answers come.
-pub(crate) const WATCHED: i64 = 28;
+pub(crate) const WATCHED: i64 = 365;
 pub(crate) const QUARTER: i64 = 91;
 pub(crate) const TAIL: i64 = 5;
 pub(crate) const WEEKS: usize = (QUARTER / 7) as usize;
@@ -46,7 +46,6 @@ struct Known {
 /// An offer that was made.
 #[derive(Clone)]
 pub(crate) struct Offer {
-    customer: u32,
     pub(crate) product: usize,
     pub(crate) at: Micros,
     pub(crate) is_answered: bool,
@@ -71,7 +70,7 @@ pub(crate) struct Platform {
 impl Platform {
     /// The world of `seed`, before its first day.
     pub(crate) fn new(seed: u64, customers: u32, weekly: usize) -> Result<Self, Fault> {
-        let mut settings = Settings::new(seed, customers, day_of(2025, 9, 1));
+        let mut settings = Settings::new(seed, customers, day_of(2025, 6, 1));
         settings.days = WATCHED + QUARTER + TAIL;
         settings.price_history_days = 90;
         settings.products = Some(made_up(seed, MADE));
@@ -161,9 +160,14 @@ impl Platform {
                 | Happening::Paid(..)
         ) {
             // What the scene declares, no more.
-            if matches!(sim.kind, "page_view" | "order_submitted" | "dismissed") {
-                sim.properties
-                    .retain(|(n, _)| ["page", "kind", "side"].contains(n));
+            let declared: Option<&[&str]> = match sim.kind {
+                "page_view" => Some(&["page", "fine_type"]),
+                "order_submitted" => Some(&["side", "amount"]),
+                "dismissed" => Some(&[]),
+                _ => None,
+            };
+            if let Some(declared) = declared {
+                sim.properties.retain(|(n, _)| declared.contains(n));
             }
             told.push(sim);
         }
@@ -188,7 +192,7 @@ impl Platform {
     pub(crate) fn due(&self, day: i64) -> Vec<u32> {
         let mut out: Vec<u32> = (0u32..)
             .zip(&self.known)
-            .filter(|(n, k)| k.is_there && (i64::from(*n) + day) % EVERY == 0)
+            .filter(|(n, k)| k.is_there && k.consents && (i64::from(*n) + day) % EVERY == 0)
             .map(|(n, _)| n)
             .collect();
         out.sort_by_key(|n| lot(u64::from(*n), day));
@@ -202,10 +206,7 @@ impl Platform {
             return Vec::new();
         };
         let lately = known.offers.iter().filter(|o| at.since(**o) < WEEK_US);
-        if !known.consents
-            || known.has_left
-            || known.expires <= at
-            || lately.count() >= self.weekly
+        if !known.consents || known.has_left || known.expires <= at || lately.count() >= self.weekly
         {
             return Vec::new();
         }
@@ -229,35 +230,16 @@ impl Platform {
         name: &str,
         at: Micros,
     ) -> Result<(), Fault> {
-        self.world
-            .offer(customer, &self.codes[product], name, at)?;
+        self.world.offer(customer, &self.codes[product], name, at)?;
         self.known[customer as usize].offers.push(at);
         self.latest[customer as usize] = Some(name.to_owned());
         let offer = Offer {
-            customer,
             product,
             at,
             is_answered: false,
         };
         self.offers.insert(name.to_owned(), offer);
         Ok(())
-    }
-
-    /// Most offers that a customer had within a week, and how many there were.
-    pub(crate) fn most_a_week(&self) -> (usize, usize) {
-        let mut by: BTreeMap<u32, Vec<Micros>> = BTreeMap::new();
-        for offer in self.offers.values() {
-            by.entry(offer.customer).or_default().push(offer.at);
-        }
-        let mut most = 0;
-        for times in by.values_mut() {
-            times.sort_unstable();
-            for (i, from) in times.iter().enumerate() {
-                let within = times[i..].iter().filter(|t| t.since(*from) < WEEK_US);
-                most = most.max(within.count());
-            }
-        }
-        (most, self.offers.len())
     }
 }
 

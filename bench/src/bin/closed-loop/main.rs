@@ -71,7 +71,12 @@ fn run() -> Result<(), Fault> {
                     place: place.join(seed.to_string()),
                 };
                 let quarter = asked.quarter(*seed, &entrants)?;
-                (all.lock().map_err(|_| "a thread died")?).push(quarter);
+                let mut all = all.lock().map_err(|_| "a thread died")?;
+                all.push(quarter);
+                if own.is_none() {
+                    // What is there so far, with how many seeds it is of.
+                    write("closed-loop", &figures::measured(&all, &plan)?)?;
+                }
             }
             Ok(())
         };

@@ -26,7 +26,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// What was best of those that were tried on seed 2; `LUOPAN_CLOSED_LOOP_VW` names others, as `epsilon 0.01 -q ui -l 0.5`.
     pub(crate) fn chosen() -> Result<Self, Fault> {
-        let usual = "squarecb 1000 -q ui --shifted -l 0.5".to_owned();
+        let usual = "squarecb 1000 -q ui --shifted -l 2".to_owned();
         let words = std::env::var("LUOPAN_CLOSED_LOOP_VW").unwrap_or(usual);
         let mut parts = words.splitn(3, ' ').map(str::to_owned);
         let mut part = || parts.next().ok_or("an explorer, a setting and arguments");

@@ -1,7 +1,6 @@
 //! One policy through the engine for a quarter: events by intake, decisions in a batch a day, answers fed back as events, every offer
 //! held, confirmed and counted by the engine, whoever chose it. This room must never offer what the engine did not decide.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +8,7 @@ use std::time::{Duration, Instant};
 use luopan_bench::Fault;
 use luopan_bench::moved::Moved;
 use luopan_embedded::{Embedded, Options};
-use luopan_engine::api::{
-    DecideRequest, Incoming, IngestReceipt, Outcome, PositionToken, ProductInput, Raw, RefusalKind,
-    WAIT_US_MAX,
-};
+use luopan_engine::api::{DecideRequest, PositionToken};
 use luopan_engine::{Engine, Limits};
 use luopan_kernel::event::{Origin, RECEIPT_TYPE};
 use luopan_kernel::plan::ScenePlan;
@@ -21,62 +17,17 @@ use luopan_kernel::time::{HOUR_US, MINUTE_US, Micros};
 use luopan_kernel::value::Value;
 use luopan_simulator::{SimEvent, customer_name};
 
+use super::intake::Intake;
 use super::judge::{self, Judged};
 use super::oracle;
-use super::scene::{self, CATALOGUE, SCENE, encoded, key, price, product_of};
+use super::scene::{self, SCENE, encoded, key, price, product_of};
 use super::trees::{self, Known};
 use super::vw::Peer;
+use super::who::{START, START_DAYS, Who};
 use super::world::{Platform, QUARTER, TAIL, WATCHED, WINDOW_DAYS, lot};
 
-/// Decisions and inputs of one call.
+/// Decisions of one call.
 const DECISIONS: usize = 500;
-const INPUTS: usize = 2_000;
-/// Longest wait for the engine to come to rest, in real time.
-const REST_MAX: Duration = Duration::from_secs(60);
-
-/// The policy of the first week of all who learn, and days of it.
-const START: &str = "random";
-const START_DAYS: i64 = 7;
-/// Shares of the opportunities that `random` takes: so that the budget lasts for the quarter, and in the first week of those who learn.
-const SHARE: f64 = 0.255;
-const START_SHARE: f64 = 0.34;
-
-/// Who chooses.
-pub(crate) enum Who<'a> {
-    /// Every product and silence alike, to the end.
-    Random,
-    /// The policy `learned` of the scene, behind the first week.
-    Learned,
-    /// The policy `trees`, behind the first week; its trees are trained anew every week.
-    Trees,
-    /// The policy `blended`, likewise.
-    Blended,
-    /// Vowpal Wabbit, behind the first week.
-    Peer(&'a mut Peer),
-    /// Somebody who knows the chance of every answer: the best product, where its chance is above the price.
-    Oracle(f64),
-}
-
-impl Who<'_> {
-    /// The scene's policies that decide for it.
-    fn policies(&self) -> Vec<&'static str> {
-        match self {
-            Self::Random => vec![START],
-            Self::Learned => vec![START, "learned"],
-            Self::Trees => vec![START, "trees"],
-            Self::Blended => vec![START, "blended"],
-            Self::Peer(_) => vec![START, "imposed"],
-            Self::Oracle(_) => vec!["imposed"],
-        }
-    }
-
-    /// The policy that decides on a day of the quarter.
-    fn policy(&self, day: i64) -> &'static str {
-        let all = self.policies();
-        let at = usize::from(day >= START_DAYS).min(all.len() - 1);
-        all[at]
-    }
-}
 
 /// One decision that could have offered something.
 #[derive(Clone)]
@@ -117,11 +68,10 @@ pub(crate) struct Played {
 }
 
 struct Drive<'a> {
-    engine: Arc<Engine>,
+    intake: Intake,
     env: Arc<Moved>,
     plan: &'a ScenePlan,
     platform: Platform,
-    told: u64,
     spent: i64,
     rows: Vec<Row>,
     /// What is kept of what decisions read.
@@ -151,22 +101,21 @@ pub(crate) fn play(
         engine.start().await?;
         engine.apply_scene(plan, &[], SCENE).await?;
         let mut drive = Drive {
-            engine,
+            intake: Intake::new(engine),
             env,
             plan,
             platform,
-            told: 0,
             spent: 0,
             rows: Vec::new(),
             names: Vec::new(),
         };
-        drive.list().await?;
+        drive.intake.list(&drive.platform).await?;
         for day in 0..WATCHED + QUARTER + TAIL {
             let at = drive.platform.hour(day);
             let events = drive.platform.pass(at);
             drive.env.to(at);
-            drive.tell(&events).await?;
-            drive.rest().await?;
+            drive.intake.tell(&events).await?;
+            drive.intake.rest().await?;
             if let Who::Peer(peer) = &mut who {
                 drive.answer(peer, day - WATCHED)?;
             }
@@ -179,8 +128,9 @@ pub(crate) fn play(
             }
         }
         let policies = who.policies();
-        let judged = judge::of_log(&drive.engine, drive.plan, &policies, &drive.platform).await?;
-        drive.engine.stop().await;
+        let judged =
+            judge::of_log(&drive.intake.engine, drive.plan, &policies, &drive.platform).await?;
+        drive.intake.engine.stop().await;
         for row in &mut drive.rows {
             row.is_answered = (drive.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
         }
@@ -196,93 +146,12 @@ pub(crate) fn play(
     played
 }
 
-fn raw(value: &Value<'_>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(Cow::Owned(v.clone().into_owned())),
-        Value::Time(v) => Raw::Int(v.0),
-    }
-}
-
 /// The lot of a customer on a day, 0 to 1.
 fn drawn(customer: u32, day: i64) -> f64 {
     (lot(u64::from(customer) + (1 << 40), day) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// A fault that names the first input of a call that was not taken.
-fn quarantined(receipt: &IngestReceipt) -> Result<(), Fault> {
-    let is_taken = |o: &&Outcome| matches!(o, Outcome::Accepted { .. });
-    match receipt.outcomes.iter().find(|o| !is_taken(o)) {
-        Some(outcome) => Err(format!("an input went to quarantine: {outcome:?}").into()),
-        None => Ok(()),
-    }
-}
-
 impl Drive<'_> {
-    /// Puts the products into the catalogue.
-    async fn list(&self) -> Result<(), Fault> {
-        let of = |product: usize| ProductInput::Set {
-            key: key(product),
-            values: vec![
-                (
-                    "kind".to_owned(),
-                    Raw::Text(Cow::Borrowed(self.platform.kinds[product])),
-                ),
-                (
-                    "risk_level".to_owned(),
-                    Raw::Int(i64::from(self.platform.ratings[product])),
-                ),
-                ("placement".to_owned(), Raw::Number(0.0)),
-            ],
-        };
-        let all: Vec<_> = (0..self.platform.ratings.len()).map(of).collect();
-        let receipt = self.engine.change_products(SCENE, CATALOGUE, &all).await?;
-        quarantined(&receipt)
-    }
-
-    async fn tell(&mut self, events: &[SimEvent]) -> Result<(), Fault> {
-        for some in events.chunks(INPUTS) {
-            let mut inputs = Vec::with_capacity(some.len());
-            for event in some {
-                self.told += 1;
-                inputs.push(Ok(Incoming {
-                    id: Cow::Owned(format!("e{}", self.told)),
-                    customer: Cow::Owned(customer_name(event.customer)),
-                    kind: Cow::Borrowed(event.kind),
-                    occurred_at: Some(event.at),
-                    properties: (event.properties.iter())
-                        .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
-                        .collect(),
-                    context: Vec::new(),
-                    corrects: None,
-                    raw: Cow::Borrowed(""),
-                }));
-            }
-            let receipt = self.engine.ingest(SCENE, Origin::Live, &inputs).await?;
-            quarantined(&receipt)?;
-        }
-        Ok(())
-    }
-
-    /// Waits until everything is folded, due timers have fired, and models have learned. The engine's own waits are in a time that
-    /// stands still.
-    async fn rest(&self) -> Result<(), Fault> {
-        let begun = Instant::now();
-        loop {
-            match self.engine.settle(WAIT_US_MAX).await {
-                Ok(()) if self.engine.timers_idle() => break,
-                Err(e) if e.kind != RefusalKind::Timeout => return Err(e.into()),
-                _ if begun.elapsed() > REST_MAX => return Err("the engine finds no rest".into()),
-                _ => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
-        // What the timers made.
-        Ok(self.engine.settle(WAIT_US_MAX).await?)
-    }
-
     /// Trains trees from what is settled, and puts them in force.
     async fn train(&mut self, day: i64, seed: u64) -> Result<(), Fault> {
         for row in &mut self.rows {
@@ -292,10 +161,11 @@ impl Drive<'_> {
         let mut checked = scene::with_trees(&trees)?;
         checked.plan.budgets.clone_from(&self.plan.budgets);
         let artifacts = &checked.artifacts;
-        self.engine
+        self.intake
+            .engine
             .apply_trained_scene(&checked.plan, artifacts, &[], SCENE)
             .await?;
-        self.rest().await
+        self.intake.rest().await
     }
 
     fn request(
@@ -328,16 +198,16 @@ impl Drive<'_> {
             let requests: Vec<DecideRequest> = (some.iter())
                 .map(|(customer, item)| self.request(who, *customer, day, item.map(|(p, _)| p)))
                 .collect();
-            let answers = self.engine.decide_many(&requests).await;
+            let answers = self.intake.engine.decide_many(&requests).await;
             for ((customer, item), answer) in some.iter().zip(answers) {
                 let record = answer?.record;
                 self.note(*customer, *item, day, at, &record, &mut receipts)?;
             }
         }
-        self.rest().await?;
+        self.intake.rest().await?;
         self.env.to(at.plus(MINUTE_US));
-        self.tell(&receipts).await?;
-        self.rest().await
+        self.intake.tell(&receipts).await?;
+        self.intake.rest().await
     }
 
     /// Whom to decide about, and what with which probability where somebody else has chosen.
@@ -352,10 +222,7 @@ impl Drive<'_> {
         let left = usize::try_from(left).unwrap_or(0);
         let mut asked: Vec<(u32, Option<(usize, f64)>)> = Vec::new();
         if who.policy(day - WATCHED) == START {
-            let share = match who {
-                Who::Random => SHARE,
-                _ => START_SHARE,
-            };
+            let share = who.share();
             let taken = due.into_iter().filter(|c| drawn(*c, day) < share);
             return Ok(taken.map(|c| (c, None)).collect());
         }
@@ -379,6 +246,7 @@ impl Drive<'_> {
                         continue;
                     }
                     let view = self
+                        .intake
                         .engine
                         .customer(SCENE, &customer_name(customer))
                         .await?;

@@ -5,6 +5,7 @@
 
 mod drive;
 mod figures;
+mod intake;
 mod judge;
 mod off_policy;
 mod oracle;
@@ -13,6 +14,7 @@ mod scene;
 mod tests;
 mod trees;
 mod vw;
+mod who;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -23,10 +25,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use luopan_bench::{Fault, folder, peer, write};
 use luopan_kernel::plan::ScenePlan;
 
-use drive::{Played, Who, play};
+use drive::{Played, play};
 use figures::{Entrant, Quarter, Summary};
 use off_policy::estimated;
 use vw::{PACKAGES, Peer, Settings};
+use who::Who;
 use world::{Platform, WINDOW_DAYS};
 
 const CUSTOMERS: u32 = 1_600;

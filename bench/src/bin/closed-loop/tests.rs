@@ -1,7 +1,8 @@
 //! That the oracle knows more than lots do, and that whoever chooses, the log shows neither cap nor budget nor rule broken.
 
-use super::drive::{Who, play};
+use super::drive::play;
 use super::judge::weeks_above;
+use super::who::Who;
 use super::world::Platform;
 use super::{oracle, scene};
 use luopan_kernel::time::{DAY_US, Micros};

@@ -97,7 +97,8 @@ pub(crate) fn trained(
         num_iterations: 150,
         learning_rate: 0.04,
         num_leaves: 15,
-        min_data_in_leaf: 30,
+        // Thirty, and fewer where there are few answers at all.
+        min_data_in_leaf: (settled.len() / 8).clamp(5, 30),
         feature_fraction: 0.3,
         bagging_fraction: 0.7,
         bagging_freq: 1,

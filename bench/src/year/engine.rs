@@ -11,19 +11,17 @@ use super::shop::Shop;
 use super::tally::Tally;
 use super::{Size, is_of_products, start_day};
 use crate::Fault;
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use crate::moved::Moved;
 use luopan_embedded::{Embedded, Options};
 use luopan_engine::api::{
     DecideRequest, Incoming, PositionToken, ProductInput, Raw, RefusalKind, WAIT_US_MAX,
 };
-use luopan_engine::{Engine, Env, Limits};
+use luopan_engine::{Engine, Limits};
 use luopan_kernel::event::{CUSTOMER_TYPE, Origin, RECEIPT_TYPE};
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::{HOUR_US, Micros, SECOND_US};
 use luopan_kernel::value::Value;
 use luopan_server::checked::{self, Exported, Names, Terms};
-use luopan_server::env::RealEnv;
 use luopan_simulator::fund::days::{EXCHANGE_OFFSET_S, date_of, day_at};
 use luopan_simulator::fund::{
     Event, Happening, NAV_UNITS, Page, ProductChange, ProductEvent, Settings, Side, World, made_up,
@@ -33,44 +31,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest real sleep of the engine's tasks: its clock runs much faster than the wall's.
-const SLEEP_MAX: Duration = Duration::from_millis(5);
 /// Longest wait for the fold, in real time.
 const FOLD_TIME_MAX: Duration = Duration::from_secs(60);
 /// Inputs handed over in one call.
 const INPUTS: usize = 2_000;
-
-/// The machine's environment with a clock that is moved.
-#[derive(Debug)]
-struct Moved {
-    real: RealEnv,
-    now: AtomicI64,
-}
-
-impl Env for Moved {
-    fn now(&self) -> Micros {
-        Micros(self.now.load(Ordering::SeqCst))
-    }
-    fn fresh_id(&self) -> [u8; 16] {
-        self.real.fresh_id()
-    }
-    fn seed(&self) -> u64 {
-        self.real.seed()
-    }
-    fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
-        let asked = Duration::from_micros(u64::try_from(us).unwrap_or(0));
-        tokio::time::sleep(asked.min(SLEEP_MAX)).boxed()
-    }
-    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
-        self.real.spawn(name, task);
-    }
-    fn utc_offset_s(&self, zone: &str, at: Micros) -> Option<i32> {
-        self.real.utc_offset_s(zone, at)
-    }
-}
 
 /// What came of it.
 #[derive(Debug)]
@@ -133,7 +99,7 @@ fn date(day: i64) -> Raw<'static> {
 
 impl Drive {
     fn at(&self, at: Micros) {
-        self.env.now.fetch_max(at.0, Ordering::SeqCst);
+        self.env.to(at);
     }
 
     /// Waits until everything handed over is folded. The engine's own waits are in this clock's time, which stands still.
@@ -506,10 +472,7 @@ async fn played(size: &Size) -> Result<Outcome, Fault> {
     let embedded = Embedded::open(&data, Options::default()).await?;
     let stores = embedded.stores();
     let start = world.start();
-    let env = Arc::new(Moved {
-        real: RealEnv::default(),
-        now: AtomicI64::new(start.plus(-HOUR_US).0),
-    });
+    let env = Arc::new(Moved::new(start.plus(-HOUR_US)));
     let engine = Engine::open(stores.clone(), env.clone(), Limits::default()).await?;
     engine.start().await?;
     let mut shipped = compiled()?;

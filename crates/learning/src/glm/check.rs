@@ -163,13 +163,18 @@ pub(super) fn together(
         parts.push((column.name(), own, size));
     }
     parts.sort_by(|a, b| a.2.total_cmp(&b.2));
+    // What rounding leaves of a column that was taken out tells nothing apart.
+    let slack = 1e-9
+        * predictors
+            .iter()
+            .fold(0.0, |most, x| libm::fmax(most, libm::fabs(*x)));
     let mut left = predictors.to_vec();
     let mut kept = Vec::new();
     for (name, own, size) in parts {
         let less: Vec<f64> = own.iter().map(|b| -b).collect();
         let mut without = left.clone();
         design.add_products(&less, &mut without);
-        if size == 0.0 || cut(rows, &without) {
+        if size == 0.0 || cut(rows, &without, slack) {
             left = without;
         } else {
             kept.push(name.to_owned());
@@ -181,8 +186,8 @@ pub(super) fn together(
     kept
 }
 
-/// True when one number has the predictors of every outcome 0 below and of every 1 above it.
-fn cut(rows: &Rows<'_>, predictors: &[f64]) -> bool {
+/// True when one number has the predictors of every outcome 0 below and of every 1 above it, by more than `slack`.
+fn cut(rows: &Rows<'_>, predictors: &[f64], slack: f64) -> bool {
     let (mut zeros, mut ones) = (Span::default(), Span::default());
     for (row, x) in predictors.iter().enumerate() {
         if rows.weight(row) > 0.0 {
@@ -194,7 +199,7 @@ fn cut(rows: &Rows<'_>, predictors: &[f64]) -> bool {
             side.take(*x);
         }
     }
-    zeros.most < ones.least
+    zeros.most + slack < ones.least
 }
 
 /// Separation ends a fit that nothing holds back.

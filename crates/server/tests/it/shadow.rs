@@ -185,7 +185,7 @@ catalogues:
     attributes: {price: {type: number, required: true}}
     items: {tea: {price: 10}, jade: {price: 5000}}
 rewards:
-  bought: {event: buy, join: {decision: decision_id}, value: "1.0", window: 2s, default: 0}
+  bought: {event: buy, join: {decision: decision_id}, value: "1.0", window: 10s, default: 0}
 policies:
   best:
     catalogue: offers
@@ -237,8 +237,21 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
             200
         );
     }
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(std::time::Duration::from_secs(11));
     drop(server);
+    // Silence is settled by what runs, and whoever opens the folder runs.
+    let out = at.path("settled.parquet");
+    let is_settled = |policy: &str| {
+        let words = [
+            "learn", "dataset", "--scene", "shop", "--output", &out, "--policy", policy,
+        ];
+        let said = at.json(&words);
+        said["rows"] == said["settled"]
+    };
+    assert!(
+        (0..60).any(|_| is_settled("best") && is_settled("plain")),
+        "silence is not settled"
+    );
 
     let challenge = |version: &str| {
         let words = [

@@ -107,7 +107,7 @@ pub struct DatasetRow<'a> {
     pub arm: &'a str,
     /// True for the null action.
     pub is_null: bool,
-    /// Score of the item that was chosen, before any budget's price; none of the null action.
+    /// Score of the item that was chosen, after any budget's price was taken off; none of the null action.
     pub score: Option<f64>,
     /// Probability of the arm at its position, given the earlier ones; above 0.
     pub propensity: f64,
@@ -297,7 +297,7 @@ impl Dataset {
             read.push((*partition, *until));
             for wanted in wanted::read(self, spec, &ids, &mut passing).await? {
                 seen.note(&wanted);
-                noted.note(&self.shadows, &wanted);
+                noted.note(self, &wanted);
                 found += 1;
             }
             if spec.most.is_some_and(|most| found >= most) {
@@ -307,7 +307,7 @@ impl Dataset {
         let versions = seen.lay_out(self).await?;
         let rolled = noted.roll(&self.inner).await?;
         told.is_thinned = rolled.is_thinned();
-        let ground = rows::Ground {
+        let sources = rows::Sources {
             versions: &versions,
             rolled: &rolled,
             until: &heads,
@@ -321,7 +321,7 @@ impl Dataset {
                     .partition(|w| w.record.identifiers.len() <= 1);
             linked.extend(several.iter().map(|w| w.record.request.decision));
             drop(several);
-            rows::of(self, &alone, &ground, &mut told, see).await?;
+            rows::of(self, &alone, &sources, &mut told, see).await?;
         }
         told.linked = linked.len() as u64;
         if spec.most.is_some() {
@@ -330,7 +330,7 @@ impl Dataset {
         for ids in linked.chunks(LINKED_A_PASS) {
             let mut passing = DatasetRead::default();
             let several = wanted::read(self, spec, ids, &mut passing).await?;
-            rows::of(self, &several, &ground, &mut told, see).await?;
+            rows::of(self, &several, &sources, &mut told, see).await?;
         }
         Ok(told)
     }

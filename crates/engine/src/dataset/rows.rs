@@ -32,7 +32,7 @@ struct Known {
 }
 
 /// What rows are made from beside the log.
-pub(super) struct Ground<'a> {
+pub(super) struct Sources<'a> {
     pub(super) versions: &'a Versions,
     /// States of the models that candidates use.
     pub(super) rolled: &'a Rolled,
@@ -44,7 +44,7 @@ pub(super) struct Ground<'a> {
 pub(super) async fn of(
     of: &Dataset,
     wanted: &[Wanted],
-    ground: &Ground<'_>,
+    sources: &Sources<'_>,
     told: &mut DatasetRead,
     see: &mut (dyn FnMut(DatasetRow<'_>) -> Result<()> + Send),
 ) -> Result<()> {
@@ -54,12 +54,12 @@ pub(super) async fn of(
     let mut making = Making {
         of,
         wanted,
-        versions: ground.versions,
+        versions: sources.versions,
         again: Again {
             of,
             shadows: &of.shadows,
-            rolled: ground.rolled,
-            chosen: &ground.versions.items,
+            rolled: sources.rolled,
+            chosen: &sources.versions.items,
         },
         set: SlotSet::all(&of.scene.plan),
         items: ItemSlots::new(&of.scene.plan, of.policy().catalogue),
@@ -75,7 +75,7 @@ pub(super) async fn of(
     };
     making.find_places();
     for (partition, places) in std::mem::take(&mut making.places) {
-        let until = ground.until.get(&partition).copied().unwrap_or_default();
+        let until = sources.until.get(&partition).copied().unwrap_or_default();
         let stops: Vec<Position> = places.iter().map(|p| p.0).collect();
         let mut watching = Watching {
             making: &mut making,

@@ -13,9 +13,11 @@ use crate::Inner;
 use crate::api::{Refusal, RefusalKind, Result};
 use crate::intake;
 use crate::learner::Model;
+use crate::scenes::SceneRuntime;
 use luopan_kernel::artifact::{self, Artifacts};
 use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::decide::{Contact, Distribution, Prepared, Request, Situation, decide};
+use luopan_kernel::id::PartitionId;
 use luopan_kernel::learn::ModelState;
 use luopan_kernel::plan::policy::{CapPlan, CapScope, PolicyPlan};
 use luopan_kernel::plan::{BudgetUse, ScenePlan};
@@ -85,6 +87,37 @@ fn refused(message: String) -> Refusal {
     }
 }
 
+impl Dataset {
+    /// The version of the scene that a decision was made under.
+    fn scene_then(&self, record: &DecisionRecord) -> Option<Arc<SceneRuntime>> {
+        match record.scene_version == self.scene.version {
+            true => Some(self.scene.clone()),
+            false => (self.inner.scenes).version(record.scene, record.scene_version),
+        }
+    }
+
+    /// The stream that the model of this name learned from when a decision was made.
+    fn stream_then(&self, record: &DecisionRecord, model: &str) -> Option<PartitionId> {
+        let then = self.scene_then(record)?;
+        let i = then.plan.models.iter().position(|m| m.name == model)?;
+        then.streams.get(i).copied()
+    }
+
+    /// True when the policy that decided, as it was then, recorded every contact that the candidate's gates look at.
+    fn recorded_for(&self, record: &DecisionRecord, candidate: &PolicyPlan) -> bool {
+        if record.scene_version == self.scene.version {
+            // Looked at when the candidate was named.
+            return true;
+        }
+        let then = self.scene_then(record);
+        let policy = then.as_ref().and_then(|scene| {
+            let named = |p: &&PolicyPlan| p.name == record.policy;
+            scene.plan.policies.iter().find(named)
+        });
+        policy.is_some_and(|p| unrecorded(p, candidate).is_none())
+    }
+}
+
 impl Shadow {
     pub(super) async fn new(of: &Dataset, candidate: Candidate) -> Result<Self> {
         let (inner, scene) = (&of.inner, &of.scene);
@@ -111,13 +144,36 @@ impl Shadow {
     }
 }
 
-/// How the state of a model is named that a decision is given.
-fn state_name(record: &DecisionRecord, model: &Model) -> Name {
-    let used = record.model.iter().chain(&record.objective_models);
-    match used.into_iter().find(|used| used.name == model.plan.name) {
-        Some(used) => Name::Version(used.version),
-        None => Name::Moment(record.request.moment.now),
+/// How the state of a model is named that a decision is given. The version that it recorded counts samples of the stream that the model
+/// had then: where the model was defined anew since, it says nothing about the stream of today.
+fn state_name(of: &Dataset, record: &DecisionRecord, model: &Model) -> Name {
+    let name = &model.plan.name;
+    let mut used = record.model.iter().chain(&record.objective_models);
+    match used.find(|used| used.name == *name) {
+        Some(used) if of.stream_then(record, name) == Some(model.stream) => {
+            Name::Version(used.version)
+        }
+        _ => Name::Moment(record.request.moment.now),
     }
+}
+
+/// What a candidate's gates look at and the records of a policy do not hold.
+#[derive(Debug, PartialEq, Eq)]
+enum Unrecorded<'p> {
+    /// Contacts of a cap of this name.
+    Cap(&'p str),
+    QuietPeriod,
+}
+
+/// The first of a candidate's gates that looks at contacts which decisions of a policy did not record.
+fn unrecorded<'p>(of: &PolicyPlan, candidate: &'p PolicyPlan) -> Option<Unrecorded<'p>> {
+    let missed = |c: &&CapPlan| !is_recorded(of, &c.scope, c.window_us);
+    if let Some(cap) = candidate.caps.iter().find(missed) {
+        return Some(Unrecorded::Cap(&cap.name));
+    }
+    let channel = || CapScope::Channel(candidate.channel.clone());
+    let window = candidate.quiet_period_us;
+    (window.is_some() && !is_recorded(of, &channel(), window)).then_some(Unrecorded::QuietPeriod)
 }
 
 /// Refuses a candidate of whom the records do not hold what its gates need.
@@ -136,25 +192,19 @@ fn comparable(scene: &ScenePlan, of: &PolicyPlan, candidate: &PolicyPlan) -> Res
             name(of)
         )));
     }
-    for cap in &candidate.caps {
-        if !is_recorded(of, &cap.scope, cap.window_us) {
+    match unrecorded(of, candidate) {
+        Some(Unrecorded::Cap(name)) => {
             return Err(refused(format!(
-                "cap `{}` of policy `{own}` counts contacts that decisions of policy `{mine}` did not record: none of its caps counts as widely and as far back; give it such a cap, with a limit that it never reaches, and come back with what it records then",
-                cap.name
+                "cap `{name}` of policy `{own}` counts contacts that decisions of policy `{mine}` did not record: none of its caps counts as widely and as far back; give it such a cap, with a limit that it never reaches, and come back with what it records then"
             )));
         }
-    }
-    if let Some(window) = candidate.quiet_period_us
-        && !is_recorded(
-            of,
-            &CapScope::Channel(candidate.channel.clone()),
-            Some(window),
-        )
-    {
-        return Err(refused(format!(
-            "the quiet period of policy `{own}` looks at contacts that decisions of policy `{mine}` did not record: it has neither a cap nor a quiet period that looks as far back at channel `{}`",
-            candidate.channel
-        )));
+        Some(Unrecorded::QuietPeriod) => {
+            return Err(refused(format!(
+                "the quiet period of policy `{own}` looks at contacts that decisions of policy `{mine}` did not record: it has neither a cap nor a quiet period that looks as far back at channel `{}`",
+                candidate.channel
+            )));
+        }
+        None => {}
     }
     let priced = |p: &PolicyPlan| p.budgets.iter().any(|b: &BudgetUse| b.price.is_some());
     if !candidate.budgets.is_empty() && of.budgets.is_empty() || priced(candidate) && !priced(of) {
@@ -189,14 +239,14 @@ fn is_recorded(of: &PolicyPlan, scope: &CapScope, window_us: Option<i64>) -> boo
 
 /// What the states of models are wanted for, noted decision by decision.
 #[derive(Debug, Default)]
-pub(super) struct Noted(BTreeMap<luopan_kernel::id::PartitionId, (Option<Arc<Model>>, Asked)>);
+pub(super) struct Noted(BTreeMap<PartitionId, (Option<Arc<Model>>, Asked)>);
 
 impl Noted {
-    pub(super) fn note(&mut self, shadows: &[Shadow], wanted: &Wanted) {
-        for model in shadows.iter().flat_map(Shadow::models) {
+    pub(super) fn note(&mut self, of: &Dataset, wanted: &Wanted) {
+        for model in of.shadows.iter().flat_map(Shadow::models) {
             let (known, asked) = self.0.entry(model.stream).or_default();
             known.get_or_insert_with(|| model.clone());
-            asked.note(state_name(&wanted.record, model));
+            asked.note(state_name(of, &wanted.record, model));
         }
     }
 
@@ -213,15 +263,15 @@ impl Noted {
 
 /// The states of all models that candidates use.
 #[derive(Debug, Default)]
-pub(super) struct Rolled(BTreeMap<luopan_kernel::id::PartitionId, States>);
+pub(super) struct Rolled(BTreeMap<PartitionId, States>);
 
 impl Rolled {
     pub(super) fn is_thinned(&self) -> bool {
         self.0.values().any(|s| s.is_thinned)
     }
 
-    fn of(&self, record: &DecisionRecord, model: &Model) -> Option<&Arc<ModelState>> {
-        self.0.get(&model.stream)?.get(state_name(record, model))
+    fn get(&self, model: &Model, name: Name) -> Option<&Arc<ModelState>> {
+        self.0.get(&model.stream)?.get(name)
     }
 }
 
@@ -290,6 +340,9 @@ impl Again<'_> {
     ) -> Option<Distribution> {
         let plan = &self.of.scene.plan;
         let policy = &plan.policies[shadow.policy];
+        if !self.of.recorded_for(record, policy) {
+            return None;
+        }
         let (spent, elapsed) = self.money(policy, record)?;
         let moment = record.request.moment;
         let context: Vec<(Cow<'_, str>, Value<'_>)> = (record.context.iter())
@@ -318,9 +371,10 @@ impl Again<'_> {
                 c
             })
             .collect();
-        let own = shadow.own.as_ref().and_then(|m| self.rolled.of(record, m));
+        let state = |m: &Arc<Model>| self.rolled.get(m, state_name(self.of, record, m));
+        let own = shadow.own.as_ref().and_then(state);
         let objectives: Vec<(&str, &ModelState)> = (shadow.objectives.iter())
-            .filter_map(|m| Some((m.plan.name.as_str(), &**self.rolled.of(record, m)?)))
+            .filter_map(|m| Some((m.plan.name.as_str(), &**state(m)?)))
             .collect();
         let situation = Situation {
             customer: &customer,
@@ -349,7 +403,7 @@ impl Again<'_> {
         if record.scene_version == self.of.scene.version {
             return Some((record.spent.clone(), record.elapsed.clone()));
         }
-        let then = (self.of.inner.scenes).version(record.scene, record.scene_version)?;
+        let then = self.of.scene_then(record)?;
         let place = |name: &str| then.plan.budgets.iter().position(|b| b.name == name);
         let mut spent = vec![0; plan.budgets.len()];
         let mut elapsed = vec![0.0; plan.budgets.len()];

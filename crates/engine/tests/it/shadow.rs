@@ -1,9 +1,9 @@
 //! Policies in shadow: what another policy would have done is decided from what the decision saw, by the code that would have decided.
 
-use crate::support::{SHOP, World};
+use crate::support::{SHOP, World, plan};
 use luopan_engine::api::Raw;
 use luopan_engine::dataset::shadow::{Candidate, Decided};
-use luopan_engine::dataset::{DatasetRead, DatasetSpec};
+use luopan_engine::dataset::{Dataset, DatasetRead, DatasetSpec};
 use luopan_kernel::event::Origin;
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::record::DecisionRecord;
@@ -46,6 +46,13 @@ async fn shadowed(w: &World, policy: &str, candidates: &[&str]) -> (Found, Datas
     for name in candidates {
         dataset = dataset.shadowed_by(candidate(name)).await.unwrap();
     }
+    let (out, told) = read(&dataset).await;
+    assert_eq!(told.differences, Vec::<String>::new());
+    assert_eq!(told.differ, 0);
+    (out, told)
+}
+
+async fn read(dataset: &Dataset) -> (Found, DatasetRead) {
     let mut out = Found::new();
     let told = dataset
         .read(&DatasetSpec::default(), &mut |row| {
@@ -54,8 +61,6 @@ async fn shadowed(w: &World, policy: &str, candidates: &[&str]) -> (Found, Datas
         })
         .await
         .unwrap();
-    assert_eq!(told.differences, Vec::<String>::new());
-    assert_eq!(told.differ, 0);
     (out, told)
 }
 
@@ -247,4 +252,101 @@ async fn what_decisions_did_not_record_is_refused() {
     };
     let (code, message) = refused("learned", with("buy")).await;
     assert_eq!(code, "unknown_model", "{message}");
+}
+
+/// Decides for everybody, has some buy, and waits until all of it is learned.
+async fn live_a_day(w: &World, names: &[String]) -> Vec<DecisionId> {
+    let mut out = Vec::new();
+    for (i, name) in names.iter().enumerate() {
+        let id = w
+            .decide("learned", name)
+            .await
+            .unwrap()
+            .record
+            .request
+            .decision;
+        out.push(id);
+        if i % 2 == 0 {
+            let named = Raw::Text(id.to_string().into());
+            w.event(
+                name,
+                "buy",
+                &[("amount", Raw::Int(5)), ("decision_id", named)],
+            )
+            .await;
+        }
+    }
+    w.env.pass(25 * HOUR_US);
+    while !w.engine.timers_idle() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    w.settle().await;
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_was_defined_anew_lends_the_past_nothing() {
+    let (w, names) = shop().await;
+    let mut early = Vec::new();
+    for _ in 0..3 {
+        early.extend(live_a_day(&w, &names).await);
+    }
+    let anew = format!("{SHOP}{NEXT}").replace("edges: [1, 3]", "edges: [2, 5]");
+    w.engine
+        .apply_scene(&plan(&anew), &[], "test")
+        .await
+        .unwrap();
+    live_a_day(&w, &names).await;
+    let (before, _) = shadowed(&w, "learned", &["learned"]).await;
+    for _ in 0..2 {
+        live_a_day(&w, &names).await;
+    }
+    let (after, _) = shadowed(&w, "learned", &["learned"]).await;
+    for id in &early {
+        let found = before[id][0].as_ref().unwrap();
+        // The model of today had learned nothing then: no arm is better than another.
+        assert_eq!(after[id][0].as_ref(), Some(found), "{id}");
+        assert!(
+            (found.probability("coupon") - found.probability("gift")).abs() < 0.25,
+            "{found:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_version_did_not_record_is_not_decided_again() {
+    let (w, names) = shop().await;
+    let mut made = [Vec::new(), Vec::new()];
+    let wide =
+        r#"caps: [{name: once, limit: 1, window: 1d}, {name: all, limit: 1000000, window: 7d}]"#;
+    let next =
+        format!("{SHOP}{NEXT}").replacen("caps: [{name: once, limit: 1, window: 1d}]", wide, 1);
+    for (version, ids) in made.iter_mut().enumerate() {
+        if version == 1 {
+            w.engine
+                .apply_scene(&plan(&next), &[], "test")
+                .await
+                .unwrap();
+        }
+        for name in &names {
+            ids.push(w.decide("capped", name).await.unwrap().record);
+        }
+        w.env.pass(2 * DAY_US);
+    }
+    let dataset = w.engine.dataset("shop", "capped").unwrap();
+    let dataset = dataset.shadowed_by(candidate("wide_cap")).await.unwrap();
+    w.settle().await;
+    let (found, told) = read(&dataset).await;
+    let [early, late] = made.map(|records| {
+        let rows = (records.iter()).filter_map(|r| found.get(&r.request.decision));
+        rows.map(|r| r[0].clone()).collect::<Vec<_>>()
+    });
+    assert!(early.len() > 5 && late.len() > 5, "{early:?} {late:?}");
+    assert!(early.iter().all(Option::is_none), "{early:?}");
+    assert_eq!(told.unshadowed, early.len() as u64);
+    // Who was told two days ago is not told again by a cap of seven days.
+    assert!(
+        (late.iter()).all(|d| d.as_ref().is_some_and(|d| d.probability("nothing") == 1.0)),
+        "{late:?}"
+    );
 }

@@ -13,6 +13,20 @@ const EVERY_US_MIN: i64 = HOUR_US;
 /// Longest times.
 const TIME_US_MAX: i64 = 366 * DAY_US;
 
+/// Why a policy's scores are not what it expects of a reward, and what kind of policy has such scores.
+fn foretells_nothing(policy: &PolicyPlan) -> Option<(&'static str, &'static str)> {
+    if matches!(policy.scorer, Scorer::Objectives(_)) {
+        return Some((
+            "weighs several objectives",
+            "that scores by what it expects of one reward",
+        ));
+    }
+    (policy.budgets.iter().any(|b| b.price.is_some())).then_some((
+        "takes the price of a budget off its scores",
+        "whose budgets have no `price`",
+    ))
+}
+
 impl Compiler<'_, '_> {
     pub(super) fn monitors(&mut self) {
         for (i, (key, node)) in self.section("monitors").iter().enumerate() {
@@ -80,12 +94,14 @@ impl Compiler<'_, '_> {
         };
         let of = self.plan.policies[policy].clone();
         let reward = self.watched_reward(key, node, &of, &limits)?;
-        if limits.calibration.is_some() && matches!(of.scorer, Scorer::Objectives(_)) {
+        if limits.calibration.is_some()
+            && let Some((found, instead)) = foretells_nothing(&of)
+        {
             self.report.at(
                 given.get("calibration").map_or(given.at, |n| n.at),
                 Code::Conflict,
-                format!("policy `{name}` weighs several objectives: its scores foretell no reward"),
-                "leave `calibration` out, or watch a policy that scores by what it expects of one reward",
+                format!("policy `{name}` {found}: its scores foretell no reward"),
+                format!("leave `calibration` out, or watch a policy {instead}"),
             );
             return None;
         }

@@ -18,15 +18,18 @@ policies:
   three: {like: one, rewards: []}
   wide: {like: one, slots: 3}
   other: {like: one, catalogue: others}
+  paced: {like: one, budgets: [{budget: daily, cost: \"1\", price: {rate: 0.5}}]}
+  metered: {like: one, budgets: [{budget: daily, cost: \"1\"}]}
+budgets: {daily: {limit: 9, period: day}}
 ";
 
 #[test]
 fn monitors_and_contests_are_compiled() {
     let text = format!(
-        "{SHOP}monitors:\n  m: {{policy: one, every: 2h, limits: {{psi: 0.2, reward: 0.3}}}}\n  n: {{policy: two, reward: again, recent: 3d, reference: 9d, limits: {{calibration: 0.1}}}}\n  p: {{policy: three, limits: {{psi: 0.1}}}}\ncontests:\n  c: {{champion: one, challenger: two, share: 0.1234}}\n"
+        "{SHOP}monitors:\n  m: {{policy: one, every: 2h, limits: {{psi: 0.2, reward: 0.3}}}}\n  n: {{policy: two, reward: again, recent: 3d, reference: 9d, limits: {{calibration: 0.1}}}}\n  p: {{policy: three, limits: {{psi: 0.1}}}}\n  q: {{policy: paced, limits: {{psi: 0.1, reward: 0.1}}}}\n  r: {{policy: metered, limits: {{calibration: 0.1}}}}\ncontests:\n  c: {{champion: one, challenger: two, share: 0.1234}}\n"
     );
     let plan = compile(&text).unwrap().plan;
-    let [m, n, p] = &plan.monitors[..] else {
+    let [m, n, p, q, r] = &plan.monitors[..] else {
         panic!("{:?}", plan.monitors)
     };
     assert_eq!((m.policy, m.reward, m.every_us), (0, Some(0), 2 * HOUR_US));
@@ -38,6 +41,9 @@ fn monitors_and_contests_are_compiled() {
     assert_eq!((n.policy, n.reward, n.every_us), (1, Some(1), DAY_US));
     assert_eq!((n.recent_us, n.reference_us), (3 * DAY_US, 9 * DAY_US));
     assert_eq!((p.policy, p.reward), (2, None));
+    // What a price takes off no score foretells; without a price scores are what they were.
+    assert_eq!((q.policy, q.limits.calibration), (5, None));
+    assert_eq!((r.policy, r.limits.calibration), (6, Some(0.1)));
     let c = &plan.contests[0];
     assert_eq!(
         (c.name.as_str(), c.champion, c.challenger, c.share),
@@ -73,6 +79,10 @@ fn what_is_wrong_with_them_is_told() {
             "has 2 rewards, and none is named",
         ),
         ("{policy: three, limits: {calibration: 1}}", "has 0 rewards"),
+        (
+            "{policy: paced, limits: {calibration: 1}}",
+            "takes the price of a budget off its scores",
+        ),
         (
             "{policy: one, reward: again, limits: {reward: 1}}",
             "do not wait for reward `again`",

@@ -15,7 +15,6 @@ use luopan_engine::api::{Incoming, Raw};
 use luopan_engine::examples::ExampleSpec;
 use luopan_kernel::event::Origin;
 use luopan_kernel::time::DAY_US;
-use luopan_kernel::value::Value;
 use luopan_learning::factors::{Examples, RANKED_MAX, Report, Settings, train};
 use luopan_server::data::{Opening, open};
 use luopan_simulator::customer_name;
@@ -230,21 +229,13 @@ fn item(p: &fund::Product) -> (String, Vec<(String, Raw<'static>)>) {
 }
 
 fn incoming(event: &luopan_simulator::SimEvent) -> Incoming<'static> {
-    let raw = |value: &Value<'static>| match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(v.clone()),
-        Value::Time(v) => Raw::Int(v.0),
-    };
     Incoming {
         id: Cow::Owned(event.id()),
         customer: Cow::Owned(customer_name(event.customer)),
         kind: Cow::Borrowed(event.kind),
         occurred_at: Some(event.at),
         properties: (event.properties.iter())
-            .map(|(name, value)| (Cow::Borrowed(*name), raw(value)))
+            .map(|(name, value)| (Cow::Borrowed(*name), Raw::from(value.clone())))
             .collect(),
         context: Vec::new(),
         corrects: None,

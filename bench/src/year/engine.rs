@@ -81,17 +81,6 @@ struct Drive {
     tally: Tally,
 }
 
-fn raw(value: &Value<'_>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(Cow::Owned(v.clone().into_owned())),
-        Value::Time(v) => Raw::Int(v.0),
-    }
-}
-
 fn date(day: i64) -> Raw<'static> {
     let (y, m, d) = date_of(day);
     Raw::Text(Cow::Owned(format!("{y:04}-{m:02}-{d:02}")))
@@ -129,7 +118,7 @@ impl Drive {
                         kind: Cow::Borrowed(event.kind),
                         occurred_at: Some(event.at),
                         properties: (event.properties.iter())
-                            .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
+                            .map(|(n, v)| (Cow::Borrowed(*n), Raw::from(v.clone())))
                             .collect(),
                         context: (context.iter())
                             .map(|(n, v)| (Cow::Borrowed(*n), v.clone()))
@@ -273,7 +262,9 @@ impl Drive {
         let plan = &self.scene.plan.catalogues[usize::from(self.scene.catalogue)];
         let key = self.shop.products()[n as usize].code.clone();
         let values = self.shop.attributes(plan, n).into_iter();
-        let values = values.map(|(name, v)| (name.to_owned(), raw(&v))).collect();
+        let values = values
+            .map(|(name, v)| (name.to_owned(), Raw::from(v)))
+            .collect();
         match change {
             true => ProductInput::Change { key, values },
             false => ProductInput::Set { key, values },
@@ -435,7 +426,7 @@ impl Drive {
             {
                 let turn = u64::from(self.decisions[customer as usize]);
                 let shows = around::shows(self.size.seed, customer, turn).into_iter();
-                let context = shows.map(|(n, v)| (n.to_owned(), raw(&v))).collect();
+                let context = shows.map(|(n, v)| (n.to_owned(), Raw::from(v))).collect();
                 self.offer(customer, Way::Shelf, at, context).await
             }
             _ => Ok(()),

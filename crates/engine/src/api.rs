@@ -39,6 +39,20 @@ pub enum Raw<'a> {
     Compound(&'static str),
 }
 
+/// A value as it comes in; a time in microseconds.
+impl<'v> From<Value<'v>> for Raw<'v> {
+    fn from(value: Value<'v>) -> Self {
+        match value {
+            Value::Missing => Raw::Null,
+            Value::Bool(v) => Raw::Bool(v),
+            Value::Int(v) => Raw::Int(v),
+            Value::Number(v) => Raw::Number(v),
+            Value::Text(v) => Raw::Text(v),
+            Value::Time(v) => Raw::Int(v.0),
+        }
+    }
+}
+
 /// What is said of an item of a catalogue, before it is looked at through the declaration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ProductInput {

@@ -11,7 +11,6 @@ use luopan_engine::api::{
     Incoming, IngestReceipt, Outcome, ProductInput, Raw, RefusalKind, WAIT_US_MAX,
 };
 use luopan_kernel::event::Origin;
-use luopan_kernel::value::Value;
 use luopan_simulator::{SimEvent, customer_name};
 
 use super::scene::{CATALOGUE, SCENE, key};
@@ -26,17 +25,6 @@ const REST_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Intake {
     pub(crate) engine: Arc<Engine>,
     told: u64,
-}
-
-fn raw(value: &Value<'_>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(Cow::Owned(v.clone().into_owned())),
-        Value::Time(v) => Raw::Int(v.0),
-    }
 }
 
 /// A fault that names the first input of a call that was not taken.
@@ -86,7 +74,7 @@ impl Intake {
                     kind: Cow::Borrowed(event.kind),
                     occurred_at: Some(event.at),
                     properties: (event.properties.iter())
-                        .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
+                        .map(|(n, v)| (Cow::Borrowed(*n), Raw::from(v.clone())))
                         .collect(),
                     context: Vec::new(),
                     corrects: None,

@@ -257,7 +257,7 @@ pub(super) fn read(
         customer: id,
         request: request
             .into_iter()
-            .map(|(name, value)| (name, mapped::raw(value)))
+            .map(|(name, value)| (name, value.into()))
             .collect(),
         action,
         rewards: reckoning.of(&outcomes),

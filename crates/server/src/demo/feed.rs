@@ -9,7 +9,6 @@ use luopan_engine::api::{Incoming, ProductInput, Raw};
 use luopan_kernel::event::{Origin, RECEIPT_TYPE};
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::time::Micros;
-use luopan_kernel::value::Value;
 use luopan_simulator::SimEvent;
 use luopan_simulator::fund::{Change, Listing, Values};
 use std::borrow::Cow;
@@ -19,17 +18,6 @@ const EVENTS_PER_CALL: usize = 2_000;
 /// Things said of products in one call.
 const LISTINGS_PER_CALL: usize = 5_000;
 
-fn raw(value: &Value<'static>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(*v),
-        Value::Int(v) => Raw::Int(*v),
-        Value::Number(v) => Raw::Number(*v),
-        Value::Text(v) => Raw::Text(v.clone()),
-        Value::Time(v) => Raw::Int(v.0),
-    }
-}
-
 /// An event as intake takes it.
 fn incoming<'e>(event: &'e SimEvent, names: &'e [String]) -> Incoming<'e> {
     Incoming {
@@ -38,7 +26,7 @@ fn incoming<'e>(event: &'e SimEvent, names: &'e [String]) -> Incoming<'e> {
         kind: Cow::Borrowed(event.kind),
         occurred_at: Some(event.at),
         properties: (event.properties.iter())
-            .map(|(n, v)| (Cow::Borrowed(*n), raw(v)))
+            .map(|(n, v)| (Cow::Borrowed(*n), Raw::from(v.clone())))
             .collect(),
         context: Vec::new(),
         corrects: None,
@@ -86,7 +74,7 @@ pub(super) async fn events(
 
 fn owned(values: &Values) -> Vec<(String, Raw<'static>)> {
     (values.iter())
-        .map(|(name, value)| ((*name).to_owned(), raw(value)))
+        .map(|(name, value)| ((*name).to_owned(), Raw::from(value.clone())))
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Loading: rows into the engine a chunk at a time, while earlier chunks are folded; counts what was accepted, what had come
 //! before and what went to quarantine. It holds a bounded number of chunks, never a file.
 
-use super::mapped::{Mapped, Mapper, raw};
+use super::mapped::{Mapped, Mapper};
 use super::rows::{BadRow, Format, Layout, open_rows};
 use super::source::{self, Encoding, Source};
 use crate::happening;
@@ -427,7 +427,7 @@ impl<'a> Load<'a> {
                     .collect();
                 let values: Vec<_> = (item.attributes.into_iter())
                     .filter(|(name, value)| is_kept(name) && !value.is_missing())
-                    .map(|(name, value)| (name, raw(value)))
+                    .map(|(name, value)| (name, value.into()))
                     .collect();
                 if !values.is_empty() {
                     self.kept.insert(item.key, Kept { values, generated });

@@ -184,7 +184,7 @@ impl<'m> Mapper<'m> {
                         || self.mapping.fields.iter().any(|f| f.field.name == name)
                 };
                 let values = (attributes.iter().cloned())
-                    .zip(item.values.into_iter().map(raw))
+                    .zip(item.values.into_iter().map(Raw::from))
                     .filter(|(name, value)| is_named(name) && *value != Raw::Null)
                     .collect();
                 Mapped::Product(ProductInput::Set {
@@ -215,7 +215,7 @@ fn happened(
     Ok(match happens {
         Happening::Change => ProductInput::Change {
             key,
-            values: values.into_iter().map(|(n, v)| (n, raw(v))).collect(),
+            values: values.into_iter().map(|(n, v)| (n, v.into())).collect(),
         },
         Happening::Withdrawal => ProductInput::Withdraw {
             key,
@@ -231,8 +231,8 @@ fn happened(
             for (name, value) in values {
                 match (name.as_str(), value) {
                     ("day", Value::Time(t)) => day = Some(t.0.div_euclid(DAY_US)),
-                    ("nav", v) => nav = raw(v),
-                    ("accumulated", v) => accumulated = raw(v),
+                    ("nav", v) => nav = v.into(),
+                    ("accumulated", v) => accumulated = v.into(),
                     _ => {}
                 }
             }
@@ -254,17 +254,6 @@ pub(crate) fn bad(row: &Row, reason: &str) -> Box<BadRow> {
         code: "malformed_row",
         reason: format!("{}: {reason}", row.place),
     })
-}
-
-pub(crate) fn raw(value: Value<'static>) -> Raw<'static> {
-    match value {
-        Value::Missing => Raw::Null,
-        Value::Bool(v) => Raw::Bool(v),
-        Value::Int(v) => Raw::Int(v),
-        Value::Number(v) => Raw::Number(v),
-        Value::Text(v) => Raw::Text(v),
-        Value::Time(v) => Raw::Int(v.0),
-    }
 }
 
 fn cell(name: &str, value: Option<&Raw<'static>>) -> Result<Value<'static>, String> {
@@ -292,7 +281,7 @@ pub(crate) fn event(
 ) -> Incoming<'static> {
     let properties: Vec<(Cow<'static, str>, Raw<'static>)> = properties
         .into_iter()
-        .map(|(name, value)| (Cow::Owned(name), raw(value)))
+        .map(|(name, value)| (Cow::Owned(name), value.into()))
         .collect();
     let shown: serde_json::Map<String, serde_json::Value> = properties
         .iter()

@@ -184,6 +184,29 @@ fn folded(lines: Vec<RegistryEntry>) -> luopan_store::Result<BTreeMap<String, Re
     Ok(out)
 }
 
+/// Refuses a version that cannot take the place of what a scene names.
+fn fits(
+    scene: &SceneRuntime,
+    named: &luopan_kernel::plan::ArtifactPlan,
+    old: &Artifact,
+    new: &Artifact,
+    version: u32,
+) -> Result<()> {
+    match unfit(old, new) {
+        None => Ok(()),
+        Some(why) => Err(refused(
+            "bad_artifact",
+            RefusalKind::Invalid,
+            format!(
+                "version {version} of model `{}` does not fit artifact `{}` of scene `{}`: {why}. Nothing was changed: change the pack for it, under another name of a model",
+                named.model.as_deref().unwrap_or_default(),
+                named.name,
+                scene.plan.name
+            ),
+        )),
+    }
+}
+
 /// Why `new` cannot take the place of `old` in a plan; none where it can.
 fn unfit(old: &Artifact, new: &Artifact) -> Option<String> {
     match (old, new) {
@@ -395,16 +418,7 @@ impl Inner {
                     let old = self
                         .artifact_named(scene, &named.sha256, named.kind)
                         .await?;
-                    if let Some(why) = unfit(&old, &new) {
-                        return Err(refused(
-                            "bad_artifact",
-                            RefusalKind::Invalid,
-                            format!(
-                                "version {version} of model `{name}` does not fit artifact `{}` of scene `{}`: {why}. Nothing was changed: change the pack for it, under another name of a model",
-                                named.name, scene.plan.name
-                            ),
-                        ));
-                    }
+                    fits(scene, named, &old, &new, version)?;
                 }
             }
         }
@@ -487,16 +501,7 @@ impl Inner {
                 continue;
             }
             is_used = true;
-            if let Some(why) = unfit(&old, &new) {
-                return Err(refused(
-                    "bad_artifact",
-                    RefusalKind::Invalid,
-                    format!(
-                        "version {version} of model `{name}` does not fit artifact `{}` of scene `{}`: {why}",
-                        named.name, scene.plan.name
-                    ),
-                ));
-            }
+            fits(scene, named, &old, &new, version)?;
             list.push(new.clone());
         }
         if !is_used {

@@ -1,8 +1,8 @@
 //! Monitors, over an engine whose clock the test moves: what stays the same raises nothing, what changed is told to the log once a look.
 
-use futures::future::BoxFuture;
+use crate::clock::Clock;
 use luopan_engine::api::{DecideRequest, Incoming, Outcome, PositionToken, Raw};
-use luopan_engine::{Engine, Env, Limits};
+use luopan_engine::{Engine, Env as _, Limits};
 use luopan_kernel::event::Origin;
 use luopan_kernel::plan::MonitorPlan;
 use luopan_kernel::random::{Purpose, Random};
@@ -12,7 +12,6 @@ use luopan_server::metrics::Metrics;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 const PACK: &str = r#"
@@ -40,43 +39,6 @@ monitors:
   arms: {policy: offers, every: 12h, recent: 1d, reference: 3d, limits: {psi: 50}}
 "#;
 
-/// A clock that stands until the test moves it.
-#[derive(Debug)]
-struct Clock {
-    now: AtomicI64,
-    ids: AtomicU64,
-}
-
-impl Env for Clock {
-    fn now(&self) -> Micros {
-        Micros(self.now.load(Ordering::SeqCst))
-    }
-    fn fresh_id(&self) -> [u8; 16] {
-        let n = self.ids.fetch_add(1, Ordering::SeqCst);
-        // Spread over the partitions, as ids of a real clock are.
-        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2;
-        uuid::Uuid::from_u64_pair(
-            0x0190_0000_0000_7000 | (n & 0xfff),
-            0x8000_0000_0000_0000 | mixed,
-        )
-        .into_bytes()
-    }
-    fn seed(&self) -> u64 {
-        (self.ids.fetch_add(1, Ordering::SeqCst)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-    fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(Duration::from_micros(
-            us.clamp(0, 2_000) as u64,
-        )))
-    }
-    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
-    }
-    fn utc_offset_s(&self, _zone: &str, _at: Micros) -> Option<i32> {
-        Some(0)
-    }
-}
-
 struct World {
     clock: Arc<Clock>,
     engine: Arc<Engine>,
@@ -86,10 +48,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let clock = Arc::new(Clock {
-            now: AtomicI64::new(1_767_225_600_000_000),
-            ids: AtomicU64::new(1),
-        });
+        let clock = Clock::new();
         let stores = luopan_store::memory::stores();
         let engine = (Engine::open(stores, clock.clone(), Limits::default()).await).expect("open");
         engine.start().await.expect("start");
@@ -184,7 +143,7 @@ impl World {
                 self.tell(&name, "buy", fields).await;
             }
         }
-        self.clock.now.fetch_add(DAY_US, Ordering::SeqCst);
+        self.clock.pass(DAY_US);
         self.settle().await;
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod backups;
 mod bad_input;
 mod campaign;
+mod clock;
 mod command_line;
 mod decisions;
 mod deploy;

@@ -1,9 +1,9 @@
 //! What a proof of suitability proves and what it does not: which decision permits an order, which orders are in it, which time
 //! counts, and what verifying notices of a file that was written anew by someone else.
 
-use futures::future::BoxFuture;
+use crate::clock::{Clock, START};
 use luopan_engine::api::{DecideRequest, Incoming, PositionToken, Raw};
-use luopan_engine::{Engine, Env, Limits};
+use luopan_engine::{Engine, Env as _, Limits};
 use luopan_kernel::event::Origin;
 use luopan_kernel::plan::ScenePlan;
 use luopan_kernel::record::DecisionRecord;
@@ -14,7 +14,6 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 const PACK: &str = r#"
@@ -67,37 +66,6 @@ policies:
     permits: redeem
 "#;
 
-const START: Micros = Micros(1_767_225_600_000_000); // 2026-01-01T00:00:00Z
-
-/// A clock that stands until the test moves it.
-struct Clock {
-    now: AtomicI64,
-    ids: AtomicU64,
-}
-
-impl Env for Clock {
-    fn now(&self) -> Micros {
-        Micros(self.now.load(Ordering::SeqCst))
-    }
-    fn fresh_id(&self) -> [u8; 16] {
-        let n = self.ids.fetch_add(1, Ordering::SeqCst);
-        uuid::Uuid::from_u64_pair(0x0190_0000_0000_7000 | (n & 0xfff), (1 << 63) | n).into_bytes()
-    }
-    fn seed(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::SeqCst)
-    }
-    fn sleep(&self, us: i64) -> BoxFuture<'static, ()> {
-        let us = us.clamp(0, 2_000) as u64;
-        Box::pin(tokio::time::sleep(Duration::from_micros(us)))
-    }
-    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
-    }
-    fn utc_offset_s(&self, _zone: &str, _at: Micros) -> Option<i32> {
-        Some(0)
-    }
-}
-
 struct Shop {
     clock: Arc<Clock>,
     engine: Arc<Engine>,
@@ -117,10 +85,7 @@ fn text(t: impl Into<String>) -> Raw<'static> {
 impl Shop {
     /// The shop with a customer `ann` of class 3, assessed for a day.
     async fn new(yaml: &str) -> Self {
-        let clock = Arc::new(Clock {
-            now: AtomicI64::new(START.0),
-            ids: AtomicU64::new(1),
-        });
+        let clock = Clock::new();
         let engine = Engine::open(memory::stores(), clock.clone(), Limits::default())
             .await
             .unwrap();
@@ -153,7 +118,7 @@ impl Shop {
     }
 
     fn pass(&self, us: i64) {
-        self.clock.now.fetch_add(us, Ordering::SeqCst);
+        self.clock.pass(us);
     }
 
     async fn settle(&self) {

@@ -7,6 +7,7 @@ mod effects;
 mod evaluate;
 mod lifetime;
 mod predict;
+mod segment;
 mod train;
 mod uplift;
 mod value;

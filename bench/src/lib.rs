@@ -4,6 +4,7 @@
 pub mod asking;
 pub mod bare;
 pub mod folder;
+pub mod hillstrom;
 pub mod moved;
 pub mod peer;
 pub mod platform;

@@ -5,19 +5,17 @@
 //! difference from that action on the same rows. One cut says little: the mean over twenty is told as well.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use luopan_bench::hillstrom::{NONE, Trial};
 use luopan_bench::{Fault, Measurement, Reference, write};
 use luopan_kernel::random::Random;
 use luopan_learning::gbdt::{Column, Kind, Objective, Parameters};
 use luopan_learning::ope::{
     Columns, Estimator, Interval, Logs, Method, Policy, Table, Target, Terms, difference, interval,
 };
-use luopan_learning::uplift::{Arms, Learner, Model, Propensities, Settings, Trial, best, fit};
+use luopan_learning::uplift::{self, Arms, Learner, Model, Propensities, Settings, best, fit};
 
-const NONE: &str = "No E-Mail";
 const ARMS: usize = 3;
 const SEEDS: u64 = 20;
 const METHOD: Method = Method::Bootstrap {
@@ -171,23 +169,6 @@ fn terms(logs: &Logs<'_>, chosen: &[u32], predictions: &[f64]) -> Result<Vec<Ter
     Ok(all.collect::<Result<_, _>>()?)
 }
 
-/// The cells of a line; some are quoted and hold commas.
-fn words(line: &str) -> Vec<&str> {
-    let (mut out, mut from, mut quoted) = (Vec::new(), 0, false);
-    for (at, letter) in line.char_indices() {
-        match letter {
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                out.push(line[from..at].trim_matches('"'));
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    out.push(line[from..].trim_matches('"'));
-    out
-}
-
 /// The trial in columns.
 struct Customers {
     names: Vec<String>,
@@ -201,69 +182,9 @@ struct Customers {
 }
 
 impl Customers {
-    /// Segments of history are in order of their number; other names are columns of 0 and 1.
     fn read() -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                PathBuf::from,
-            )
-            .join("hillstrom_uplift/hillstrom.csv.gz");
-        let failed = |e: std::io::Error| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let mut text = String::new();
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
-        let mut lines = text.lines().map(words);
-        let header = lines.next().unwrap_or_default();
-        let rows: Vec<Vec<&str>> = lines.collect();
-        if rows.iter().any(|row| row.len() != header.len()) {
-            return Err(format!("{}: a row has not a cell for each column", path.display()).into());
-        }
-        let column = |name: &str| -> Result<Vec<&str>, Fault> {
-            let at = (header.iter().position(|found| *found == name))
-                .ok_or_else(|| format!("no column {name}"))?;
-            Ok(rows.iter().map(|row| row[at]).collect())
-        };
-        let numbers = |words: Vec<&str>| -> Result<Vec<f64>, Fault> {
-            let number = |w: &str| Ok(w.split(')').next().unwrap_or_default().parse()?);
-            words.into_iter().map(number).collect()
-        };
-        let (mut names, mut columns) = (Vec::new(), Vec::new());
-        for name in [
-            "recency",
-            "history_segment",
-            "history",
-            "mens",
-            "womens",
-            "newbie",
-        ] {
-            columns.push(numbers(column(name)?)?);
-            names.push(name.to_owned());
-        }
-        for name in ["zip_code", "channel"] {
-            let words = column(name)?;
-            let mut different = words.clone();
-            different.sort_unstable();
-            different.dedup();
-            for word in different {
-                columns.push(
-                    words
-                        .iter()
-                        .map(|w| f64::from(u8::from(*w == word)))
-                        .collect(),
-                );
-                names.push(format!("{name}_{word}"));
-            }
-        }
-        let segments: Vec<String> = column("segment")?.into_iter().map(str::to_owned).collect();
+        let read = Trial::read()?;
+        let segments = read.segments;
         let mut arms = segments.clone();
         arms.sort_unstable();
         arms.dedup();
@@ -279,9 +200,9 @@ impl Customers {
         Ok(Self {
             given: segments.iter().map(place).collect(),
             propensities: vec![1.0 / ARMS as f64; segments.len()],
-            visits: numbers(column("visit")?)?,
-            names,
-            columns,
+            visits: read.visits,
+            names: read.names,
+            columns: read.columns,
             segments,
             arms,
         })
@@ -368,7 +289,7 @@ impl<'a> Cut<'a> {
             seed: self.seed,
             ..settings.clone()
         };
-        let trial = Trial {
+        let trial = uplift::Trial {
             columns: &self.columns(&values),
             outcomes: &visits,
             arms: &Arms::of_texts(&segments, Some(NONE))?,

@@ -4,11 +4,11 @@
 //! are CPU time of learning and scoring.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::hillstrom::{self, NONE};
 use luopan_bench::process::{Others, cpu};
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_kernel::random::Random;
@@ -27,7 +27,6 @@ const MAILS: [(&str, &str); 2] = [
     ("women's mail", "Womens E-Mail"),
     ("men's mail", "Mens E-Mail"),
 ];
-const NONE: &str = "No E-Mail";
 const OUTCOMES: [&str; 2] = ["visit", "conversion"];
 /// Which of theirs each learner stands beside.
 const PEERS: [(Learner, &[&str]); 5] = [
@@ -49,13 +48,13 @@ fn run() -> Result<(), Fault> {
     let python = peer::python("uplift", &PACKAGES)?;
     let place = folder::root()?.join("uplift");
     std::fs::create_dir_all(&place)?;
-    let customers = Customers::read()?;
+    let customers = hillstrom::Trial::read()?;
     let (mut list, mut shares) = (Vec::new(), Vec::new());
     let mut seconds: BTreeMap<(&str, &str), [f64; 2]> = BTreeMap::new();
     for (mail, segment) in MAILS {
         for outcome in OUTCOMES {
             let name = format!("{outcome}.{}", &segment[..1]);
-            let table = customers.trial(segment, outcome)?;
+            let table = table_of(&customers, segment, outcome)?;
             table.store(&place, &name)?;
             let settings = Settings::new(Learner::T, Objective::Binary);
             let said = peer::run(
@@ -164,88 +163,24 @@ fn numbers(path: &Path) -> Result<Vec<f64>, Fault> {
     Ok(words.iter().map(|word| f64::from_le_bytes(*word)).collect())
 }
 
-/// The file, its words by row.
-struct Customers {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Customers {
-    fn read() -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                PathBuf::from,
-            )
-            .join("hillstrom_uplift/hillstrom.csv.gz");
-        let failed = |e: std::io::Error| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let mut text = String::new();
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
-        let mut lines = text
-            .lines()
-            .map(|line| line.split(',').map(str::to_owned).collect());
-        Ok(Self {
-            header: lines.next().unwrap_or_default(),
-            rows: lines.collect(),
-        })
-    }
-
-    fn place(&self, name: &str) -> Result<usize, Fault> {
-        (self.header.iter().position(|found| found == name))
-            .ok_or_else(|| format!("no column {name}").into())
-    }
-
-    /// Rows of one mail and of none. Segments of history are in order of their number; other names are columns of 0 and 1.
-    fn trial(&self, segment: &str, outcome: &str) -> Result<Table, Fault> {
-        let (of, told) = (self.place("segment")?, self.place(outcome)?);
-        let rows: Vec<&Vec<String>> = (self.rows.iter())
-            .filter(|row| row[of] == segment || row[of] == NONE)
-            .collect();
-        let mut table = Table {
-            names: Vec::new(),
-            columns: Vec::new(),
-            outcomes: Vec::new(),
-            mails: rows.iter().map(|row| row[of].clone()).collect(),
-        };
-        let number = |word: &str| -> Result<f64, Fault> { Ok(word.parse()?) };
-        for row in &rows {
-            table.outcomes.push(number(&row[told])?);
-        }
-        for name in [
-            "recency",
-            "history_segment",
-            "history",
-            "mens",
-            "womens",
-            "newbie",
-        ] {
-            let at = self.place(name)?;
-            let column = rows
-                .iter()
-                .map(|row| number(row[at].split(')').next().unwrap_or_default()));
-            table.columns.push(column.collect::<Result<_, Fault>>()?);
-            table.names.push(name.to_owned());
-        }
-        for name in ["zip_code", "channel"] {
-            let at = self.place(name)?;
-            let words: BTreeMap<&str, ()> = rows.iter().map(|row| (row[at].as_str(), ())).collect();
-            for word in words.into_keys() {
-                let column = rows.iter().map(|row| f64::from(u8::from(row[at] == word)));
-                table.columns.push(column.collect());
-                table.names.push(format!("{name}_{word}"));
-            }
-        }
-        Ok(table)
-    }
+/// Rows of one mail and of none.
+fn table_of(all: &hillstrom::Trial, segment: &str, outcome: &str) -> Result<Table, Fault> {
+    let outcomes = match outcome {
+        "visit" => &all.visits,
+        "conversion" => &all.conversions,
+        _ => return Err(format!("no outcome {outcome}").into()),
+    };
+    let is_of = |name: &String| name == segment || name == NONE;
+    let rows: Vec<usize> = (0..all.segments.len())
+        .filter(|row| is_of(&all.segments[*row]))
+        .collect();
+    let take = |column: &Vec<f64>| rows.iter().map(|row| column[*row]).collect();
+    Ok(Table {
+        names: all.names.clone(),
+        columns: all.columns.iter().map(take).collect(),
+        outcomes: take(outcomes),
+        mails: rows.iter().map(|row| all.segments[*row].clone()).collect(),
+    })
 }
 
 struct Table {

@@ -137,7 +137,7 @@ fn schema(columns: &[Column]) -> parquet::errors::Result<Type> {
 /// A table under way. Dropped, it leaves nothing under its name.
 pub struct Table {
     path: PathBuf,
-    beside: PathBuf,
+    beside: Beside,
     writer: SerializedFileWriter<File>,
     columns: Vec<Column>,
     waiting: usize,
@@ -178,8 +178,11 @@ impl Table {
                 ));
             }
         }
-        let beside = beside(path);
-        let file = io(&beside, File::create(&beside))?;
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            io(folder, std::fs::create_dir_all(folder))?;
+        }
+        let beside = Beside(beside(path));
+        let file = io(&beside.0, File::create(&beside.0))?;
         let schema = form(path, schema(&columns))?;
         let level = form(path, ZstdLevel::try_new(1))?;
         let properties = WriterProperties::builder()
@@ -258,8 +261,18 @@ impl Table {
             self.writer.append_key_value_metadata(note);
         }
         let file = form(&self.path, self.writer.into_inner())?;
-        settle(file, &self.beside, &self.path)?;
+        settle(file, &self.beside.0, &self.path)?;
         Ok(self.rows)
+    }
+}
+
+/// A file that is gone unless it is moved to its place.
+struct Beside(PathBuf);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It is not there any more where it has its place.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -21,12 +21,21 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Looks whether a file can be written there, making its folder: training takes long, and its end is late to hear of it.
+/// Looks whether a file can be written there, and its folder made: training takes long, and its end is late to hear of it. Nothing is left
+/// of it, no folder either.
 ///
 /// # Errors
 /// As [`write_whole`].
 pub(crate) fn writable(path: &Path) -> Result<()> {
-    beside(path).map(|_| ()).map_err(|e| {
+    let made: Vec<&Path> = (path.ancestors().skip(1))
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    let found = beside(path).map(|_| ());
+    for folder in made {
+        // Of what somebody else has put something into since, nothing is removed.
+        let _ = std::fs::remove_dir(folder);
+    }
+    found.map_err(|e| {
         let words = format!("{} cannot be written: {e}", path.display());
         Problem::new("file_unreadable", words)
     })

@@ -2,6 +2,9 @@
 
 use super::{ACTIONS_MAX, Amounts, CUSTOMERS_MAX, Error, LIMITS_MAX, Prices, Problem};
 
+/// What amounts of all customers may add up to.
+pub(super) const SUM_MAX: f64 = 1e300;
+
 pub(super) fn check(problem: &Problem<'_>) -> Result<(), Error> {
     let floors = problem.objectives.iter().filter(|of| of.floor.is_some());
     let limits = problem.budgets.len() + problem.groups.len() + floors.count();
@@ -44,7 +47,7 @@ pub(super) fn check(problem: &Problem<'_>) -> Result<(), Error> {
             setting(format!("the floor of {name:?}"), floor, true, wanted)?;
         }
         let what = format!("the values of {name:?}");
-        amounts(problem, &what, &objective.values, false)?;
+        amounts(problem, &what, &objective.values, false, objective.weight)?;
     }
     if problem.objectives.iter().all(|of| of.weight == 0.0) {
         return Err(Error::Setting {
@@ -66,6 +69,7 @@ pub(super) fn check(problem: &Problem<'_>) -> Result<(), Error> {
             &format!("the costs of {name:?}"),
             &budget.costs,
             true,
+            1.0,
         )?;
     }
     for group in problem.groups {
@@ -109,6 +113,7 @@ fn amounts(
     what: &str,
     amounts: &Amounts<'_>,
     costs: bool,
+    weight: f64,
 ) -> Result<(), Error> {
     let (values, wanted) = match amounts {
         Amounts::Each(values) => (values, problem.customers * problem.actions),
@@ -118,22 +123,34 @@ fn amounts(
     let least = if costs { 0.0 } else { f64::MIN };
     // No branch a value: the table is looked through for the place only when there is one.
     let fits = |value: &f64| (*value >= least) & (*value <= f64::MAX);
+    let refused = |at: usize, wanted| Error::Amount {
+        what: what.to_owned(),
+        customer: at / problem.actions,
+        action: at % problem.actions,
+        found: values[at],
+        wanted,
+    };
     if values.iter().fold(true, |all, value| all & fits(value)) {
-        return Ok(());
+        let most = values
+            .iter()
+            .fold(0.0, |most: f64, value| most.max(value.abs()));
+        // What all add up to at most, and what products with prices leave room for.
+        if most * weight.max(1.0) * problem.customers as f64 <= SUM_MAX {
+            return Ok(());
+        }
+        let at = values.iter().position(|value| value.abs() == most);
+        let wanted = "values add up to 1e300 at most: write them in a larger unit";
+        return Err(refused(at.unwrap_or_default(), wanted));
     }
     match values.iter().position(|value| !fits(value)) {
         None => Ok(()),
-        Some(at) => Err(Error::Amount {
-            what: what.to_owned(),
-            customer: at / problem.actions,
-            action: at % problem.actions,
-            found: values[at],
-            wanted: if costs {
-                "costs are finite numbers from 0 on"
-            } else {
-                "values are finite numbers"
+        Some(at) => Err(refused(
+            at,
+            match costs {
+                true => "costs are finite numbers from 0 on",
+                false => "values are finite numbers",
             },
-        }),
+        )),
     }
 }
 

@@ -4,7 +4,8 @@
 //! The sum of the weighted values is maximised. Its linear relaxation is solved exactly by its Lagrangian dual: at given prices every
 //! customer takes what is worth most after them, which needs no customer to know of another. The prices come from column generation
 //! (Dantzig and Wolfe 1960) with smoothed prices (Wentges 1997); customers whose choice no price in a box around a sample's prices can
-//! change are set aside, so that most of the work is on the few others. What the relaxation splits is rounded, repaired and filled up;
+//! change are set aside, so that most of the work is on the few others. What the relaxation splits is rounded, repaired and filled up, or
+//! searched for by branch and bound where that finds nothing;
 //! [`Allocation::bound`] is the dual function at the prices handed out, so that no allocation whatsoever is worth more.
 //!
 //! ```
@@ -40,6 +41,7 @@ mod lines;
 mod master;
 mod round;
 mod rows;
+mod search;
 mod solve;
 
 pub use curve::{Point, curve};
@@ -49,6 +51,8 @@ pub use solve::solve;
 pub const CUSTOMERS_MAX: usize = u32::MAX as usize;
 /// Most actions.
 pub const ACTIONS_MAX: usize = 4_096;
+/// What amounts by their weights may add up to at most over all customers.
+pub const SUM_MAX: f64 = check::SUM_MAX;
 /// Most budgets, caps and floors together.
 pub const LIMITS_MAX: usize = 64;
 
@@ -223,13 +227,24 @@ pub enum Error {
     /// Floors that no allocation reaches, not even one that splits customers.
     #[error("the limits conflict: {0}")]
     Infeasible(Conflict),
-    /// Floors that an allocation reaches only when customers are split.
+    /// Floors of which it is not known whether a whole allocation reaches them: none was found, and not all were ruled out.
     #[error(
-        "no whole allocation was found that keeps all limits: {limit} is missed by {short}, though it is reached where customers may be \
-         split; loosen it or a limit that has a price"
+        "no whole allocation was found that keeps all limits, and that there is none was not shown either: the nearest misses {limit} by \
+         {short}; where customers may be split it is kept: loosen it or a limit that has a price"
     )]
     Unrounded {
-        /// The limit.
+        /// The limit that the nearest one misses.
+        limit: String,
+        /// By how much it is missed.
+        short: f64,
+    },
+    /// Floors that an allocation reaches only when customers are split: all whole ones were ruled out.
+    #[error(
+        "no whole allocation keeps all limits, though they are kept where customers may be split: the nearest that was found misses {limit} \
+         by {short}; loosen it or a limit that has a price"
+    )]
+    Indivisible {
+        /// The limit that the nearest one misses.
         limit: String,
         /// By how much it is missed.
         short: f64,

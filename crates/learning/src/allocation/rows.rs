@@ -179,6 +179,15 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Sums over choices; nothing adds nothing.
+    pub(super) fn summed(&self, lines: &Lines<'_>, choices: &[u16]) -> Sums {
+        let mut sums = Sums::none(lines);
+        for (row, choice) in choices.iter().enumerate() {
+            self.add(row, *choice, &mut sums);
+        }
+        sums
+    }
+
     /// The choice of each row at prices in the middle of a box, or none where another price within `half` of them may change it.
     pub(super) fn settled(
         &self,

@@ -6,6 +6,7 @@ use super::dual::{Misfit, Restricted, Scales, Solved};
 use super::fill::Moves;
 use super::lines::{Line, Lines};
 use super::rows::{NOTHING, Rows, Sums};
+use super::search::{Search, Searched};
 use super::{Allocation, Conflict, Error, Prices, Problem, check, round};
 
 /// Customers up to so many are not sampled.
@@ -27,7 +28,8 @@ const MARGINS_MAX: usize = 8;
 ///
 /// # Errors
 /// [`Error`]: tables of the wrong length, amounts that are no finite numbers, costs and limits below zero, actions that are not there,
-/// floors that cannot be reached within the limits, with those that conflict; floors that are reached only where customers are split.
+/// floors that cannot be reached within the limits, with those that conflict; floors that are reached only where customers are split, or of
+/// which that could not be decided.
 pub fn solve(problem: &Problem<'_>, start: Option<&Prices>) -> Result<Allocation, Error> {
     check::check(problem)?;
     let start = start
@@ -37,7 +39,7 @@ pub fn solve(problem: &Problem<'_>, start: Option<&Prices>) -> Result<Allocation
     let rows = Rows::all(&lines, problem.customers, problem.eligible);
     let (scales, free) = scales(&lines, &rows);
     let (found, mut choices, changing) = relaxed(problem, &lines, &rows, &scales, free, start)?;
-    let prices = &found.solved.prices;
+    let (prices, settled) = (&found.solved.prices, choices.clone());
     // The certificate, over all customers.
     let at = lines.coefficients(true, prices);
     let sums = rows.choose(&lines, &at, |_, _| {});
@@ -60,7 +62,7 @@ pub fn solve(problem: &Problem<'_>, start: Option<&Prices>) -> Result<Allocation
             prices,
             limits: &limits,
         };
-        let counted = |choices: &[u16]| lines.usage(&summed(&rows, &lines, choices));
+        let counted = |choices: &[u16]| lines.usage(&rows.summed(&lines, choices));
         let mut used = counted(&choices);
         // Counted anew where something is left: it may be what taking and giving back rounded.
         let mut left = few.repair(&mut inner, &mut used);
@@ -79,7 +81,7 @@ pub fn solve(problem: &Problem<'_>, start: Option<&Prices>) -> Result<Allocation
                 .collect();
         }
         if left > 0.0 {
-            return Err(unrounded(problem, &lines, &used));
+            break;
         }
         few.fill(&mut inner, &mut used);
         put(&mut choices, &inner);
@@ -99,11 +101,40 @@ pub fn solve(problem: &Problem<'_>, start: Option<&Prices>) -> Result<Allocation
         }
         margin *= 16.0;
     }
-    Err(unrounded(
-        problem,
-        &lines,
-        &plain(&rows, &lines, &choices).used,
-    ))
+    let missed = plain(&rows, &lines, &choices).used;
+    // Rounding found none: what is left is to look for one.
+    let used = lines.usage(&rows.summed(&lines, &settled));
+    let limits = lines.limits.iter().zip(&used);
+    let search = Search {
+        lines: &lines,
+        rows: &found.rows,
+        scales: &scales,
+        limits: limits.map(|(line, used)| line.limit - used).collect(),
+    };
+    let whole = |inner: &[u16]| {
+        let mut choices = settled.clone();
+        for (row, chosen) in changing.iter().zip(inner) {
+            choices[*row as usize] = *chosen;
+        }
+        choices
+    };
+    let keeps = |inner: &[u16]| {
+        let counted = plain(&rows, &lines, &whole(inner));
+        let mut limits = lines.limits.iter().zip(&counted.used);
+        limits.all(|(line, used)| *used <= line.limit)
+    };
+    match search.run(prices, keeps) {
+        Searched::Found(inner) => {
+            let choices = whole(&inner);
+            let counted = plain(&rows, &lines, &choices);
+            Ok(allocation(problem, &lines, choices, counted, bound, &found))
+        }
+        // Of customers that were set aside nothing was ruled out.
+        Searched::Nothing if found.rows.count == rows.count => {
+            Err(unrounded(problem, &lines, &missed, true))
+        }
+        Searched::Nothing | Searched::Undecided => Err(unrounded(problem, &lines, &missed, false)),
+    }
 }
 
 /// What everything is measured by, and what is taken where nothing has a price.
@@ -177,7 +208,7 @@ fn relaxed<'a>(
             .into_iter()
             .map(|choice| choice.unwrap_or(NOTHING))
             .collect();
-        let sums = summed(rows, lines, &choices);
+        let sums = rows.summed(lines, &choices);
         let (settled, used) = (lines.value(&sums), lines.usage(&sums));
         let inner = rows.take(&changing);
         let limits = lines.limits.iter().zip(&used);
@@ -255,15 +286,6 @@ fn sampled(
     restricted.solve(starts).ok().map(|solved| solved.prices)
 }
 
-/// Sums over choices; nothing adds nothing.
-fn summed(rows: &Rows<'_>, lines: &Lines<'_>, choices: &[u16]) -> Sums {
-    let mut sums = Sums::none(lines);
-    for (row, choice) in choices.iter().enumerate() {
-        rows.add(row, *choice, &mut sums);
-    }
-    sums
-}
-
 /// What choices amount to, summed customer by customer as anybody would who looks it over.
 struct Counted {
     sums: Sums,
@@ -271,7 +293,7 @@ struct Counted {
 }
 
 fn plain(rows: &Rows<'_>, lines: &Lines<'_>, choices: &[u16]) -> Counted {
-    let sums = summed(rows, lines, choices);
+    let sums = rows.summed(lines, choices);
     let used = lines.limits.iter().map(|line| {
         let each = choices.iter().enumerate();
         let sum: f64 = each
@@ -366,12 +388,14 @@ fn conflict(problem: &Problem<'_>, scales: &Scales, misfit: &Misfit) -> Conflict
     }
 }
 
-fn unrounded(problem: &Problem<'_>, lines: &Lines<'_>, used: &[f64]) -> Error {
+fn unrounded(problem: &Problem<'_>, lines: &Lines<'_>, used: &[f64], is_proven: bool) -> Error {
     let names = names(problem);
     let over = |at: usize| used[at] - lines.limits[at].limit;
     let worst = (0..names.len()).max_by(|a, b| over(*a).total_cmp(&over(*b)));
-    Error::Unrounded {
-        limit: worst.map(|at| names[at].clone()).unwrap_or_default(),
-        short: worst.map_or(0.0, over),
+    let limit = worst.map(|at| names[at].clone()).unwrap_or_default();
+    let short = worst.map_or(0.0, over);
+    match is_proven {
+        true => Error::Indivisible { limit, short },
+        false => Error::Unrounded { limit, short },
     }
 }

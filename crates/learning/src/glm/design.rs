@@ -56,6 +56,8 @@ impl std::fmt::Display for Term {
 
 /// Place of a level that has no coefficient.
 const NONE: u32 = u32::MAX;
+/// What the largest number of a column may be in size: its squares, and those of its coefficients, are finite numbers above zero.
+pub const SIZES: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
 /// Rows of a step of the products: the step's numbers stay in the first cache.
 const STEP: usize = 512;
 
@@ -138,6 +140,16 @@ impl<'a> Design<'a> {
                 row,
                 found: values[row],
                 wanted: "a finite number; missing ones must be filled, with a column that says so",
+            }));
+        }
+        let most = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        if most != 0.0 && !SIZES.contains(&most) {
+            let row = values.iter().position(|v| v.abs() == most);
+            return Err(Error::Columns(columns::Error::Value {
+                column: name.to_owned(),
+                row: row.unwrap_or_default(),
+                found: most,
+                wanted: "the largest number of a column is from 1e-100 to 1e100 in size: write it in another unit",
             }));
         }
         let rows = self.rows as f64;

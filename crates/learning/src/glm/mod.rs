@@ -19,7 +19,7 @@ mod inference;
 mod solve;
 
 pub use check::Flag;
-pub use design::{Column, Design, Term};
+pub use design::{Column, Design, SIZES, Term};
 pub use family::Family;
 pub use fit::{Fit, Observations, Penalty, Settings, fit};
 pub use inference::{Inference, inference};

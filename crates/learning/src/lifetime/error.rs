@@ -3,7 +3,7 @@
 
 use crate::{gbdt, glm, ope};
 
-/// Why nothing was learned or told. Rows are counted from 0.
+/// Why nothing was learned or told. Rows are counted from 0, and told from 1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// No rows.
@@ -20,7 +20,7 @@ pub enum Error {
         wanted: usize,
     },
     /// A value that cannot be used.
-    #[error("row {row}, {column}: {found} where {wanted}")]
+    #[error("row {}, {column}: {found} where {wanted}", row + 1)]
     Value {
         /// Of which column.
         column: String,
@@ -33,8 +33,9 @@ pub enum Error {
     },
     /// A propensity that is missing, zero or no probability.
     #[error(
-        "row {row}: the propensity is {found}: write the probability, above 0 and at most 1, with which the action was logged; \
-         without one nothing can be said of another policy"
+        "row {}: the propensity is {found}: write the probability, above 0 and at most 1, with which the action was logged; \
+         without one nothing can be said of another policy",
+        row + 1
     )]
     Propensity {
         /// Its row.
@@ -43,7 +44,7 @@ pub enum Error {
         found: f64,
     },
     /// An action that there is not.
-    #[error("row {row}: action {found}: there are {count}, counted from 0")]
+    #[error("row {}: action {found}: there are {count}, counted from 0", row + 1)]
     Action {
         /// Its row.
         row: usize,
@@ -54,7 +55,8 @@ pub enum Error {
     },
     /// The action that was taken is not among the candidates.
     #[error(
-        "row {row}: {action:?} was taken, but is not among the actions that could be: name it there"
+        "row {}: {action:?} was taken, but is not among the actions that could be: name it there",
+        row + 1
     )]
     NotAllowed {
         /// Its row.
@@ -122,8 +124,9 @@ pub enum Error {
     },
     /// Actions of a policy of which the learned-from customers say nothing.
     #[error(
-        "row {row}: the policy may take {action:?}, which no customer that the values are learned from was given: log it, or leave \
-         it out of the policy"
+        "row {}: the policy may take {action:?}, which no customer that the values are learned from was given: log it, or leave \
+         it out of the policy",
+        row + 1
     )]
     Untried {
         /// A row where it may.

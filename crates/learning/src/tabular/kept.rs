@@ -4,7 +4,7 @@ use super::calibrate::Calibrator;
 use super::encode::{Feature, Matrix};
 use super::learn::{Fitted, Linear, Points};
 use super::roles::{Roles, Target, column};
-use super::{Error, Frame, Kind, Series, Settings, Task};
+use super::{CardColumn, Error, Frame, Kind, Series, Settings, Task};
 use crate::gbdt::shap::Explainer;
 use crate::lightgbm;
 use crate::scorecard::Attribute;
@@ -225,6 +225,14 @@ impl Kept {
     pub fn lightgbm(&self) -> Option<String> {
         match self.body() {
             Ok(Body::Gbdt(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The card, of scorecards: its columns, the one with the most information first.
+    pub fn card(&self) -> Option<Vec<CardColumn>> {
+        match &self.fitted {
+            Fitted::Scorecard(points) => Some(super::card::told(points, &self.head.features)),
             _ => None,
         }
     }

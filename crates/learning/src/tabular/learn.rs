@@ -306,6 +306,21 @@ fn linear(
     rows: &Rows,
     tells: bool,
 ) -> Result<Learned, Error> {
+    let numbers = features.iter().zip(&rows.columns);
+    for (feature, values) in numbers.filter(|(feature, _)| feature.is_number()) {
+        let there = values.iter().filter(|v| !v.is_nan());
+        let most = there.fold(0.0, |most: f64, v| most.max(v.abs()));
+        if most != 0.0 && !glm::SIZES.contains(&most) {
+            return Err(Error::Column {
+                name: feature.name.clone(),
+                why: format!(
+                    "its numbers go up to {most:e}, and a linear model weighs sizes from {:e} to {:e}: write it in another unit, or exclude it",
+                    glm::SIZES.start(),
+                    glm::SIZES.end()
+                ),
+            });
+        }
+    }
     let designed: Vec<Designed> = (features.iter().zip(&rows.columns))
         .map(|(feature, values)| Designed::of(feature, values))
         .collect();

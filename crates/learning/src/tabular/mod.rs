@@ -19,6 +19,7 @@
 
 mod asked;
 mod calibrate;
+mod card;
 mod encode;
 mod evaluate;
 mod folds;
@@ -30,10 +31,12 @@ mod offers;
 mod roles;
 mod settings;
 mod taste;
+mod times;
 mod train;
 mod uplift;
 
 pub use asked::{Encoded, Outcomes, Scale};
+pub use card::{CardBin, CardColumn};
 pub use encode::{Feature, FeatureKind, LEVELS_MAX};
 pub use evaluate::{CalibrationBin, Evaluation, Figure, Importance, LiftBin, Period};
 pub use folds::FOLDS_MAX;
@@ -45,11 +48,15 @@ pub use offers::{
     Cap, Given, KeptLimit, OfferSettings, Offered, PAIRS_MAX, POINTS_MAX, Spend, Trade, Wanted,
     offers, trades,
 };
-pub use roles::{LeftOut, Target};
+pub use roles::{LeftOut, TIMES, Target};
 pub use settings::{Calibration, GbdtSettings, GlmSettings, Kind, Settings, Task};
 pub use taste::{Best, JUDGED_AT, Taste, TasteSettings, Tasted, taste};
+pub use times::is_time;
 pub use train::{Outcome, fit_all, train};
-pub use uplift::{Arm, AtShare, Drawn, Treatment, UpliftReport, UpliftSettings, Uplifted, uplift};
+pub use uplift::{
+    Arm, AtShare, Balance, Difference, Drawn, Treatment, UpliftReport, UpliftSettings, Uplifted,
+    uplift,
+};
 
 /// Why nothing was learned or predicted. Rows are counted from 1, as people count them.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -277,8 +277,14 @@ fn column<'a>(frame: &'a Frame, name: &str) -> Result<&'a Series, Error> {
     })
 }
 
-/// A column of numbers, each finite and at least `least`.
-fn amounts<'a>(frame: &'a Frame, name: &str, least: f64) -> Result<&'a [f64], Error> {
+/// A column of numbers, each finite and at least `least`, of which each customer's adds up to a finite sum by its weight.
+fn amounts<'a>(
+    frame: &'a Frame,
+    name: &str,
+    least: f64,
+    weight: f64,
+    customers: usize,
+) -> Result<&'a [f64], Error> {
     let Series::Numbers(values) = column(frame, name)? else {
         return Err(Error::Column {
             name: name.to_owned(),
@@ -286,6 +292,16 @@ fn amounts<'a>(frame: &'a Frame, name: &str, least: f64) -> Result<&'a [f64], Er
         });
     };
     let wrong = values.iter().position(|v| !v.is_finite() || *v < least);
+    let most = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    if wrong.is_none() && most * weight.max(1.0) * customers as f64 > allocation::SUM_MAX {
+        let row = values.iter().position(|v| v.abs() == most);
+        return Err(Error::Value {
+            name: name.to_owned(),
+            row: row.unwrap_or_default() + 1,
+            found: format!("{most:e}"),
+            wanted: "what all customers may get must add up to a finite number, 1e300 at most: write the column in a larger unit, or mend the cell",
+        });
+    }
     match wrong {
         None => Ok(values),
         Some(row) => Err(Error::Value {
@@ -342,22 +358,29 @@ impl Laid {
         };
         let mut values = Vec::new();
         for wanted in &settings.objectives {
-            values.push(dense(amounts(frame, &wanted.column, f64::NEG_INFINITY)?));
+            values.push(dense(amounts(
+                frame,
+                &wanted.column,
+                f64::NEG_INFINITY,
+                wanted.weight,
+                who.len(),
+            )?));
         }
         let mut costs = Vec::new();
         for spend in &settings.budgets {
-            costs.push(dense(amounts(frame, &spend.column, 0.0)?));
+            costs.push(dense(amounts(frame, &spend.column, 0.0, 1.0, who.len())?));
         }
         let mut caps = Vec::new();
         for cap in &settings.caps {
             let of = |action: &String| {
                 what.iter()
                     .position(|w| w == action)
-                    .ok_or_else(|| Error::Value {
+                    .ok_or_else(|| Error::Column {
                         name: settings.action.clone(),
-                        row: 1,
-                        found: format!("a cap on `{action}`, which no row names"),
-                        wanted: "write an action as the table does",
+                        why: format!(
+                            "no row has the action `{action}`, which a cap names; there are {}",
+                            what.join(", ")
+                        ),
                     })
             };
             let places: Result<Vec<usize>, Error> = cap.actions.iter().map(of).collect();

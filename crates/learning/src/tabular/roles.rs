@@ -13,6 +13,9 @@ const NAMES_ROWS: usize = 200;
 /// Area under the curve of a number alone from which on it is a likely leak.
 const LEAK_AUC: f64 = 0.9995;
 
+/// Why a column of times is left out.
+pub const TIMES: &str = "times, which are no names: name it as --time-column to be judged by it, write what matters of it as a number (an age, an hour, a day of the week), or name it in --categorical to learn from its texts";
+
 /// A column that nothing is learned from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -251,6 +254,10 @@ impl Roles {
                 }
                 if different == 1 && there == self.rows.len() {
                     return Ok(Err("every value is the same".to_owned()));
+                }
+                let mut seen = levels.iter().zip(&counts).filter(|(_, n)| **n > 0);
+                if !is_named && seen.all(|(level, _)| super::is_time(level)) {
+                    return Ok(Err(TIMES.to_owned()));
                 }
                 let is_names = there >= NAMES_ROWS && different as f64 > NAMES_SHARE * there as f64;
                 if is_names && !is_named {

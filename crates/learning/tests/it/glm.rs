@@ -483,6 +483,16 @@ fn what_cannot_be_used_is_refused_with_the_row() {
         error.to_string().starts_with("row 1: \"x\" is NaN: "),
         "{error}"
     );
+    for far in [1e300, -1e150, 1e-200] {
+        let x = [0.0, 0.5 * far, far];
+        let error = (Design::new(&[numeric("x", &x)], 3).map(|_| ())).expect_err("refused");
+        let words = error.to_string();
+        assert!(words.starts_with("row 2: \"x\" is "), "{words}");
+        assert!(
+            words.ends_with("in size: write it in another unit"),
+            "{words}"
+        );
+    }
     let code = Column::Categorical {
         name: "code",
         codes: &[0, 1, 4],

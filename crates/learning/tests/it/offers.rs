@@ -172,6 +172,9 @@ fn what_cannot_be_used_is_refused_with_its_row() {
     for (value, cost, word) in [
         (f64::NAN, 1.0, "nothing"),
         (f64::INFINITY, 1.0, "inf"),
+        (1e308, 1.0, "must add up"),
+        (-1e300, 1.0, "must add up"),
+        (1.0, 1e305, "must add up"),
         (1.0, -2.0, "from 0 on"),
         (1.0, f64::NAN, "nothing"),
     ] {
@@ -185,7 +188,9 @@ fn what_cannot_be_used_is_refused_with_its_row() {
         actions: vec!["call".into()],
         most: 1,
     });
-    assert!(refused(&frame(&SHOP), &wanted).contains("`call`, which no row names"));
+    assert!(
+        refused(&frame(&SHOP), &wanted).contains("no row has the action `call`, which a cap names")
+    );
     let mut wanted = settings(1.0);
     wanted.budgets[0].column = "costs".into();
     assert!(refused(&frame(&SHOP), &wanted).contains("there is no column `costs`"));

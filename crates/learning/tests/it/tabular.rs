@@ -466,6 +466,15 @@ fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
             },
         ),
         ("leak", Series::Numbers(leak)),
+        (
+            "seen",
+            Series::Texts {
+                codes: (0..400).map(|row| row % 7).collect(),
+                levels: (1..8)
+                    .map(|day| format!("2026-03-0{day} 08:00:00"))
+                    .collect(),
+            },
+        ),
     ] {
         frame = frame.with(name, series).unwrap();
     }
@@ -476,6 +485,11 @@ fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
     };
     assert_eq!(why("same"), "every value is 4");
     assert_eq!(why("empty"), "every value is missing");
+    assert!(why("seen").starts_with("times, which are no names: name it as --time-column"));
+    let mut asked = settings(Task::Binary, Kind::Gbdt);
+    asked.categorical.push("seen".to_owned());
+    let named = trained(&frame, &asked);
+    assert!(named.model.features().iter().any(|f| f.name == "seen"));
     assert!(
         why("name").contains("400 different texts"),
         "{}",
@@ -485,6 +499,18 @@ fn what_says_nothing_is_left_out_and_what_says_all_is_flagged() {
         told.flags[0].contains("`leak` alone tells the classes apart"),
         "{:?}",
         told.flags
+    );
+    // Nor can sizes be weighed whose squares are no numbers.
+    let Some(Series::Numbers(x)) = frame.get("x") else {
+        unreachable!()
+    };
+    let far = Series::Numbers(x.iter().map(|x| x * 1e300).collect());
+    let far = frame.clone().with("x", far).unwrap();
+    let words = train(&far, &settings(Task::Binary, Kind::Glm), &mut |_| ());
+    let words = words.unwrap_err().to_string();
+    assert!(
+        words.starts_with("column `x`: its numbers go up to"),
+        "{words}"
     );
     // A linear model cannot be fitted with it, and says so.
     let mut asked = settings(Task::Binary, Kind::Glm);

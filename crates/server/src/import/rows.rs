@@ -458,6 +458,21 @@ fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<O
             &"this Parquet file is cut off or damaged: the table of contents at its end cannot be read; copy it again",
         )
     })?;
+    let mut groups = reader.metadata().row_groups().iter();
+    let packed = groups.find_map(|group| {
+        let mut columns = group.columns().iter().map(|column| column.compression());
+        columns.find(|of| !is_unpacked(*of))
+    });
+    if let Some(packed) = packed {
+        let name = packed.to_string();
+        let name = name.split('(').next().unwrap_or_default();
+        return Err(unreadable(
+            path,
+            &format!(
+                "this Parquet file is packed with {name}, which is not read: write it with zstd, snappy or gzip, such as pandas' to_parquet(..., compression=\"zstd\")"
+            ),
+        ));
+    }
     let metadata = reader.metadata().file_metadata();
     let total = u64::try_from(metadata.num_rows()).unwrap_or(0);
     let header: Arc<[String]> = (metadata.schema().get_fields().iter())
@@ -499,6 +514,18 @@ fn parquet(path: &Path, file: std::fs::File, passed: Arc<AtomicU64>) -> Result<O
         total,
         header: Some(header),
     })
+}
+
+/// True of what this program unpacks.
+fn is_unpacked(of: parquet::basic::Compression) -> bool {
+    use parquet::basic::Compression;
+    matches!(
+        of,
+        Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::ZSTD(_)
+    )
 }
 
 /// A Parquet value: exact types stay what they are; dates, times and decimals become the text that people write for them.

@@ -1,9 +1,8 @@
 //! Who gets what, from a file with a row for each customer and action that may be given.
 
-use super::model::{cpu_seconds, not_over};
-use super::table;
+use super::model::{cpu_seconds, in_words};
+use super::{table, written};
 use crate::problem::{Problem, Result};
-use crate::whole::writable;
 use luopan_learning::tabular::{Error, OfferSettings, Offered, Series, Trade, offers, trades};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -37,8 +36,7 @@ pub fn allocate(
     output: Option<&Path>,
 ) -> Result<Allocated> {
     if let Some(output) = output {
-        not_over(input, output)?;
-        writable(output)?;
+        written::ready(&[input], output)?;
     }
     let begun = cpu_seconds();
     let texts = vec![settings.customer.clone(), settings.action.clone()];
@@ -54,7 +52,10 @@ pub fn allocate(
     };
     let frame = table::read(input, &wanted)?;
     let read = cpu_seconds();
-    let refused = |e: Error| Problem::new("cannot_allocate", format!("{}: {e}", input.display()));
+    let refused = |e: Error| {
+        let words = in_words(Some(&frame), &e);
+        Problem::new("cannot_allocate", format!("{}: {words}", input.display()))
+    };
     let found = offers(&frame, settings).map_err(refused)?;
     let curve = match points {
         Some(points) => trades(&frame, settings, points).map_err(refused)?,
@@ -67,7 +68,7 @@ pub fn allocate(
             .columns()
             .map(|(name, series)| (name.to_owned(), series.clone()))
             .collect();
-        table::write(output, &columns, given.rows())?;
+        written::write(output, &columns, given.rows())?;
     }
     Ok(Allocated {
         rows: frame.rows(),

@@ -2,11 +2,13 @@
 
 use super::dataset::sha256;
 use super::model::cpu_seconds;
-use super::table;
+use super::{table, written};
 use crate::problem::{Problem, Result};
 use luopan_kernel::id::hash64;
-use luopan_learning::audience::{Description, Kind, Settings, describe, held_out, picked};
-use luopan_learning::tabular::{Frame, MISSING, Series};
+use luopan_learning::audience::{
+    Description, Judgement, Kind, Settings, describe, held_out, picked,
+};
+use luopan_learning::tabular::{Frame, MISSING, Series, is_time};
 use serde::Serialize;
 use std::path::Path;
 
@@ -51,6 +53,8 @@ pub struct Described {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_segment: Option<String>,
+    /// What to look at.
+    pub flags: Vec<String>,
     /// SHA-256 of the file.
     pub sha256: String,
     /// CPU seconds without reading the file.
@@ -71,16 +75,39 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         ignored: asked.settings.exclude.iter().cloned().collect(),
         only: None,
     };
-    let (frame, booleans) = with_booleans(table::read(input, &wanted)?, asked.id.as_deref());
+    let frame = table::read_for(input, &wanted, table::FOR_EXCLUDING)?;
+    let (frame, booleans) = with_booleans(frame, asked.id.as_deref());
     let begun = cpu_seconds();
     let (Picked::Above(name, _) | Picked::Top(name, _)) = &asked.picked;
+    let named = asked
+        .settings
+        .exclude
+        .iter()
+        .chain(asked.settings.kinds.keys());
+    for name in named.chain([name]).chain(&asked.id) {
+        if frame.get(name).is_none() {
+            return Err(refused(input, &written::unknown(&frame, name)));
+        }
+    }
     let Some(Series::Numbers(scores)) = frame.get(name) else {
-        let there = frame.names().join(", ");
         return Err(refused(
             input,
-            &format!("there is no column of numbers `{name}`; there are {there}"),
+            &format!("column `{name}` holds texts; a score is a number"),
         ));
     };
+    if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
+        let found = match scores[row] {
+            score if score.is_nan() => "nothing".to_owned(),
+            score => score.to_string(),
+        };
+        return Err(refused(
+            input,
+            &format!(
+                "row {}, column `{name}`: found {found}; a score is a finite number: leave out rows without one",
+                row + 1
+            ),
+        ));
+    }
     let cut = match asked.picked {
         Picked::Above(_, cut) => cut,
         Picked::Top(_, share) => highest(scores, share),
@@ -102,8 +129,18 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         settings.kinds.entry(name).or_insert(Kind::Boolean);
     }
     settings.exclude.extend(asked.id.iter().cloned());
+    let mut flags = Vec::new();
+    for (name, series) in frame.columns() {
+        let is_times = matches!(series, Series::Texts { levels, .. } if !levels.is_empty() && levels.iter().all(|l| is_time(l)));
+        if is_times && settings.exclude.insert(name.to_owned()) {
+            flags.push(format!(
+                "`{name}` holds times, which no rule can use: write how long ago they were as a number, and say so with --kinds {name}:duration"
+            ));
+        }
+    }
     let found = describe(&frame, &audience, &out, &settings, asked.level)
         .map_err(|e| refused(input, &e))?;
+    flags.extend(no_better(&found.held_out));
     let (segment, no_segment) = match found.rules.to_rule(&settings) {
         Ok(rule) => (Some(rule), None),
         Err(e) => (None, Some(e.to_string())),
@@ -114,8 +151,30 @@ pub fn from_file(input: &Path, asked: &Asked) -> Result<Described> {
         found,
         segment,
         no_segment,
+        flags,
         sha256: sha256(input)?,
         cpu_seconds: cpu_seconds() - begun,
+    })
+}
+
+/// Why rules are worth no more than drawing customers by lot, where nothing shows that they are.
+fn no_better(held: &Judgement) -> Option<String> {
+    let base = held.audience as f64 / held.rows as f64;
+    if held.purity.of == 0 {
+        return Some(
+            "no row that was not used meets a rule: what the rules are worth is not known; lower --support or --purity, or hold out more"
+                .to_owned(),
+        );
+    }
+    (held.purity.lower <= base).then(|| {
+        format!(
+            "the rules are no better than nothing, as far as {} rows that were not used can tell: of those they describe {:.1} % ({:.1} to {:.1}) are in the audience, and of all {:.1} %",
+            held.rows,
+            100.0 * held.purity.share,
+            100.0 * held.purity.lower,
+            100.0 * held.purity.upper,
+            100.0 * base
+        )
     })
 }
 

@@ -12,3 +12,4 @@ pub mod table;
 pub mod taste;
 pub mod uplift;
 pub mod value;
+pub mod written;

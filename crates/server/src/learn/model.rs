@@ -3,10 +3,12 @@
 use super::dataset::{SHADOW, sha256, told_of_itself};
 use super::report;
 use super::table;
+use super::written;
 use crate::problem::{Problem, Result};
 use crate::whole::{writable, write_whole};
 use luopan_learning::tabular::{
-    Error, Evaluation, Feature, Frame, Kept, LeftOut, Series, Settings, Target, Task, train,
+    CardColumn, Error, Evaluation, Feature, Frame, Kept, LeftOut, Series, Settings, Target, Task,
+    train,
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -61,6 +63,9 @@ pub struct Trained {
     pub sha256: String,
     /// The folder it is kept in.
     pub out: PathBuf,
+    /// Its bins, weights of evidence and points, of scorecards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<Vec<CardColumn>>,
     /// What its like said of rows that they had not seen.
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -72,18 +77,51 @@ pub(super) fn cpu_seconds() -> f64 {
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
-/// A refusal of the numerics, with the nearest name where one is unknown.
-pub(crate) fn refused(path: &Path, frame: Option<&Frame>, e: &Error) -> Box<Problem> {
-    let words = match (e, frame) {
-        (Error::Unknown { name, .. }, Some(frame)) => {
-            match luopan_scene::nearest(name, frame.names().iter().map(String::as_str)) {
-                Some(near) => format!("there is no column `{name}`; did you mean `{near}`?"),
-                None => e.to_string(),
-            }
-        }
+/// What the numerics refuse, with the nearest name where one is unknown, and flags where numerics have names of parameters.
+pub(super) fn in_words(frame: Option<&Frame>, e: &Error) -> String {
+    match (e, frame) {
+        (Error::Unknown { name, .. }, Some(frame)) => written::unknown(frame, name),
+        (Error::Model(words), _) => with_flags(words),
         _ => e.to_string(),
-    };
-    Problem::new("cannot_learn", format!("{}: {words}", path.display()))
+    }
+}
+
+/// LightGBM's names of parameters, and the flags that set them.
+const FLAGS: [(&str, &str); 10] = [
+    ("num_iterations", "--rounds"),
+    ("learning_rate", "--learning-rate"),
+    ("num_leaves", "--leaves"),
+    ("min_data_in_leaf", "--min-leaf"),
+    ("lambda_l2", "--lambda"),
+    ("feature_fraction", "--feature-fraction"),
+    ("bagging_fraction", "--bagging-fraction"),
+    ("early_stopping_round", "--early-stopping"),
+    ("tweedie_variance_power", "--tweedie-power"),
+    ("l1_ratio", "--l1-ratio"),
+];
+
+fn with_flags(words: &str) -> String {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    FLAGS.iter().fold(words.to_owned(), |words, (name, flag)| {
+        let mut out = String::new();
+        let mut rest = words.as_str();
+        while let Some(at) = rest.find(name) {
+            let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+            let is_whole = !before.ends_with(is_letter) && !after.starts_with(is_letter);
+            out.push_str(before);
+            out.push_str(if is_whole { flag } else { name });
+            rest = after;
+        }
+        out + rest
+    })
+}
+
+/// A refusal of the numerics, as [`in_words`] says it.
+pub(crate) fn refused(path: &Path, frame: Option<&Frame>, e: &Error) -> Box<Problem> {
+    Problem::new(
+        "cannot_learn",
+        format!("{}: {}", path.display(), in_words(frame, e)),
+    )
 }
 
 /// Columns of a training set of decisions that are no features: what `luopan learn dataset` writes beside them.
@@ -140,7 +178,7 @@ pub fn from_file(
         ignored: settings.exclude.clone(),
         only: None,
     };
-    let mut frame = table::read(input, &wanted)?;
+    let mut frame = table::read_for(input, &wanted, table::FOR_TRAINING)?;
     let mut has_times = false;
     if let Some(name) = &settings.time {
         (frame, has_times) = table::with_times(input, frame, name)?;
@@ -203,16 +241,17 @@ pub fn from_file(
         input: input.to_owned(),
         sha256,
         out: out.to_owned(),
+        card: model.card(),
         evaluation: outcome.evaluation,
     };
+    let text = model.encode().map_err(|e| refused(input, None, &e))?;
     told(&trained)?;
     gone(&out.join(FACTORS))?;
     match model.lightgbm() {
         Some(text) => write_whole(&out.join(LIGHTGBM), text.as_bytes())?,
         None => gone(&out.join(LIGHTGBM))?,
     }
-    let text = model.encode().map_err(|e| refused(input, None, &e))?;
-    write_whole(&out.join(MODEL), text.as_bytes())?;
+    write_whole(&out.join(MODEL), signed(&text).as_bytes())?;
     Ok(trained)
 }
 
@@ -254,7 +293,44 @@ pub fn open(path: &Path) -> Result<Kept> {
         );
         Problem::new("file_unreadable", words)
     })?;
-    Kept::decode(&text).map_err(|e| Problem::new("bad_model", format!("{}: {e}", path.display())))
+    let bad = |words: &str| Problem::new("bad_model", format!("{}: {words}", path.display()));
+    let text = unsigned(&text).map_err(bad)?;
+    Kept::decode(&text).map_err(|e| bad(&e.to_string()))
+}
+
+/// What stands before a model's SHA-256 in its text.
+const SIGNED: &str = "{\n  \"sha256\": \"";
+
+fn digest(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A model's text with the SHA-256 of all else that stands in it, as its first member.
+fn signed(text: &str) -> String {
+    match text.strip_prefix("{\n") {
+        Some(rest) => format!("{SIGNED}{}\",\n{rest}", digest(text)),
+        None => text.to_owned(),
+    }
+}
+
+/// The text without it, where it is what it says; a text of before there were such is left as it is.
+fn unsigned(text: &str) -> std::result::Result<std::borrow::Cow<'_, str>, &'static str> {
+    const CHANGED: &str = "it is not what was written: its SHA-256 is another. Copy it again, or train it anew; if it was changed on purpose, remove the line of its `sha256`";
+    if let Some(rest) = text.strip_prefix(SIGNED) {
+        let (said, rest) = rest.split_once("\",\n").ok_or(CHANGED)?;
+        let text = format!("{{\n{rest}");
+        return match digest(&text) == said {
+            true => Ok(text.into()),
+            false => Err(CHANGED),
+        };
+    }
+    let parsed: std::result::Result<serde_json::Value, _> = serde_json::from_str(text);
+    match parsed.is_ok_and(|of| of.get("sha256").is_some()) {
+        true => Err(CHANGED),
+        false => Ok(text.into()),
+    }
 }
 
 /// What is said of a file that was predicted.
@@ -299,13 +375,12 @@ pub struct Wanted {
     pub contributions: bool,
 }
 
-/// Predicts the rows of a file and writes them as Parquet, or as CSV where the name ends so.
+/// Predicts the rows of a file and writes them in the form that the name of the output says.
 ///
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Result<Predicted> {
-    not_over(input, output)?;
-    writable(output)?;
+    written::ready(&[input], output)?;
     let names = |of: fn(&Feature) -> bool| -> Vec<String> {
         let found = model.features().iter().filter(|f| of(f));
         found.map(|f| f.name.clone()).collect()
@@ -318,30 +393,14 @@ pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Re
         ..table::Wanted::default()
     };
     let frame = table::read(input, &features)?;
-    // What is carried over is read as it is written: ids are no amounts.
-    let kept = table::Wanted {
-        texts: wanted.keep.clone(),
-        only: Some(Vec::new()),
-        ..table::Wanted::default()
-    };
-    let carried = match wanted.keep.is_empty() {
-        true => None,
-        false => Some(table::read(input, &kept)?),
-    };
+    let carried = written::carried(input, &wanted.keep, output)?;
     let bad = |e: Error| refused(input, Some(&frame), &e);
     let begun = cpu_seconds();
     let found = model.predict(&frame).map_err(bad)?;
     let cpu_seconds = cpu_seconds() - begun;
     let mut columns: Vec<(String, Series)> = Vec::new();
-    for name in &wanted.keep {
-        let found = carried.as_ref().and_then(|c| c.get(name));
-        let series = found.ok_or_else(|| {
-            bad(Error::Unknown {
-                name: name.clone(),
-                there: frame.names().join(", "),
-            })
-        })?;
-        if columns.iter().any(|(n, _)| n == name) || name.starts_with("prediction") {
+    for (name, series) in carried {
+        if columns.iter().any(|(n, _)| *n == name) || name.starts_with("prediction") {
             return Err(Problem::new(
                 "command_line",
                 format!(
@@ -349,7 +408,7 @@ pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Re
                 ),
             ));
         }
-        columns.push((name.clone(), series.clone()));
+        columns.push((name, series));
     }
     if model.task() == Task::Multiclass {
         for (at, class) in model.target().classes.iter().enumerate() {
@@ -382,7 +441,7 @@ pub fn predict(model: &Kept, input: &Path, output: &Path, wanted: &Wanted) -> Re
             columns.push((name, Series::Numbers(own)));
         }
     }
-    table::write(output, &columns, frame.rows())?;
+    written::write(output, &columns, frame.rows())?;
     Ok(Predicted {
         rows: frame.rows(),
         columns: columns.into_iter().map(|(n, _)| n).collect(),

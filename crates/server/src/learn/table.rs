@@ -5,9 +5,7 @@
 use crate::import::rows::{Format, Layout, Place, Rows, open_rows};
 use crate::import::source::{Encoding, Source, open};
 use crate::problem::{Problem, Result};
-use crate::whole::write_whole;
 use luopan_engine::api::Raw;
-use luopan_lake::table::{Cell, Kind as Column, Table};
 use luopan_learning::tabular::{Frame, MISSING, Series};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -190,12 +188,26 @@ fn rows(path: &Path, separator: u8) -> Result<(Rows, Option<Arc<[String]>>)> {
     Ok((opened.rows, opened.header))
 }
 
+/// What else may be written where a text stands among numbers, by commands that have these flags.
+pub const FOR_TRAINING: &str =
+    ", name the column in --categorical if its numbers are names, or leave it out with --exclude";
+/// The same of commands that only leave columns out.
+pub const FOR_EXCLUDING: &str = ", or leave the column out with --exclude";
+
 /// Reads a whole file.
+///
+/// # Errors
+/// As [`read_for`].
+pub fn read(path: &Path, wanted: &Wanted) -> Result<Frame> {
+    read_for(path, wanted, "")
+}
+
+/// Reads a whole file; `advice` is what a command takes besides mended cells.
 ///
 /// # Errors
 /// `file_unreadable`; `bad_table` for rows that cannot be read, columns of numbers with a text among them, and tables beyond
 /// [`CELLS_MAX`].
-pub fn read(path: &Path, wanted: &Wanted) -> Result<Frame> {
+pub fn read_for(path: &Path, wanted: &Wanted, advice: &str) -> Result<Frame> {
     let separator = separator(path)?;
     // Columns that turned out to hold texts after they had held numbers are read again as texts.
     let mut texts = wanted.texts.clone();
@@ -218,7 +230,7 @@ pub fn read(path: &Path, wanted: &Wanted) -> Result<Frame> {
                 return Err(refused(
                     path,
                     &format!(
-                        "column `{name}`: {numbers} of {all} cells are numbers, and {at} holds `{}`; mend the cell (an empty one is missing), name the column in --categorical if its numbers are names, or leave it out with --exclude",
+                        "column `{name}`: {numbers} of {all} cells are numbers, and {at} holds `{}`; mend the cell (an empty one is missing){advice}",
                         crate::incoming::cut(text, 64)
                     ),
                 ));
@@ -336,64 +348,6 @@ fn pass(path: &Path, separator: u8, texts: &[String]) -> Result<Vec<(String, Rea
         return Err(refused(path, "there are no rows"));
     }
     Ok(columns)
-}
-
-/// Writes columns as Parquet, or as CSV where the name ends so; whole or not at all.
-///
-/// # Errors
-/// `file_unreadable`.
-pub fn write(output: &Path, columns: &[(String, Series)], rows: usize) -> Result<()> {
-    let failed = |e: String| {
-        Problem::new(
-            "file_unreadable",
-            format!("{} cannot be written: {e}", output.display()),
-        )
-    };
-    let is_csv = output
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if is_csv {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let csv_failed = |e: csv::Error| failed(e.to_string());
-        writer
-            .write_record(columns.iter().map(|(n, _)| n))
-            .map_err(csv_failed)?;
-        for row in 0..rows {
-            let cells = columns.iter().map(|(_, c)| c.text(row).unwrap_or_default());
-            writer.write_record(cells).map_err(csv_failed)?;
-        }
-        let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-        return write_whole(output, &bytes);
-    }
-    let kinds: Vec<(String, Column)> = (columns.iter())
-        .map(|(name, series)| {
-            let kind = match series {
-                Series::Numbers(_) => Column::Double,
-                Series::Texts { .. } => Column::Text,
-            };
-            (name.clone(), kind)
-        })
-        .collect();
-    let lake = |e: luopan_lake::Error| failed(e.to_string());
-    let mut table = Table::create(output, &kinds).map_err(lake)?;
-    for row in 0..rows {
-        let texts: Vec<Option<String>> = (columns.iter())
-            .map(|(_, c)| match c {
-                Series::Numbers(_) => None,
-                Series::Texts { .. } => c.text(row),
-            })
-            .collect();
-        let cells: Vec<Cell<'_>> = (columns.iter().zip(&texts))
-            .map(|((_, series), text)| match (series, text) {
-                (Series::Numbers(v), _) if v[row].is_nan() => Cell::Missing,
-                (Series::Numbers(v), _) => Cell::Double(v[row]),
-                (_, Some(text)) => Cell::Text(text),
-                (_, None) => Cell::Missing,
-            })
-            .collect();
-        table.push(cells).map_err(lake)?;
-    }
-    table.finish(&Vec::new()).map(|_| ()).map_err(lake)
 }
 
 #[cfg(test)]

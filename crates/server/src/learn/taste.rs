@@ -2,9 +2,9 @@
 
 use super::dataset::sha256;
 use super::model::{
-    FACTORS, LIGHTGBM, MODEL, PAGE, REPORT, Trained, cpu_seconds, gone, not_over, refused, told,
+    FACTORS, LIGHTGBM, MODEL, PAGE, REPORT, Trained, cpu_seconds, gone, refused, told,
 };
-use super::table;
+use super::{table, written};
 use crate::problem::{Problem, Result};
 use crate::whole::{writable, write_whole};
 use luopan_learning::tabular::{Error, Series, Target, Taste, TasteSettings, taste};
@@ -41,7 +41,14 @@ pub fn from_file(
         }
         tell(at);
     });
-    let found = found.map_err(|e| refused(input, Some(&frame), &e))?;
+    let found = found.map_err(|e| match &e {
+        // The numerics name it as Hu, Koren and Volinsky (2008) do.
+        Error::Model(words) => {
+            let words = words.replacen("alpha is", "--confidence is", 1);
+            refused(input, Some(&frame), &Error::Model(words))
+        }
+        _ => refused(input, Some(&frame), &e),
+    })?;
     let (users, items) = found.taste.size();
     let trained = Trained {
         model: "als",
@@ -62,6 +69,7 @@ pub fn from_file(
         input: input.to_owned(),
         sha256: sha256(input)?,
         out: out.to_owned(),
+        card: None,
         evaluation: found.evaluation,
     };
     told(&trained)?;
@@ -100,8 +108,7 @@ pub struct Ranked {
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn predict(kept: &Taste, input: &Path, output: &Path, top: usize) -> Result<Ranked> {
-    not_over(input, output)?;
-    writable(output)?;
+    written::ready(&[input], output)?;
     let wanted = table::Wanted {
         texts: vec![kept.user_column().to_owned()],
         only: Some(Vec::new()),
@@ -153,7 +160,7 @@ pub fn predict(kept: &Taste, input: &Path, output: &Path, top: usize) -> Result<
         ),
         ("score".to_owned(), Series::Numbers(scores)),
     ];
-    table::write(output, &columns, rows)?;
+    written::write(output, &columns, rows)?;
     let unseen = found.iter().filter(|f| f.is_none()).count();
     Ok(Ranked {
         users: found.len() - unseen,

@@ -1,9 +1,8 @@
 //! How much a treatment changes an outcome, and for whom, from a file of a trial.
 
-use super::model::{cpu_seconds, not_over, refused};
-use super::table;
+use super::model::{cpu_seconds, refused};
+use super::{table, written};
 use crate::problem::{Problem, Result};
-use crate::whole::writable;
 use luopan_learning::tabular::{Drawn, Series, UpliftReport, UpliftSettings, uplift};
 use luopan_learning::uplift::{Economics, best, net_scores};
 use serde::Serialize;
@@ -50,9 +49,7 @@ pub fn from_file(
     tell: &mut dyn FnMut(usize),
 ) -> Result<Treated> {
     if let Some(wanted) = wanted {
-        not_over(input, &wanted.output)?;
-        not_over(&wanted.input, &wanted.output)?;
-        writable(&wanted.output)?;
+        written::ready(&[input, &wanted.input], &wanted.output)?;
     }
     let begun = cpu_seconds();
     let of = &settings.table;
@@ -65,7 +62,7 @@ pub fn from_file(
         ignored: of.exclude.clone(),
         only: None,
     };
-    let mut frame = table::read(input, &columns)?;
+    let mut frame = table::read_for(input, &columns, table::FOR_TRAINING)?;
     if let Some(name) = &of.time {
         (frame, _) = table::with_times(input, frame, name)?;
     }
@@ -75,23 +72,17 @@ pub fn from_file(
     let predicted = match wanted {
         None => None,
         Some(wanted) => {
+            let features = &found.features;
+            let names = features.iter().filter(|f| f.is_category());
             let texts = table::Wanted {
-                texts: [&of.categorical[..], &wanted.keep].concat(),
+                texts: names.map(|f| f.name.clone()).collect(),
+                only: Some(features.iter().map(|f| f.name.clone()).collect()),
                 ..table::Wanted::default()
             };
             let others = table::read(&wanted.input, &texts)?;
             let bad = |e| refused(&wanted.input, Some(&others), &e);
             let effects = found.effects(&others).map_err(bad)?;
-            let mut columns: Vec<(String, Series)> = Vec::new();
-            for name in &wanted.keep {
-                let series = others.get(name).ok_or_else(|| {
-                    bad(luopan_learning::tabular::Error::Unknown {
-                        name: name.clone(),
-                        there: others.names().join(", "),
-                    })
-                })?;
-                columns.push((name.clone(), series.clone()));
-            }
+            let mut columns = written::carried(&wanted.input, &wanted.keep, &wanted.output)?;
             let names = &found.report.treatments;
             for (at, treatment) in (1u32..).zip(names) {
                 let name = format!("effect.{}", treatment.name);
@@ -119,7 +110,7 @@ pub fn from_file(
                     levels: names.iter().map(|t| t.name.clone()).collect(),
                 },
             ));
-            table::write(&wanted.output, &columns, others.rows())?;
+            written::write(&wanted.output, &columns, others.rows())?;
             Some(others.rows())
         }
     };

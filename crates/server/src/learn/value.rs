@@ -1,9 +1,8 @@
 //! What customers are worth who come and go without saying so, from a file of their purchases.
 
-use super::model::{cpu_seconds, not_over};
-use super::table;
+use super::model::cpu_seconds;
+use super::{table, written};
 use crate::problem::{Problem, Result};
-use crate::whole::writable;
 use luopan_learning::tabular::{Frame, MISSING, Series};
 use luopan_learning::value::{
     BgNbd, BgNbdFit, Calibration, Churn, Customer, Error, GammaGamma, GammaGammaFit, History,
@@ -16,6 +15,11 @@ use std::path::{Path, PathBuf};
 
 /// Groups of customers that expectations are compared in.
 const GROUPS: usize = 10;
+
+/// Of rows one in so many, and one at least, may be taken for slips of the pen where their times lie far from all others.
+const FEW: usize = 100;
+/// Rows below which no time is taken for one.
+const LEAST: usize = 20;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -131,8 +135,7 @@ struct Fitted {
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<Valued> {
     if let Some(output) = output {
-        not_over(input, output)?;
-        writable(output)?;
+        written::ready(&[input], output)?;
     }
     let wanted = table::Wanted {
         texts: vec![asked.customer.clone()],
@@ -176,7 +179,7 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<V
     let told = predict(&customers, &fitted, asked).map_err(bad)?;
     if let Some(output) = output {
         let columns = columns(asked, &names, &customers, &told);
-        table::write(output, &columns, customers.len())?;
+        written::write(output, &columns, customers.len())?;
     }
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     let mut flags = Vec::new();
@@ -257,15 +260,9 @@ fn transactions(
     asked: &Asked,
 ) -> Result<(Vec<Transaction<u32>>, Vec<String>)> {
     let column = |name: &str| {
-        frame.get(name).ok_or_else(|| {
-            refused(
-                input,
-                &format!(
-                    "there is no column `{name}`; there are {}",
-                    frame.names().join(", ")
-                ),
-            )
-        })
+        frame
+            .get(name)
+            .ok_or_else(|| refused(input, &written::unknown(frame, name)))
     };
     let value = |name: &str, row: usize, found: &str, wanted: &str| {
         refused(
@@ -296,6 +293,22 @@ fn transactions(
             0,
             &times[0].to_string(),
             "numbers are microseconds since 1970: write days as 1997-01-31",
+        ));
+    }
+    if let Some((row, rows, nearest)) = apart(times) {
+        let date = |us: f64| crate::time::write(luopan_kernel::time::Micros(us as i64));
+        let others = match rows {
+            1 => String::new(),
+            n => format!(", and {} other rows like it", n - 1),
+        };
+        return Err(value(
+            &asked.time,
+            row,
+            &format!("{}{others}", date(times[row])),
+            &format!(
+                "it lies further from all other purchases, the nearest of which is of {}, than these from each other, and the model would take the time between for silence: mend the date, or leave the row out",
+                date(nearest)
+            ),
         ));
     }
     let mut out = Vec::with_capacity(frame.rows());
@@ -333,6 +346,34 @@ fn transactions(
         });
     }
     Ok((out, levels.clone()))
+}
+
+/// Few rows whose times lie further from all others than these from each other, on one side: the first of them, how many they are, and the
+/// time of the nearest other.
+fn apart(times: &[f64]) -> Option<(usize, usize, f64)> {
+    let mut sorted: Vec<f64> = times.iter().copied().filter(|t| t.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let few = (sorted.len() / FEW).max(1);
+    let (first, last) = (*sorted.first()?, *sorted.last()?);
+    if sorted.len() < LEAST {
+        return None;
+    }
+    let found = (1..=few).find_map(|n| {
+        let at = sorted.len() - n;
+        let late = (sorted[at] - sorted[at - 1], sorted[at - 1] - first);
+        let early = (sorted[n] - sorted[n - 1], last - sorted[n]);
+        let is_apart = |(gap, others): (f64, f64)| gap > others && others > 0.0;
+        if is_apart(late) {
+            Some((sorted[at], n, sorted[at - 1], true))
+        } else if is_apart(early) {
+            Some((sorted[n - 1], n, sorted[n], false))
+        } else {
+            None
+        }
+    });
+    let (bound, rows, nearest, is_late) = found?;
+    let is_of = |t: &f64| if is_late { *t >= bound } else { *t <= bound };
+    Some((times.iter().position(is_of)?, rows, nearest))
 }
 
 fn fit(customers: &[Known], asked: &Asked) -> std::result::Result<Fitted, Error> {

@@ -235,7 +235,7 @@ fn a_model_is_trained_predicts_and_is_worth_what_logs_say() {
     ];
     assert_eq!(learn(&predict).json()["rows"], 6_000);
     let (rows, _) = read(Path::new(&output));
-    assert_eq!(rows[17]["at"], Field::Str("17".into()));
+    assert_eq!(rows[17]["at"], Field::Double(17.0));
     assert!(matches!(rows[17]["prediction"], Field::Double(p) if p > 0.0 && p < 1.0));
     // What acting by it is worth is told by rows that it has not seen, and by no others.
     let policy = format!("{}@greedy", at("model"));

@@ -165,11 +165,11 @@ fn weeks_that_do_not_tell_are_refused_by_name() {
     for (found, words) in [
         (
             spoilt(",0.5,", ",0,"),
-            "row 0: the propensity is 0: write the probability",
+            "row 1: the propensity is 0: write the probability",
         ),
         (
             spoilt(",0.5,", ",,"),
-            "row 0: the propensity is NaN: write the probability",
+            "row 1: the propensity is NaN: write the probability",
         ),
         (spoilt("c0,0,", "c0,1,"), "customer \"c0\" has step 1 twice"),
         (
@@ -178,7 +178,7 @@ fn weeks_that_do_not_tell_are_refused_by_name() {
         ),
         (
             spoilt("c0,0,", "c0,0.5,"),
-            "row 0, column `week`: found 0.5; steps are whole numbers",
+            "row 1, column `week`: found 0.5; steps are whole numbers",
         ),
         (
             spoilt("mail|rest", "sms"),
@@ -221,7 +221,7 @@ fn weeks_that_do_not_tell_are_refused_by_name() {
             &["--reward", "answred"],
             "there is no column `answred`; did you mean `answered`?",
         ),
-        (&["--end", "segment"], "row 0, column `segment`: found "),
+        (&["--end", "segment"], "row 1, column `segment`: found "),
     ] {
         let said = refused(text.clone(), more);
         assert!(said.contains(words), "{words}: {said}");

@@ -1,6 +1,7 @@
 //! Uplift from a table: which column is the treatment and what its propensities are, effects learned across folds, and a report of
 //! how they rank rows that were not learned from. This room must never rank a row by a model that has seen it.
 
+mod balance;
 mod report;
 mod settings;
 
@@ -10,6 +11,7 @@ use super::roles::{Roles, column};
 use super::{Error, Frame, LeftOut, Series};
 use crate::gbdt::{self, Column};
 use crate::uplift::{self, Arms, Economics, Effects, Model, Offers, Propensities, Trial};
+pub use balance::{Balance, Difference};
 use report::Judged;
 pub use report::{Arm, AtShare, Treatment, UpliftReport};
 pub use settings::{Drawn, UpliftSettings};
@@ -74,7 +76,9 @@ pub fn uplift(
         .iter()
         .flatten()
         .any(|each| each.cost_per_outcome > 0.0);
-    for (at, fold) in folds(&roles, &settings.table)?.into_iter().enumerate() {
+    let folds = folds(&roles, &settings.table)?;
+    let (balance, said) = balance::balances(&roles, &matrix, &arms, &folds, settings)?;
+    for (at, fold) in folds.into_iter().enumerate() {
         tell(at);
         let model = table.fit(&fold.train).map_err(|e| match e {
             Error::Model(words) => Error::Model(format!("fold {}: {words}", at + 1)),
@@ -102,6 +106,7 @@ pub fn uplift(
     };
     let judged = table.judged(&places);
     let mut flags = roles.flags.clone();
+    flags.extend(said);
     if settings.drawn == Drawn::Estimated {
         flags.push(
             "propensities were estimated to learn; the rankings are judged as if arms had been drawn by lot, which is wrong where they were not"
@@ -145,6 +150,7 @@ pub fn uplift(
             .map(|feature| feature.name.clone())
             .collect(),
         left_out,
+        balance,
         flags,
     };
     let rows = places

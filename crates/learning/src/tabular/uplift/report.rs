@@ -1,7 +1,7 @@
 //! What is told of effects that were learned from a table. This room must never learn.
 
 use super::super::{Error, LeftOut};
-use super::UpliftSettings;
+use super::{Balance, UpliftSettings};
 use crate::uplift::{
     self, Arms, Bin, Curve, Effects, Interval, Intervals, Measures, Ranking, Strategy, Targeting,
 };
@@ -65,6 +65,8 @@ pub struct UpliftReport {
     pub features: Vec<String>,
     /// Columns that were not.
     pub left_out: Vec<LeftOut>,
+    /// How alike each treatment and the control are in what was known of them.
+    pub balance: Vec<Balance>,
     /// What to look at.
     pub flags: Vec<String>,
 }

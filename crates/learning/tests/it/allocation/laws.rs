@@ -80,8 +80,8 @@ proptest! {
                 prop_assert!(best.is_none(), "{conflict}: {best:?} is possible");
                 prop_assert!(!conflict.floors.is_empty());
             }
-            // Whole allocations may be missed where few are possible; never where no floor is.
-            Err(Error::Unrounded { .. }) => prop_assert!(problem.floors[1].is_some()),
+            // Of so few customers all are ruled out or one is found.
+            Err(Error::Indivisible { .. }) => prop_assert!(best.is_none(), "{best:?} is possible"),
             Err(error) => prop_assert!(false, "{error}"),
         }
     }

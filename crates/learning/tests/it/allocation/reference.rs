@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use luopan_learning::allocation::solve;
+use luopan_learning::allocation::{Error, solve};
 
 use super::Owned;
 
@@ -55,5 +55,46 @@ fn the_bound_is_the_optimum_of_the_relaxation() {
             "{line}: {}",
             found.gap()
         );
+    }
+}
+
+/// At floors that are the most that can be reached HiGHS's branch and bound finds whole allocations (`tests/allocation/whole.py`).
+#[test]
+fn floors_at_the_most_that_can_be_reached_are_reached() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/allocation/whole.txt");
+    let told = std::fs::read_to_string(path).expect("the optima");
+    assert_eq!(told.lines().count(), 160);
+    for line in told.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse::<f64>().expect("a number");
+        let (customers, actions) = (number(1) as usize, number(2) as usize);
+        let all = draws(number(0) as u64, 3 * customers * actions);
+        let table = |at: usize, steps: f64, least: f64| -> Vec<f64> {
+            let of = &all[at * customers * actions..(at + 1) * customers * actions];
+            of.iter()
+                .map(|u| least + (u * steps).floor() / 4.0)
+                .collect()
+        };
+        let problem = Owned {
+            customers,
+            actions,
+            values: vec![table(0, 400.0, 0.0), table(1, 8.0, 0.0)],
+            weights: vec![1.0, 0.0],
+            floors: vec![None, Some(number(3))],
+            costs: vec![table(2, 8.0, 0.25)],
+            limits: vec![(0.6 * customers as f64).floor()],
+            groups: vec![(vec![0], customers as u64 / 3)],
+            eligible: None,
+        };
+        match (problem.with(|of| solve(of, None)), words[4]) {
+            (Ok(found), "-") => panic!("{line}: {found:?} is none"),
+            (Ok(found), _) => {
+                problem.verify(&found);
+                let best = number(4);
+                assert!(found.bound >= best - 1e-6, "{line}: {}", found.bound);
+            }
+            (Err(Error::Infeasible(_) | Error::Indivisible { .. }), "-") => {}
+            (Err(error), _) => panic!("{line}: {error}"),
+        }
     }
 }

@@ -76,6 +76,13 @@ fn what_cannot_be_used_is_refused() {
     for (change, wanted) in cases {
         assert_eq!(said(change), wanted);
     }
+    // Finite each, and not together.
+    let told = said(|p| p.values[0][7] = -1e308);
+    assert!(
+        told.starts_with("the values of \"a\", customer 2, action 1: -1000")
+            && told.ends_with("write them in a larger unit"),
+        "{told}"
+    );
     let problem = Owned::planted(1, 40, 3, 0.5);
     let wrong = Prices {
         budgets: vec![1.0, f64::NAN],
@@ -153,5 +160,7 @@ fn floors_out_of_reach_say_with_what_they_conflict() {
     assert!((conflict.floors[0].2 - 20_000.0).abs() < 1e-3);
     // Half of a customer would keep it: 3 customers and 5.5 to spend are worth 4.25.
     let split = said(&priced(3, 5.5, 4.2));
-    assert!(matches!(&split, Error::Unrounded { limit, .. } if limit.contains("the floor of 4.2")));
+    assert!(
+        matches!(&split, Error::Indivisible { limit, .. } if limit.contains("the floor of 4.2"))
+    );
 }

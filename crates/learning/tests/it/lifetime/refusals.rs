@@ -20,17 +20,17 @@ fn columns() {
     for (found, word) in [(f64::NAN, "NaN"), (0.0, "0"), (1.5, "1.5")] {
         let words = refused(no(found));
         assert!(
-            words.starts_with(&format!("row 4: the propensity is {word}: write")),
+            words.starts_with(&format!("row 5: the propensity is {word}: write")),
             "{words}"
         );
     }
     assert_eq!(
         refused(|l| l.rewards[2] = f64::INFINITY),
-        "row 2, the reward: inf where a finite number is wanted"
+        "row 3, the reward: inf where a finite number is wanted"
     );
     assert_eq!(
         refused(|l| l.states[2] = f64::INFINITY),
-        "row 2, state: inf where a finite number is wanted, NaN where one is missing"
+        "row 3, state: inf where a finite number is wanted, NaN where one is missing"
     );
     assert_eq!(
         refused(|l| l.steps[1] = l.steps[0]),
@@ -55,7 +55,7 @@ fn columns() {
     );
     assert_eq!(
         refused(|l| l.actions[3] = 9),
-        "row 3: action 9: there are 2, counted from 0"
+        "row 4: action 9: there are 2, counted from 0"
     );
     assert_eq!(refused(|l| *l = Logged::default()), "there are no rows");
     assert_eq!(

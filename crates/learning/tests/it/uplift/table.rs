@@ -186,6 +186,79 @@ fn propensities_of_a_table_weigh_what_is_judged() {
     );
 }
 
+/// A lot leaves arms alike; arms by a feature, and features that are told afterwards, are named.
+#[test]
+fn arms_that_are_not_alike_and_leaks_are_told() {
+    let lot = frame(&World::new(4_000, 2, true, false, 8));
+    let report = learned(&lot, &settings(Drawn::Lot)).report;
+    assert_eq!(report.flags, Vec::<String>::new());
+    assert_eq!(report.balance.len(), 2);
+    for balance in &report.balance {
+        let auc = balance.auc.expect("rows of both arms");
+        assert!(
+            (auc - 0.5).abs() < 0.05 && balance.without_overlap == 0.0,
+            "{balance:?}"
+        );
+        assert!(
+            balance
+                .differences
+                .iter()
+                .all(|d| d.standardised.abs() < 0.15),
+            "{balance:?}"
+        );
+    }
+    // By the first feature.
+    let world = World::new(4_000, 1, true, true, 9);
+    let confounded = frame(&world);
+    let report = learned(&confounded, &settings(Drawn::Lot)).report;
+    assert_eq!(report.balance[0].differences[0].feature, "a");
+    let told = report.flags.join("; ");
+    assert!(
+        told.contains("differ in `a` by") && told.contains("(AUC 0."),
+        "{told}"
+    );
+    // The difference by its definition.
+    let of = |arm: u32| -> Vec<f64> {
+        let rows = world.features[0].iter().zip(world.arms.codes());
+        rows.filter(|(_, code)| **code == arm)
+            .map(|(x, _)| *x)
+            .collect()
+    };
+    let moments = |x: &[f64]| {
+        let n = x.len() as f64;
+        let mean = x.iter().sum::<f64>() / n;
+        (mean, x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n)
+    };
+    let ((m0, v0), (m1, v1)) = (moments(&of(0)), moments(&of(1)));
+    let wanted = (m1 - m0) / f64::midpoint(v0, v1).sqrt();
+    assert!((report.balance[0].differences[0].standardised - wanted).abs() < 1e-9);
+    // With propensities that tell it, it is said what they must make up for.
+    let report = learned(&confounded, &settings(Drawn::Logged("p".to_owned()))).report;
+    let told = report.flags.join("; ");
+    assert!(
+        told.contains("right only where the propensities tell all of it") && !told.contains("AUC"),
+        "{told}"
+    );
+    // Who bought has visited: a column of what came after the outcome.
+    let bought = world
+        .outcomes
+        .iter()
+        .enumerate()
+        .map(|(row, y)| y * f64::from(u8::from(row % 3 == 0)));
+    let leaking = confounded
+        .with("bought", Series::Numbers(bought.collect()))
+        .expect("a column");
+    let report = learned(&leaking, &settings(Drawn::Lot)).report;
+    assert!(
+        report
+            .flags
+            .iter()
+            .any(|flag| flag.starts_with("`bought` is likely a leak: of all")),
+        "{:?}",
+        report.flags
+    );
+}
+
 #[test]
 fn what_is_wrong_is_named_by_column_and_row() {
     let world = World::new(600, 1, true, false, 3);

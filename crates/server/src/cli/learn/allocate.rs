@@ -33,7 +33,7 @@ pub(in crate::cli) struct Allocate {
     /// Of two value columns: what one costs the other, at so many points between their weights
     #[arg(long, value_name = "POINTS")]
     curve: Option<usize>,
-    /// The file to write the rows that are given to: Parquet, or CSV where its name ends so
+    /// The file to write the rows that are given to: Parquet, CSV or lines of JSON, as its name ends (.csv.gz and .jsonl.gz too)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -85,7 +85,7 @@ pub(in crate::cli) struct Lifetime {
     /// Seed of all that is drawn
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// The file to write the values of actions at each row to, and the best: Parquet, or CSV where its name ends so
+    /// The file to write the values of actions at each row to, and the best: Parquet, CSV or lines of JSON, as its name ends (.csv.gz and .jsonl.gz too)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -177,6 +177,9 @@ fn words(of: &Lived, level: f64) -> String {
         for warning in &policy.warnings {
             out.push_str(&format!("look, {}: {warning}\n", policy.policy));
         }
+    }
+    for left in &of.left_out {
+        out.push_str(&format!("left out: `{}`: {}\n", left.column, left.why));
     }
     if let Some(output) = &of.output {
         out.push_str(&format!("{}: {} rows\n", output.display(), of.rows));

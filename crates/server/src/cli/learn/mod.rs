@@ -9,6 +9,7 @@ mod effects;
 pub(super) mod evaluate;
 mod lifetime;
 mod predict;
+mod segment;
 mod train;
 mod uplift;
 mod value;

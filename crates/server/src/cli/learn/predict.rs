@@ -15,7 +15,7 @@ pub(in crate::cli) struct Predict {
     /// The table: CSV, Parquet, lines of JSON; gzipped too
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// The file to write: Parquet, or CSV where its name ends so
+    /// The file to write: Parquet, CSV or lines of JSON, as its name ends (.csv.gz and .jsonl.gz too)
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Columns of the table that are carried over

@@ -107,18 +107,18 @@ pub(in crate::cli) struct Train {
     /// als: column of items
     #[arg(long, value_name = "COLUMN", requires = "user")]
     item: Option<String>,
-    /// als: numbers of a vector
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    factors: usize,
-    /// als: penalty on vectors
-    #[arg(long, default_value_t = 10.0, value_name = "L2")]
-    regularization: f64,
-    /// als: what a strength of 1 adds to the confidence
-    #[arg(long, default_value_t = 1.0, value_name = "N")]
-    confidence: f64,
-    /// als: times that users and items are solved
-    #[arg(long, default_value_t = 15, value_name = "N")]
-    iterations: usize,
+    /// als: numbers of a vector, 64 without being said
+    #[arg(long, value_name = "N")]
+    factors: Option<usize>,
+    /// als: penalty on vectors, 10 without being said
+    #[arg(long, value_name = "L2")]
+    regularization: Option<f64>,
+    /// als: what a strength of 1 adds to the confidence, 1 without being said
+    #[arg(long, value_name = "N")]
+    confidence: Option<f64>,
+    /// als: times that users and items are solved, 15 without being said
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
     /// Column of row ids: no feature, and refused where one stands twice
     #[arg(long, value_name = "COLUMN")]
     id: Option<String>,
@@ -137,45 +137,45 @@ pub(in crate::cli) struct Train {
     /// Column of times: every row is then judged by a model of earlier rows alone
     #[arg(long, value_name = "COLUMN")]
     time_column: Option<String>,
-    /// Share of the rows that are learned from, set aside to end the training of trees early; with a time the latest
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
-    valid_fraction: f64,
+    /// Trees: share of the rows that are learned from, set aside to end training early; with a time the latest
+    #[arg(long, value_name = "SHARE")]
+    valid_fraction: Option<f64>,
     /// Seed of all that is drawn
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Trees: rounds, 100 without being said; with --valid-fraction the most, 1,000
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Trees: share of each step
-    #[arg(long, default_value_t = GbdtSettings::default().learning_rate, value_name = "SHARE")]
-    learning_rate: f64,
-    /// Trees: leaves of each
-    #[arg(long, default_value_t = GbdtSettings::default().leaves, value_name = "N")]
-    leaves: usize,
-    /// Trees: fewest rows of a leaf
-    #[arg(long, default_value_t = GbdtSettings::default().min_data_in_leaf, value_name = "N")]
-    min_leaf: usize,
-    /// Trees: L2 penalty on leaves
-    #[arg(long, default_value_t = GbdtSettings::default().lambda_l2, value_name = "L2")]
-    lambda: f64,
-    /// Trees: share of the columns that one may use
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
-    feature_fraction: f64,
-    /// Trees: share of the rows that one is grown on
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
-    bagging_fraction: f64,
-    /// Trees: rounds without getting better after which training ends, with --valid-fraction
-    #[arg(long, default_value_t = GbdtSettings::default().early_stopping, value_name = "N")]
-    early_stopping: usize,
-    /// Linear models: weight of the penalty
-    #[arg(long, default_value_t = GlmSettings::default().alpha, value_name = "ALPHA")]
-    alpha: f64,
-    /// Linear models: share of the L1 penalty
-    #[arg(long, default_value_t = GlmSettings::default().l1_ratio, value_name = "SHARE")]
-    l1_ratio: f64,
-    /// tweedie: power of the variance, above 1 and below 2
-    #[arg(long, default_value_t = 1.5, value_name = "POWER")]
-    tweedie_power: f64,
+    /// Trees: share of each step, 0.1 without being said
+    #[arg(long, value_name = "SHARE")]
+    learning_rate: Option<f64>,
+    /// Trees: leaves of each, 31 without being said
+    #[arg(long, value_name = "N")]
+    leaves: Option<usize>,
+    /// Trees: fewest rows of a leaf, 20 without being said
+    #[arg(long, value_name = "N")]
+    min_leaf: Option<usize>,
+    /// Trees: L2 penalty on leaves, 0 without being said
+    #[arg(long, value_name = "L2")]
+    lambda: Option<f64>,
+    /// Trees: share of the columns that one may use, 1 without being said
+    #[arg(long, value_name = "SHARE")]
+    feature_fraction: Option<f64>,
+    /// Trees: share of the rows that one is grown on, 1 without being said
+    #[arg(long, value_name = "SHARE")]
+    bagging_fraction: Option<f64>,
+    /// Trees: rounds without getting better after which training ends, with --valid-fraction; 30 without being said
+    #[arg(long, value_name = "N", requires = "valid_fraction")]
+    early_stopping: Option<usize>,
+    /// Linear models: weight of the penalty, 0.0001 without being said
+    #[arg(long, value_name = "ALPHA")]
+    alpha: Option<f64>,
+    /// Linear models: share of the L1 penalty, 0 without being said
+    #[arg(long, value_name = "SHARE")]
+    l1_ratio: Option<f64>,
+    /// tweedie: power of the variance, above 1 and below 2; 1.5 without being said
+    #[arg(long, value_name = "POWER")]
+    tweedie_power: Option<f64>,
 }
 
 /// `COLUMN:+` or `COLUMN:-`.
@@ -207,17 +207,109 @@ impl Train {
             time: self.time_column.clone(),
             folds: self.folds,
             als: als::Settings {
-                factors: self.factors,
-                regularization: self.regularization,
-                alpha: self.confidence,
-                iterations: self.iterations,
+                factors: self.factors.unwrap_or(64),
+                regularization: self.regularization.unwrap_or(10.0),
+                alpha: self.confidence.unwrap_or(1.0),
+                iterations: self.iterations.unwrap_or(15),
                 seed: self.seed,
                 ..als::Settings::default()
             },
         })
     }
 
+    /// Refuses what was said of another model than the one that learns, or of another task.
+    fn fits(&self) -> Result<()> {
+        let trees = [
+            ("--rounds", self.rounds.is_some()),
+            ("--learning-rate", self.learning_rate.is_some()),
+            ("--leaves", self.leaves.is_some()),
+            ("--min-leaf", self.min_leaf.is_some()),
+            ("--lambda", self.lambda.is_some()),
+            ("--feature-fraction", self.feature_fraction.is_some()),
+            ("--bagging-fraction", self.bagging_fraction.is_some()),
+            ("--early-stopping", self.early_stopping.is_some()),
+            ("--valid-fraction", self.valid_fraction.is_some()),
+        ];
+        let linear = [
+            ("--alpha", self.alpha.is_some()),
+            ("--l1-ratio", self.l1_ratio.is_some()),
+        ];
+        let factors = [
+            ("--user", self.user.is_some()),
+            ("--item", self.item.is_some()),
+            ("--factors", self.factors.is_some()),
+            ("--regularization", self.regularization.is_some()),
+            ("--confidence", self.confidence.is_some()),
+            ("--iterations", self.iterations.is_some()),
+        ];
+        let tables = [
+            ("--positive", self.positive.is_some()),
+            ("--calibrate", self.calibrate.is_some()),
+            ("--weight", self.weight.is_some()),
+            ("--exposure", self.exposure.is_some()),
+            ("--group", self.group.is_some()),
+            ("--id", self.id.is_some()),
+            ("--categorical", !self.categorical.is_empty()),
+            ("--monotone", !self.monotone.is_empty()),
+            ("--exclude", !self.exclude.is_empty()),
+            ("--tweedie-power", self.tweedie_power.is_some()),
+        ];
+        let refused = |flag: &str, of: &str, is: String| {
+            Err(Problem::new(
+                "command_line",
+                format!("{flag} is for {of}, and {is}: leave it out"),
+            ))
+        };
+        let model = self.model.to_possible_value();
+        let model = model.as_ref().map_or("", |m| m.get_name());
+        let said = |flags: &[(&'static str, bool)]| {
+            let found = flags.iter().find(|(_, is_said)| *is_said);
+            found.map(|(flag, _)| *flag)
+        };
+        let is = |wanted: &[&str]| wanted.contains(&model);
+        for (flags, of, models) in [
+            (&trees[..], "--model gbdt", &["gbdt"][..]),
+            (&linear[..], "--model glm", &["glm"][..]),
+            (&factors[..], "--model als", &["als"][..]),
+            (
+                &tables[..],
+                "--model gbdt, glm and scorecard",
+                &["gbdt", "glm", "scorecard"][..],
+            ),
+        ] {
+            if let Some(flag) = said(flags).filter(|_| !is(models)) {
+                return refused(flag, of, format!("this is --model {model}"));
+            }
+        }
+        let Some(task) = self.task else {
+            return Ok(());
+        };
+        let name = task.task().name();
+        match task {
+            TaskName::Tweedie => {}
+            _ if self.tweedie_power.is_some() => {
+                return refused(
+                    "--tweedie-power",
+                    "--task tweedie",
+                    format!("this is --task {name}"),
+                );
+            }
+            _ => {}
+        }
+        match task {
+            TaskName::Binary => Ok(()),
+            _ if self.positive.is_some() => refused(
+                "--positive",
+                "--task binary",
+                format!("this is --task {name}"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn settings(&self, task: Task, model: Kind) -> Settings {
+        let (trees, linear) = (GbdtSettings::default(), GlmSettings::default());
+        let valid_fraction = self.valid_fraction.unwrap_or(0.0);
         Settings {
             positive: self.positive.clone(),
             weight: self.weight.clone(),
@@ -229,24 +321,24 @@ impl Train {
             monotone: self.monotone.clone(),
             exclude: self.exclude.clone(),
             folds: self.folds,
-            valid_fraction: self.valid_fraction,
-            tweedie_power: self.tweedie_power,
+            valid_fraction,
+            tweedie_power: self.tweedie_power.unwrap_or(1.5),
             gbdt: GbdtSettings {
-                rounds: self.rounds.unwrap_or(match self.valid_fraction > 0.0 {
+                rounds: self.rounds.unwrap_or(match valid_fraction > 0.0 {
                     true => ROUNDS_MOST,
-                    false => GbdtSettings::default().rounds,
+                    false => trees.rounds,
                 }),
-                learning_rate: self.learning_rate,
-                leaves: self.leaves,
-                min_data_in_leaf: self.min_leaf,
-                lambda_l2: self.lambda,
-                feature_fraction: self.feature_fraction,
-                bagging_fraction: self.bagging_fraction,
-                early_stopping: self.early_stopping,
+                learning_rate: self.learning_rate.unwrap_or(trees.learning_rate),
+                leaves: self.leaves.unwrap_or(trees.leaves),
+                min_data_in_leaf: self.min_leaf.unwrap_or(trees.min_data_in_leaf),
+                lambda_l2: self.lambda.unwrap_or(trees.lambda_l2),
+                feature_fraction: self.feature_fraction.unwrap_or(trees.feature_fraction),
+                bagging_fraction: self.bagging_fraction.unwrap_or(trees.bagging_fraction),
+                early_stopping: self.early_stopping.unwrap_or(trees.early_stopping),
             },
             glm: GlmSettings {
-                alpha: self.alpha,
-                l1_ratio: self.l1_ratio,
+                alpha: self.alpha.unwrap_or(linear.alpha),
+                l1_ratio: self.l1_ratio.unwrap_or(linear.l1_ratio),
             },
             calibration: self.calibrate.map(|of| match of {
                 CalibrationName::Isotonic => Calibration::Isotonic,
@@ -259,6 +351,7 @@ impl Train {
 }
 
 pub(super) fn run(asked: Train) -> Result<Said> {
+    asked.fits()?;
     let bar = indicatif::ProgressBar::new(asked.folds as u64 + 1);
     let mut tell = |at: usize| bar.set_position(at as u64);
     let trained = match (asked.model.kind(), asked.task) {
@@ -292,12 +385,15 @@ fn words(of: &Trained) -> String {
         }
         _ => format!("{} features", of.features),
     };
+    let predicted = match &of.target.classes[..] {
+        [_, positive] => format!("`{}` = {positive}", of.target.column),
+        _ => format!("`{}`", of.target.column),
+    };
     let mut out = format!(
-        "{}: {} for {} of `{}`, {} rows, {size}, {:.2} s of processor time\n\n",
+        "{}: {} for {} of {predicted}, {} rows, {size}, {:.2} s of processor time\n\n",
         of.out.display(),
         of.model,
         of.task,
-        of.target.column,
         of.rows,
         of.cpu_seconds
     );

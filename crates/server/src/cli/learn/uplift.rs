@@ -90,7 +90,7 @@ pub(in crate::cli) struct Uplift {
     /// A file with the same features, whose effects are predicted
     #[arg(long, value_name = "FILE", requires = "output")]
     predict: Option<PathBuf>,
-    /// The file to write them to: Parquet, or CSV where its name ends so
+    /// The file to write them to: Parquet, CSV or lines of JSON, as its name ends (.csv.gz and .jsonl.gz too)
     #[arg(long, value_name = "FILE", requires = "predict")]
     output: Option<PathBuf>,
     /// Columns of that file that are carried over

@@ -51,7 +51,7 @@ pub(in crate::cli) struct Value {
     /// Seed of the draws
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// The file to write a row for each customer to: Parquet, or CSV where its name ends so
+    /// The file to write a row for each customer to: Parquet, CSV or lines of JSON, as its name ends (.csv.gz and .jsonl.gz too)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -89,6 +89,9 @@ pub(super) fn run(asked: &Value) -> Result<Said> {
 }
 
 fn share(of: &Share) -> String {
+    if of.of == 0 {
+        return "-".to_owned();
+    }
     format!(
         "{:.1} % ({:.1} to {:.1})",
         100.0 * of.share,

@@ -220,12 +220,28 @@ mod tests {
                 assert!(page.contains(words), "{words}");
             }
             assert_eq!(page.contains("(intercept)"), kind == Kind::Glm);
+            assert_eq!(page.contains("<h2>Scorecard</h2>"), kind == Kind::Scorecard);
             let auc = trained.evaluation.metrics["auc"].mean;
             assert!(auc > 0.8 && page.contains(&super::short(auc)), "{auc}");
             let json = std::fs::read_to_string(out.join(REPORT)).unwrap();
             let json: serde_json::Value = serde_json::from_str(&json).unwrap();
             assert_eq!(json["metrics"]["auc"]["folds"].as_array().unwrap().len(), 5);
             assert_eq!(json["rows"], 400);
+            if kind == Kind::Scorecard {
+                let bins = json["card"][0]["bins"].as_array().unwrap();
+                assert!(bins.len() > 2 && bins.iter().all(|b| b["points"].is_number()));
+                let told: Vec<_> = bins.iter().filter_map(|b| b["values"].as_str()).collect();
+                assert!(
+                    told[0].starts_with("below ") && told.contains(&"missing"),
+                    "{told:?}"
+                );
+                let rows = |b: &serde_json::Value| {
+                    b["events"].as_f64().unwrap() + b["nonevents"].as_f64().unwrap()
+                };
+                assert_eq!(bins.iter().map(rows).sum::<f64>(), 400.0);
+            } else {
+                assert!(json.get("card").is_none());
+            }
             let kept = model::open(&out).unwrap();
             let wanted = model::Wanted {
                 keep: vec!["city".into()],

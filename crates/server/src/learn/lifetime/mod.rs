@@ -1,22 +1,21 @@
 //! What to do over many steps, from a file of logged ones.
 
-use super::model::{cpu_seconds, not_over};
-use super::table;
+mod read;
+
+use super::model::cpu_seconds;
+use super::{table, written};
 use crate::problem::{Problem, Result};
-use crate::whole::writable;
-use luopan_learning::gbdt::{Column, Kind};
+use luopan_learning::gbdt::Column;
 use luopan_learning::lifetime::{
     Change, Choices, Columns, Error, Estimator, Evaluation, Fixed, Judged, Learned, Policy,
     Regressor, Settings, Step, Trajectories, evaluate, gain, learn,
 };
 use luopan_learning::ope::{Interval, folds};
-use luopan_learning::tabular::{Frame, MISSING, Series};
+use luopan_learning::tabular::{Frame, LeftOut, Series};
+use read::{Read, columns};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Between the actions that could be taken.
-const SEPARATOR: char = '|';
 
 /// How values are fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +141,8 @@ pub struct Lived {
     pub judged: usize,
     /// Columns that are learned from.
     pub features: Vec<String>,
+    /// Columns that are not, though nobody excluded them.
+    pub left_out: Vec<LeftOut>,
     /// Steps that are looked ahead.
     pub horizon: usize,
     /// What a reward a step later is worth.
@@ -166,28 +167,13 @@ fn refused(input: &Path, words: &str) -> Box<Problem> {
     Problem::new("cannot_learn", format!("{}: {words}", input.display()))
 }
 
-/// A table's columns as they are learned from.
-struct Read {
-    customers: Vec<String>,
-    steps: Vec<i64>,
-    names: Vec<String>,
-    features: Vec<(Vec<f64>, Kind)>,
-    actions: Vec<u32>,
-    action_names: Vec<String>,
-    propensities: Vec<f64>,
-    rewards: Vec<f64>,
-    allowed: Option<Vec<bool>>,
-    ends: Option<Vec<bool>>,
-}
-
 /// Learns from a file, judges what was learned, and writes what it would do.
 ///
 /// # Errors
 /// `file_unreadable`, `bad_table`, `cannot_learn`. Then no file is written.
 pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<Lived> {
     if let Some(output) = output {
-        not_over(input, output)?;
-        writable(output)?;
+        written::ready(&[input], output)?;
     }
     let texts = [&asked.customer, &asked.action]
         .into_iter()
@@ -198,7 +184,7 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<L
         ignored: asked.exclude.clone(),
         only: None,
     };
-    let frame = table::read(input, &wanted)?;
+    let frame = table::read_for(input, &wanted, table::FOR_TRAINING)?;
     let begun = cpu_seconds();
     let read = columns(input, &frame, asked)?;
     let features: Vec<Column<'_>> = (read.names.iter().zip(&read.features))
@@ -208,15 +194,7 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<L
             kind: *kind,
         })
         .collect();
-    let bad = |e: Error| {
-        let words = e.to_string();
-        let counted = if words.starts_with("row ") {
-            " (rows are counted from 0, behind the header)"
-        } else {
-            ""
-        };
-        refused(input, &format!("{words}{counted}"))
-    };
+    let bad = |e: Error| refused(input, &e.to_string());
     let t = Trajectories::new(Columns {
         customers: &read.customers,
         steps: &read.steps,
@@ -239,8 +217,8 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<L
     let logged = counts(&|row| read.actions[row] as usize);
     let chosen = counts(&|row| choices.at(row, asked.horizon));
     if let Some(output) = output {
-        let columns = written(asked, &frame, &read, &found.learned);
-        table::write(output, &columns, t.rows())?;
+        let columns = told(asked, &frame, &read, &found.learned);
+        written::write(output, &columns, t.rows())?;
     }
     let (_, first) = found
         .policies
@@ -271,6 +249,7 @@ pub fn from_file(input: &Path, asked: &Asked, output: Option<&Path>) -> Result<L
             .collect::<std::result::Result<_, Error>>()
             .map_err(bad)?,
         features: read.names,
+        left_out: read.left_out,
         cpu_seconds: cpu_seconds() - begun,
         output: output.map(Path::to_owned),
     })
@@ -391,150 +370,7 @@ fn judge(t: &Trajectories<'_>, asked: &Asked) -> std::result::Result<Found, Erro
     Ok(Found { learned, policies })
 }
 
-fn columns(input: &Path, frame: &Frame, asked: &Asked) -> Result<Read> {
-    let column = |name: &str| {
-        frame.get(name).ok_or_else(|| {
-            let near = luopan_scene::nearest(name, frame.names().iter().map(String::as_str));
-            let words = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", frame.names().join(", ")),
-            };
-            refused(input, &format!("there is no column `{name}`; {words}"))
-        })
-    };
-    let value = |name: &str, row: usize, wanted: &str| {
-        let found = (column(name).ok().and_then(|c| c.text(row))).unwrap_or("nothing".to_owned());
-        refused(
-            input,
-            &format!(
-                "row {row}, column `{name}`: found {found}; {wanted} (rows are counted from 0, behind the header)"
-            ),
-        )
-    };
-    let numbers = |name: &str| match column(name)? {
-        Series::Numbers(values) => Ok(values.clone()),
-        Series::Texts { .. } => Err(refused(
-            input,
-            &format!("column `{name}` holds texts; numbers are wanted"),
-        )),
-    };
-    // Every row has one, and none is missing.
-    let names = |name: &str, wanted: &str| -> Result<(Vec<u32>, Vec<String>)> {
-        match column(name)? {
-            Series::Texts { codes, levels } => match codes.iter().position(|c| *c == MISSING) {
-                None => Ok((codes.clone(), levels.clone())),
-                Some(row) => Err(value(name, row, wanted)),
-            },
-            Series::Numbers(_) => Err(refused(input, &format!("column `{name}` holds no names"))),
-        }
-    };
-    let (codes, people) = names(&asked.customer, "every step is somebody's")?;
-    let customers: Vec<String> = codes.iter().map(|c| people[*c as usize].clone()).collect();
-    let mut steps = Vec::with_capacity(frame.rows());
-    for (row, step) in numbers(&asked.step)?.into_iter().enumerate() {
-        if !(step.fract() == 0.0 && step.abs() < 9e15) {
-            return Err(value(
-                &asked.step,
-                row,
-                "steps are whole numbers, such as that of the week",
-            ));
-        }
-        steps.push(step as i64);
-    }
-    let wanted = "every step has an action; name what stands for doing nothing";
-    let (codes, mut action_names) = names(&asked.action, wanted)?;
-    // Names in order, so that the order of the rows decides nothing.
-    let listed: Vec<Vec<String>> = match &asked.candidates {
-        None => Vec::new(),
-        Some(name) => {
-            let (_, levels) = names(name, "write the actions that could be taken, as a|b")?;
-            let split = |l: &String| l.split(SEPARATOR).map(|a| a.trim().to_owned()).collect();
-            levels.iter().map(split).collect()
-        }
-    };
-    let taken = action_names.clone();
-    action_names.extend(listed.iter().flatten().cloned());
-    action_names.sort_unstable();
-    action_names.dedup();
-    let place = |name: &String| action_names.partition_point(|a| a < name);
-    let actions: Vec<u32> = (codes.iter())
-        .map(|code| place(&taken[*code as usize]) as u32)
-        .collect();
-    let allowed = match &asked.candidates {
-        None => None,
-        Some(name) => {
-            let (codes, _) = names(name, "")?;
-            let mut out = vec![false; codes.len() * action_names.len()];
-            for (line, code) in out.chunks_exact_mut(action_names.len()).zip(codes) {
-                listed[code as usize]
-                    .iter()
-                    .for_each(|a| line[place(a)] = true);
-            }
-            Some(out)
-        }
-    };
-    if let Some(name) = asked.beside.iter().find(|name| !taken.contains(name)) {
-        let words = format!(
-            "no row has the action `{name}`; there are {}",
-            taken.join(", ")
-        );
-        return Err(refused(input, &words));
-    }
-    let ends = match &asked.end {
-        None => None,
-        Some(name) => {
-            let series = column(name)?;
-            let of = |row: usize| match series.text(row).as_deref() {
-                Some("0" | "false") => Ok(false),
-                Some("1" | "true") => Ok(true),
-                _ => Err(value(name, row, "write true or false, 1 or 0")),
-            };
-            Some((0..frame.rows()).map(of).collect::<Result<Vec<bool>>>()?)
-        }
-    };
-    let roles = [
-        &asked.customer,
-        &asked.step,
-        &asked.action,
-        &asked.propensity,
-        &asked.reward,
-    ];
-    let is_role = |name: &str| {
-        let mut all = roles.into_iter().chain(&asked.candidates).chain(&asked.end);
-        all.any(|role| role == name) || asked.exclude.iter().any(|e| e == name)
-    };
-    let (mut feature_names, mut features) = (Vec::new(), Vec::new());
-    for (name, series) in frame.columns().filter(|(name, _)| !is_role(name)) {
-        feature_names.push(name.to_owned());
-        features.push(match series {
-            Series::Numbers(values) => (values.clone(), Kind::Number),
-            Series::Texts { codes, .. } => {
-                let of = |c: &u32| {
-                    if *c == MISSING {
-                        f64::NAN
-                    } else {
-                        f64::from(*c)
-                    }
-                };
-                (codes.iter().map(of).collect(), Kind::Category)
-            }
-        });
-    }
-    Ok(Read {
-        customers,
-        steps,
-        names: feature_names,
-        features,
-        actions,
-        propensities: numbers(&asked.propensity)?,
-        rewards: numbers(&asked.reward)?,
-        action_names,
-        allowed,
-        ends,
-    })
-}
-
-fn written(asked: &Asked, frame: &Frame, read: &Read, learned: &Learned) -> Vec<(String, Series)> {
+fn told(asked: &Asked, frame: &Frame, read: &Read, learned: &Learned) -> Vec<(String, Series)> {
     let count = read.action_names.len();
     let carried = [&asked.customer, &asked.step].into_iter();
     let mut out: Vec<(String, Series)> = carried

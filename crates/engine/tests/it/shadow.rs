@@ -318,7 +318,7 @@ async fn what_an_earlier_version_did_not_record_is_not_decided_again() {
     let (w, names) = shop().await;
     let mut made = [Vec::new(), Vec::new()];
     let wide =
-        r#"caps: [{name: once, limit: 1, window: 1d}, {name: all, limit: 1000000, window: 7d}]"#;
+        r#"caps: [{name: once, limit: 1, window: 1d}, {name: all, limit: 1000, window: 7d}]"#;
     let next =
         format!("{SHOP}{NEXT}").replacen("caps: [{name: once, limit: 1, window: 1d}]", wide, 1);
     for (version, ids) in made.iter_mut().enumerate() {

@@ -20,7 +20,7 @@ policies:
   other: {like: one, catalogue: others}
   paced: {like: one, budgets: [{budget: daily, cost: \"1\", price: {rate: 0.5}}]}
   metered: {like: one, budgets: [{budget: daily, cost: \"1\"}]}
-budgets: {daily: {limit: 9, period: day}}
+budgets: {daily: {limit: 9, period: daily}}
 ";
 
 #[test]

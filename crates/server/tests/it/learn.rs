@@ -543,7 +543,7 @@ fn who_gets_what_is_said_with_how_far_from_the_best_it_is() {
         ),
         (
             &["--value", "margin", "--cap", "visit=3"],
-            "`visit`, which no row names",
+            "no row has the action `visit`, which a cap names",
         ),
         (
             &[

@@ -351,7 +351,9 @@ fn a_date_far_from_all_others_is_named() {
         "early.csv",
         &text.replacen("paid\n", "paid\nc3,1970-01-01,7\n", 1),
     );
-    let value = |name: &str| format!("value --input @{name} --holdout 8w --amount paid --draws 0");
+    let value = |name: &str| {
+        format!("value --input @{name} --holdout 8w --amount paid --draws 0 --penalizer 0.01")
+    };
     place.learn(&value("p.csv")).ok();
     place.refused(
         &value("late.csv"),

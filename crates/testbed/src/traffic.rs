@@ -62,7 +62,9 @@ pub struct Counts {
     pub busy: u64,
     /// See above.
     pub busy_without_retry_after: u64,
-    /// Requests refused with another status, but for un-links of those who are apart already.
+    /// Requests refused with 503 and `Retry-After`: the node cannot do it now, and says so.
+    pub put_off: u64,
+    /// Requests refused in another way, but for un-links of those who are apart already.
     pub refused: u64,
     /// Requests without an answer.
     pub unanswered: u64,
@@ -379,6 +381,10 @@ impl Shared {
                 counts.busy += 1;
                 counts.busy_without_retry_after += u64::from(!again);
                 Outcome::Busy
+            }
+            Ok((503, true, text)) => {
+                counts.put_off += 1;
+                Outcome::Refused(503, text)
             }
             Ok((status, _, text)) => {
                 counts.refused += u64::from(!is_apart(&text));

@@ -67,12 +67,15 @@ pub(crate) struct Played {
     pub(crate) seconds: f64,
 }
 
-struct Drive<'a> {
+struct Drive {
     intake: Intake,
     env: Arc<Moved>,
-    plan: &'a ScenePlan,
+    /// The scene, with the base price of this week.
+    plan: ScenePlan,
     platform: Platform,
     spent: i64,
+    /// The base price, where it is not the pack's any more.
+    base: Option<f64>,
     rows: Vec<Row>,
     /// What is kept of what decisions read.
     names: Vec<String>,
@@ -103,9 +106,10 @@ pub(crate) fn play(
         let mut drive = Drive {
             intake: Intake::new(engine),
             env,
-            plan,
+            plan: plan.clone(),
             platform,
             spent: 0,
+            base: None,
             rows: Vec::new(),
             names: Vec::new(),
         };
@@ -121,15 +125,24 @@ pub(crate) fn play(
             }
             if (WATCHED..WATCHED + QUARTER).contains(&day) {
                 let of = day - WATCHED;
-                if matches!(who, Who::Trees | Who::Blended) && of >= START_DAYS && of % 7 == 0 {
+                let is_priced = matches!(who, Who::Trees | Who::Blended | Who::Peer(_));
+                if is_priced && of > START_DAYS && of % 7 == 0 {
+                    drive.settle_base(of);
+                }
+                if matches!(who, Who::Trees | Who::Blended) && is_taught(of) {
                     drive.train(of, seed).await?;
                 }
                 drive.decide(&mut who, day, at).await?;
             }
         }
         let policies = who.policies();
-        let judged =
-            judge::of_log(&drive.intake.engine, drive.plan, &policies, &drive.platform).await?;
+        let judged = judge::of_log(
+            &drive.intake.engine,
+            &drive.plan,
+            &policies,
+            &drive.platform,
+        )
+        .await?;
         drive.intake.engine.stop().await;
         for row in &mut drive.rows {
             row.is_answered = (drive.platform.offers.get(&row.name)).is_some_and(|o| o.is_answered);
@@ -146,12 +159,30 @@ pub(crate) fn play(
     played
 }
 
+/// True on the days on which trees are trained: when the lots end, twice in the weeks in which most is new, and every week.
+fn is_taught(day: i64) -> bool {
+    day >= START_DAYS && (day == START_DAYS || day % 7 == 0 || (day < 28 && day % 7 == 3))
+}
+
 /// The lot of a customer on a day, 0 to 1.
 fn drawn(customer: u32, day: i64) -> f64 {
     (lot(u64::from(customer) + (1 << 40), day) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-impl Drive<'_> {
+impl Drive {
+    /// Makes what offers cost on average in the last week the base of the price, so that what is left of the budget is spent in step with time
+    /// and not a lead behind.
+    fn settle_base(&mut self, day: i64) {
+        let week = day - 7..day;
+        let prices = self.rows.iter().filter(|r| week.contains(&r.day));
+        let (sum, n) = prices.fold((0.0, 0u32), |(s, n), r| (s + r.price, n + 1));
+        if n > 0 {
+            let base = sum / f64::from(n);
+            self.base = Some(base);
+            scene::set_base(&mut self.plan, base);
+        }
+    }
+
     /// Trains trees from what is settled, and puts them in force.
     async fn train(&mut self, day: i64, seed: u64) -> Result<(), Fault> {
         for row in &mut self.rows {
@@ -160,6 +191,9 @@ impl Drive<'_> {
         let trees = trees::trained(&self.rows, &self.names, day - 1 - WINDOW_DAYS, seed)?;
         let mut checked = scene::with_trees(&trees)?;
         checked.plan.budgets.clone_from(&self.plan.budgets);
+        if let Some(base) = self.base {
+            scene::set_base(&mut checked.plan, base);
+        }
         let artifacts = &checked.artifacts;
         self.intake
             .engine
@@ -218,7 +252,7 @@ impl Drive<'_> {
         at: Micros,
     ) -> Result<Vec<(u32, Option<(usize, f64)>)>, Fault> {
         let due = self.platform.due(day);
-        let left = scene::limit(self.plan) - self.spent;
+        let left = scene::limit(&self.plan) - self.spent;
         let left = usize::try_from(left).unwrap_or(0);
         let mut asked: Vec<(u32, Option<(usize, f64)>)> = Vec::new();
         if who.policy(day - WATCHED) == START {
@@ -251,9 +285,9 @@ impl Drive<'_> {
                         .customer(SCENE, &customer_name(customer))
                         .await?;
                     let slots = view.tags.iter().map(|(n, v)| (n.as_str(), v));
-                    told.push((customer, permitted, encoded(self.plan, slots)?));
+                    told.push((customer, permitted, encoded(&self.plan, slots)?));
                 }
-                let price = price(self.plan, self.spent, at);
+                let price = price(&self.plan, self.spent, at);
                 let chosen = peer.decide(day - WATCHED, price, &told)?;
                 for ((customer, _, _), choice) in told.iter().zip(chosen) {
                     asked.extend(choice.map(|c| (*customer, Some(c))));
@@ -299,7 +333,7 @@ impl Drive<'_> {
             .collect::<Result<Vec<f64>, Fault>>()?;
         let name = record.request.decision.to_string();
         if imposed.is_none() && decision.available as usize != permitted.len() {
-            let left = scene::limit(self.plan) - self.spent;
+            let left = scene::limit(&self.plan) - self.spent;
             if left > DECISIONS as i64 {
                 let found = decision.available;
                 return Err(format!("{found} products for {permitted:?}").into());
@@ -331,10 +365,10 @@ impl Drive<'_> {
                 Some(_) => Vec::new(),
                 None => {
                     let slots = decision.slots_read.iter();
-                    encoded(self.plan, slots.map(|(n, v)| (n.as_str(), v)))?
+                    encoded(&self.plan, slots.map(|(n, v)| (n.as_str(), v)))?
                 }
             },
-            price: price(self.plan, spent, at),
+            price: price(&self.plan, spent, at),
             is_answered: false,
             permitted,
         });

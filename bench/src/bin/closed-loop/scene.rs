@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use luopan_bench::Fault;
 use luopan_kernel::artifact::Artifact;
 use luopan_kernel::features;
-use luopan_kernel::plan::{ModelPlan, PricePlan, ScenePlan};
+use luopan_kernel::plan::{ModelPlan, ScenePlan};
 use luopan_kernel::slots::CustomerSlots;
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
@@ -86,11 +86,18 @@ pub(crate) fn price(plan: &ScenePlan, spent: i64, at: Micros) -> f64 {
         return 0.0;
     };
     let uses = plan.policies.iter().flat_map(|p| &p.budgets);
-    let Some(PricePlan { base, rate }) = uses.filter_map(|b| b.price).next() else {
+    let Some(price) = uses.filter_map(|b| b.price).next() else {
         return 0.0;
     };
-    let elapsed = budget.elapsed(at, 0.0).unwrap_or(0.0);
-    (base + rate * (spent as f64 / budget.limit.max(1) as f64 - elapsed)).max(0.0)
+    price.at(spent, budget.limit, budget.elapsed(at, 0.0))
+}
+
+/// Gives every price of the scene's budgets this base.
+pub(crate) fn set_base(plan: &mut ScenePlan, base: f64) {
+    let uses = plan.policies.iter_mut().flat_map(|p| &mut p.budgets);
+    for price in uses.filter_map(|b| b.price.as_mut()) {
+        price.base = base;
+    }
 }
 
 /// The customer's features, from slots by name.

@@ -297,15 +297,8 @@ fn price(scene: &ScenePlan, situation: &Situation<'_>, spend: &BudgetUse) -> f64
     let Some(plan) = spend.price else { return 0.0 };
     let budget = usize::from(spend.budget);
     let limit = scene.budgets.get(budget).map_or(0, |b| b.limit);
-    let ahead = match situation.elapsed.get(budget) {
-        Some(elapsed) if limit > 0 => {
-            let spent = situation.spent.get(budget).copied().unwrap_or(0);
-            spent as f64 / limit as f64 - elapsed
-        }
-        _ => 0.0,
-    };
-    let price = plan.base + plan.rate * ahead;
-    if price > 0.0 { price } else { 0.0 }
+    let spent = situation.spent.get(budget).copied().unwrap_or(0);
+    plan.at(spent, limit, situation.elapsed.get(budget).copied())
 }
 
 /// What the gates of items left, before it is narrowed down.

@@ -19,9 +19,10 @@ pub use model::{Feature, FeaturePlan, ModelKind, ModelPlan, ModelScope};
 pub use monitor::{DriftLimits, MonitorPlan};
 pub use orders::{BookTag, FeeStep, HeldTag, OrderEvent, OrderStep, OrdersPlan};
 pub use policy::{
-    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, KeepEach,
-    LearnFrom, NullAction, Objective, ObjectiveGroup, ObjectiveValue, Objectives, Permits,
-    PolicyPlan, PricePlan, QuietHours, Ranking, RankingInput, Retrieval, Scorer,
+    BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Diversity, Exploration, Horizon,
+    KeepEach, LEFT_MIN, LearnFrom, NullAction, Objective, ObjectiveGroup, ObjectiveValue,
+    Objectives, Permits, PolicyPlan, PricePlan, QuietHours, Ranking, RankingInput, Retrieval,
+    Scorer,
 };
 pub use reward::{Combine, Join, RewardPlan};
 pub use rule::{BinaryOp, Expr, Function, NamedRule, Truth, UnaryOp};

@@ -176,6 +176,50 @@ pub struct PricePlan {
     pub base: f64,
     /// What a whole limit spent ahead of time adds, zero or more.
     pub rate: f64,
+    /// What being ahead is measured by.
+    #[serde(default, skip_serializing_if = "Horizon::is_fixed")]
+    pub horizon: Horizon,
+}
+
+/// What being ahead of time is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Horizon {
+    /// The whole time: a budget whose `base` is too low runs out before its end.
+    #[default]
+    Fixed,
+    /// What is left of the time (of it at least [`LEFT_MIN`]): the same lead weighs more the less time there is to make up for it, as where
+    /// the problem of what is left is solved anew at every step (Jasin and Kumar 2012). What is left of a budget then lasts for what is left of
+    /// the time, whatever `base` is.
+    Receding,
+}
+
+/// Least share of a budget's time that a lead is divided by.
+pub const LEFT_MIN: f64 = 0.01;
+
+impl Horizon {
+    fn is_fixed(&self) -> bool {
+        *self == Self::Fixed
+    }
+}
+
+impl PricePlan {
+    /// The price when so much of a limit is spent and this share of its time over; the base where there is no limit or the share is not known.
+    /// Zero or more.
+    pub fn at(&self, spent: i64, limit: i64, elapsed: Option<f64>) -> f64 {
+        let ahead = match elapsed {
+            Some(elapsed) if limit > 0 => {
+                let lead = spent as f64 / limit as f64 - elapsed;
+                match self.horizon {
+                    Horizon::Fixed => lead,
+                    Horizon::Receding => lead / (1.0 - elapsed).max(LEFT_MIN),
+                }
+            }
+            _ => 0.0,
+        };
+        let price = self.base + self.rate * ahead;
+        if price > 0.0 { price } else { 0.0 }
+    }
 }
 
 /// How the distribution over candidates is made from the scores. Every one is explicit: it is computed, recorded and

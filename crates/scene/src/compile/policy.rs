@@ -10,8 +10,8 @@ use crate::tables::{POLICY_MUSTS, WHOLE_POLICY};
 use crate::unit;
 use luopan_kernel::plan::policy::Permits;
 use luopan_kernel::plan::{
-    BinaryOp, BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, NamedRule, NullAction,
-    PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
+    BinaryOp, BudgetPeriod, BudgetPlan, BudgetUse, CapPlan, CapScope, Expr, Horizon, NamedRule,
+    NullAction, PolicyPlan, PricePlan, QuietHours, SEGMENTS_MAX, SegmentPlan, SlotId,
 };
 use luopan_kernel::time::{HOUR_US, Micros};
 use luopan_kernel::value::Value;
@@ -679,6 +679,10 @@ impl<'d> Compiler<'d, '_> {
                 Some(PricePlan {
                     base: p.get("base").map_or(Some(0.0), Node::number)?,
                     rate: p.get("rate")?.number()?,
+                    horizon: match p.get("horizon").and_then(Node::text) {
+                        Some("receding") => Horizon::Receding,
+                        _ => Horizon::Fixed,
+                    },
                 })
             });
             if let Some(index) = index {

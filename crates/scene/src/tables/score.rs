@@ -228,7 +228,7 @@ pub(super) static DIVERSITY: Kind = Kind::Object(&shape(
 
 pub(super) static PRICE: Kind = Kind::Object(&shape(
     "price",
-    "What a unit of a daily budget costs the score: max(0, base + rate * (share spent - share of the day gone)).",
+    "What a unit of a budget costs the score: max(0, base + rate * (share spent - share of its time gone)).",
     &[
         may(
             "base",
@@ -239,6 +239,17 @@ pub(super) static PRICE: Kind = Kind::Object(&shape(
             "rate",
             &NOT_NEGATIVE,
             "what a whole limit spent ahead of time adds",
+        ),
+        may(
+            "horizon",
+            &Kind::Choice(&[
+                ("fixed", "being ahead is a share of the whole time"),
+                (
+                    "receding",
+                    "being ahead is a share of the time that is left, so that what is left of the budget lasts for it",
+                ),
+            ]),
+            "what being ahead is measured by; fixed when left out",
         ),
     ],
 ));

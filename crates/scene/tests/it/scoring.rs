@@ -4,7 +4,8 @@ use crate::support::{compile, lines};
 use luopan_kernel::artifact::Artifact;
 use luopan_kernel::factors::{Factors, ItemFactors};
 use luopan_kernel::plan::{
-    ArtifactKind, Exploration, ObjectiveValue, PricePlan, RankingInput, Scorer, SlotSource, Stage,
+    ArtifactKind, Exploration, Horizon, ObjectiveValue, PricePlan, RankingInput, Scorer,
+    SlotSource, Stage,
 };
 use luopan_kernel::trees::{Child, Ensemble, Parts, Split, Test, Transform, Tree};
 use luopan_scene::{Checked, Fault, Loaded};
@@ -179,8 +180,17 @@ fn everything_of_scoring_compiles_to_its_plan() {
     let price = PricePlan {
         base: 0.0,
         rate: 0.5,
+        horizon: Horizon::Fixed,
     };
     assert_eq!(policy.budgets[0].price, Some(price));
+    let receding = DECLARED.replacen("{rate: 0.5}", "{rate: 0.5, horizon: receding}", 1);
+    let receding = compiled(&receding, &right()).unwrap().plan;
+    let found = receding.policies[0].budgets[0].price.unwrap();
+    assert_eq!(found.horizon, Horizon::Receding);
+    // A plan that says nothing of it is what it was before there was a choice.
+    let bytes = String::from_utf8(plan.encode()).unwrap();
+    assert!(!bytes.contains("horizon"));
+    mistake("{rate: 0.5}", "{rate: 0.5, horizon: moving}", &["`moving`"]);
 }
 
 /// Replaces one thing and looks for what is said of it.

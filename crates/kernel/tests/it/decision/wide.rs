@@ -210,6 +210,7 @@ pub(crate) fn wide(seed: u64) -> World {
     let price = dice.maybe(0.5, |d| PricePlan {
         base: [0.0, 0.05][d.below(2)],
         rate: 1.0,
+        horizon: [Horizon::Fixed, Horizon::Receding][d.below(2)],
     });
     let p = w.policy_mut();
     p.retrieval = retrieval;
@@ -356,7 +357,11 @@ fn score(w: &World, row: usize, stages: &Stages) -> Option<f64> {
         if let (Some(price), Value::Int(cost)) = (b.price, eval(&b.cost, &l)) {
             let i = usize::from(b.budget);
             let ahead = (w.elapsed.get(i)).map_or(0.0, |e| {
-                w.spent[i] as f64 / w.scene.budgets[i].limit as f64 - e
+                let lead = w.spent[i] as f64 / w.scene.budgets[i].limit as f64 - e;
+                match price.horizon {
+                    Horizon::Fixed => lead,
+                    Horizon::Receding => lead / (1.0 - e).max(0.01),
+                }
             });
             prices += (price.base + price.rate * ahead).max(0.0) * cost as f64;
         }
@@ -632,6 +637,7 @@ fn a_priced_budget_moves_the_choice_from_the_dear_to_the_cheap() {
         price: Some(PricePlan {
             base: 0.0,
             rate: 1.0,
+            horizon: Horizon::Fixed,
         }),
     }];
     let chosen = |w: &World| w.decide(1).choices[0].item.clone();
@@ -645,6 +651,25 @@ fn a_priced_budget_moves_the_choice_from_the_dear_to_the_cheap() {
         "ahead of time nine units more cost more than one of score"
     );
     assert!((w.decide(1).choices[0].score - (4.0 - 0.2 * 16.0)).abs() < 1e-12);
+    // The same lead with less time to make up for it.
+    w.scene.budgets[0].limit = 100_000;
+    let price = |w: &mut World, horizon, elapsed, spent| {
+        w.policy_mut().budgets[0].price.as_mut().unwrap().horizon = horizon;
+        (w.elapsed, w.spent) = (vec![elapsed], vec![spent, 0]);
+        (4.0 - w.decide(1).choices[0].score) / 16.0
+    };
+    for (horizon, elapsed, spent, wanted) in [
+        (Horizon::Fixed, 0.8, 92_000, 0.12),
+        (Horizon::Receding, 0.8, 90_000, 0.5),
+        (Horizon::Receding, 0.0, 20_000, 0.2),
+        (Horizon::Receding, 0.995, 99_900, 0.4),
+    ] {
+        let found = price(&mut w, horizon, elapsed, spent);
+        assert!(
+            (found - wanted).abs() < 1e-9,
+            "{horizon:?} {elapsed}: {found}"
+        );
+    }
     w.elapsed = vec![];
     assert_eq!(
         chosen(&w),

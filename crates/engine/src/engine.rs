@@ -491,6 +491,15 @@ impl Engine {
         Ok(self.inner.scenes.newest(scene)?.plan.clone())
     }
 
+    /// The version of a scene from which on a contest is what it is now: its champion, challenger and share. None where there is no such contest.
+    ///
+    /// # Errors
+    /// `unknown_scene`.
+    pub fn contest_since(&self, scene: &str, contest: &str) -> Result<Option<u32>> {
+        let newest = self.inner.scenes.newest(scene)?;
+        Ok(self.inner.scenes.contest_since(&newest, contest))
+    }
+
     /// Takes events; the answer stands when everything in it is durable.
     ///
     /// # Errors

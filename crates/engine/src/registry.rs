@@ -485,7 +485,7 @@ impl Inner {
         scene: &SceneRuntime,
         name: &str,
         version: u32,
-    ) -> Result<Arc<Artifacts>> {
+    ) -> Result<(Arc<Artifacts>, Micros)> {
         let model = self.registered(name).await?;
         let wanted = version_of(&model, version)?;
         let bytes = self.artifact_bytes(name, wanted).await?;
@@ -510,7 +510,7 @@ impl Inner {
                 scene.plan.name
             )));
         }
-        Ok(Arc::new(Artifacts::of(list)))
+        Ok((Arc::new(Artifacts::of(list)), wanted.at))
     }
 
     /// Puts the version in force again that was so before the present one.

@@ -137,6 +137,25 @@ impl Scenes {
         versions.map_or_else(Vec::new, |v| v.values().cloned().collect())
     }
 
+    /// The version from which on a contest of the newest version is what it is now: champion, challenger and share; none where there is no such
+    /// contest.
+    pub(crate) fn contest_since(&self, scene: &SceneRuntime, name: &str) -> Option<u32> {
+        let of = |plan: &ScenePlan| {
+            let found = plan.contests.iter().find(|c| c.name == name)?;
+            let policy = |p: u16| Some(plan.policies.get(usize::from(p))?.name.clone());
+            Some((
+                policy(found.champion)?,
+                policy(found.challenger)?,
+                found.share,
+            ))
+        };
+        let now = of(&scene.plan)?;
+        let versions = self.versions(scene.no);
+        let known = versions.iter().rev().filter(|s| s.version <= scene.version);
+        let same = known.take_while(|s| of(&s.plan).as_ref() == Some(&now));
+        Some(same.last().map_or(scene.version, |s| s.version))
+    }
+
     /// The newest version of the scene of this name.
     pub(crate) fn newest(&self, name: &str) -> Result<Arc<SceneRuntime>> {
         let inner = self.inner.read();

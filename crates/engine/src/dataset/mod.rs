@@ -53,6 +53,9 @@ pub struct DatasetSpec {
     /// A sample: partitions of the log are read whole, in their order, until there are so many decisions. Customers are spread over them by a
     /// hash; those of several identifiers are left out.
     pub most: Option<u64>,
+    /// Decisions of which nothing came as well, though silence is no arm: withheld by a rule, by a cap or at the commit. Their rows are
+    /// [`DatasetRow::is_silent`].
+    pub silent: bool,
 }
 
 /// A feature: a slot of the scene.
@@ -107,6 +110,9 @@ pub struct DatasetRow<'a> {
     pub arm: &'a str,
     /// True for the null action.
     pub is_null: bool,
+    /// True where nothing was sent and nothing is learned from that: no reward of it is ever settled, and the arm is what was chosen before it
+    /// was withheld.
+    pub is_silent: bool,
     /// Score of the item that was chosen, after any budget's price was taken off; none of the null action.
     pub score: Option<f64>,
     /// Probability of the arm at its position, given the earlier ones; above 0.

@@ -316,6 +316,7 @@ impl Making<'_> {
                     position: choice.map_or(0, |c| c.position),
                     arm: choice.map_or(null.as_str(), |c| c.item.as_str()),
                     is_null: choice.is_none(),
+                    is_silent: wanted.is_silent,
                     score: choice.map(|c| c.score),
                     propensity,
                     weight: 1.0 / propensity,

@@ -19,11 +19,13 @@ use luopan_kernel::catalogue::Catalogue;
 use luopan_kernel::decide::{Contact, Distribution, Prepared, Request, Situation, decide};
 use luopan_kernel::id::PartitionId;
 use luopan_kernel::learn::ModelState;
+use luopan_kernel::plan::SlotSource;
 use luopan_kernel::plan::policy::{CapPlan, CapScope, PolicyPlan};
 use luopan_kernel::plan::{BudgetUse, ScenePlan};
 use luopan_kernel::profile::Profile;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::slots::{Around, CustomerSlots, SlotSet};
+use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,8 +77,40 @@ pub(super) struct Shadow {
     set: SlotSet,
     own: Option<Arc<Model>>,
     objectives: Vec<Arc<Model>>,
+    /// When what it was trained on was known at the latest: earlier decisions may be among it.
+    trained: Trained,
     /// True where it is the policy itself, as it stands: then what it decides must be what was recorded.
     is_itself: bool,
+}
+
+/// From when on a candidate decides again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trained {
+    /// First version of the scene that held all trained things of the candidate that are the scene's.
+    by_version: u32,
+    /// When the version of the registry that stands in for one of them was registered.
+    by: Option<Micros>,
+}
+
+impl Trained {
+    fn is_before(&self, record: &DecisionRecord) -> bool {
+        record.scene_version >= self.by_version
+            && self.by.is_none_or(|by| record.request.moment.now >= by)
+    }
+}
+
+/// The scene's trained things that a policy reads, by their index.
+fn read_by(plan: &ScenePlan, policy: &PolicyPlan, set: &SlotSet) -> BTreeSet<u16> {
+    let intentions = set
+        .iter()
+        .filter_map(|id| match plan.slots.get(usize::from(id.0))?.source {
+            SlotSource::Intention(k, _) => Some(plan.intentions.get(usize::from(k))?.artifact),
+            _ => None,
+        });
+    (policy.retrieval.iter().map(|r| r.artifact))
+        .chain(policy.ranking.iter().map(|r| r.artifact))
+        .chain(intentions)
+        .collect()
 }
 
 fn refused(message: String) -> Refusal {
@@ -124,15 +158,37 @@ impl Shadow {
         let policy = intake::policy_number(&scene.plan, &candidate.policy)?;
         let plan = &scene.plan.policies[policy];
         comparable(&scene.plan, of.policy(), plan)?;
-        let artifacts = match &candidate.model {
-            None => inner.artifacts_of(scene).await?,
-            Some((model, version)) => inner.artifacts_with(scene, model, *version).await?,
+        let set = SlotSet::of_policy(&scene.plan, plan);
+        let read = read_by(&scene.plan, plan, &set);
+        let replaced = |i: &u16| {
+            let model = scene.plan.artifacts[usize::from(*i)].model.as_deref();
+            model.is_some() && model == candidate.model.as_ref().map(|(name, _)| name.as_str())
         };
+        let (artifacts, by) = match &candidate.model {
+            None => (inner.artifacts_of(scene).await?, None),
+            Some((model, version)) => {
+                let (artifacts, at) = inner.artifacts_with(scene, model, *version).await?;
+                if !read.iter().any(replaced) {
+                    return Err(refused(unread(&scene.plan, &plan.name, model)));
+                }
+                (artifacts, Some(at))
+            }
+        };
+        let versions = inner.scenes.versions(scene.no);
+        let first = |i: &u16| {
+            let wanted = &scene.plan.artifacts[usize::from(*i)].sha256;
+            let holds =
+                |s: &&Arc<SceneRuntime>| (s.plan.artifacts.iter()).any(|a| a.sha256 == *wanted);
+            versions.iter().find(holds).map(|s| s.version)
+        };
+        let own = read.iter().filter(|i| !replaced(i));
+        let by_version = own.filter_map(first).max().unwrap_or(0);
         Ok(Self {
             is_itself: policy == of.policy && candidate.model.is_none(),
             own: inner.policy_model(scene, plan),
             objectives: inner.objective_models(scene, plan),
-            set: SlotSet::of_policy(&scene.plan, plan),
+            trained: Trained { by_version, by },
+            set,
             policy,
             artifacts,
             candidate,
@@ -142,6 +198,24 @@ impl Shadow {
     fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.own.iter().chain(&self.objectives)
     }
+}
+
+/// What is said of a model that a policy does not read.
+fn unread(plan: &ScenePlan, policy: &str, model: &str) -> String {
+    let reads = |p: &&PolicyPlan| {
+        let read = read_by(plan, p, &SlotSet::of_policy(plan, p));
+        (read.iter()).any(|i| plan.artifacts[usize::from(*i)].model.as_deref() == Some(model))
+    };
+    let others: Vec<String> = (plan.policies.iter().filter(reads))
+        .map(|p| format!("`{}`", p.name))
+        .collect();
+    let others = match others.is_empty() {
+        true => "no policy does".to_owned(),
+        false => format!("those that do are {}", others.join(", ")),
+    };
+    format!(
+        "policy `{policy}` does not read model `{model}`: another version of it would change nothing; {others}"
+    )
 }
 
 /// How the state of a model is named that a decision is given. The version that it recorded counts samples of the stream that the model
@@ -167,13 +241,13 @@ enum Unrecorded<'p> {
 
 /// The first of a candidate's gates that looks at contacts which decisions of a policy did not record.
 fn unrecorded<'p>(of: &PolicyPlan, candidate: &'p PolicyPlan) -> Option<Unrecorded<'p>> {
-    let missed = |c: &&CapPlan| !is_recorded(of, &c.scope, c.window_us);
+    let missed = |c: &&CapPlan| !is_recorded(of, &c.scope, c.window_us, c.limit);
     if let Some(cap) = candidate.caps.iter().find(missed) {
         return Some(Unrecorded::Cap(&cap.name));
     }
     let channel = || CapScope::Channel(candidate.channel.clone());
     let window = candidate.quiet_period_us;
-    (window.is_some() && !is_recorded(of, &channel(), window)).then_some(Unrecorded::QuietPeriod)
+    (window.is_some() && !is_recorded(of, &channel(), window, 1)).then_some(Unrecorded::QuietPeriod)
 }
 
 /// Refuses a candidate of whom the records do not hold what its gates need.
@@ -195,7 +269,7 @@ fn comparable(scene: &ScenePlan, of: &PolicyPlan, candidate: &PolicyPlan) -> Res
     match unrecorded(of, candidate) {
         Some(Unrecorded::Cap(name)) => {
             return Err(refused(format!(
-                "cap `{name}` of policy `{own}` counts contacts that decisions of policy `{mine}` did not record: none of its caps counts as widely and as far back; give it such a cap, with a limit that it never reaches, and come back with what it records then"
+                "cap `{name}` of policy `{own}` counts contacts that decisions of policy `{mine}` did not record: none of its caps counts as widely, as far back and as high; give it such a cap, with a limit that it never reaches, and come back with what it records then"
             )));
         }
         Some(Unrecorded::QuietPeriod) => {
@@ -219,22 +293,24 @@ fn comparable(scene: &ScenePlan, of: &PolicyPlan, candidate: &PolicyPlan) -> Res
     Ok(())
 }
 
-/// True when the records of a policy hold every contact in this scope and window.
-fn is_recorded(of: &PolicyPlan, scope: &CapScope, window_us: Option<i64>) -> bool {
+/// True when the records of a policy hold every contact in this scope and window, up to so many: no more of them are kept than some cap counts to.
+fn is_recorded(of: &PolicyPlan, scope: &CapScope, window_us: Option<i64>, limit: u32) -> bool {
     let reaches = |own: Option<i64>| match (own, window_us) {
         (None, _) => true,
         (Some(own), Some(wanted)) => own >= wanted,
         (Some(_), None) => false,
     };
     let counts = |cap: &CapPlan| match (&cap.scope, scope) {
-        (CapScope::Customer | CapScope::Item, _) => true,
-        (CapScope::Policy, CapScope::Policy) => true,
-        (CapScope::Channel(own), CapScope::Channel(wanted)) => own == wanted,
-        _ => false,
+        // Of each item the newest so many: of all of them too.
+        (CapScope::Item, CapScope::Customer) => true,
+        // Of a wider scope the newest so many may leave out all of the narrower one.
+        (own, wanted) => own == wanted,
     };
-    let is_quiet = matches!(scope, CapScope::Channel(c) if *c == of.channel)
+    let is_quiet = limit <= 1
+        && matches!(scope, CapScope::Channel(c) if *c == of.channel)
         && of.quiet_period_us.is_some_and(|own| reaches(Some(own)));
-    is_quiet || (of.caps.iter()).any(|cap| counts(cap) && reaches(cap.window_us))
+    is_quiet
+        || (of.caps.iter()).any(|cap| counts(cap) && reaches(cap.window_us) && cap.limit >= limit)
 }
 
 /// What the states of models are wanted for, noted decision by decision.
@@ -340,7 +416,7 @@ impl Again<'_> {
     ) -> Option<Distribution> {
         let plan = &self.of.scene.plan;
         let policy = &plan.policies[shadow.policy];
-        if !self.of.recorded_for(record, policy) {
+        if !shadow.trained.is_before(record) || !self.of.recorded_for(record, policy) {
             return None;
         }
         let (spent, elapsed) = self.money(policy, record)?;

@@ -18,6 +18,8 @@ const READ_RECORDS: usize = 1_000;
 pub(super) struct Wanted {
     /// Its record, without what a training set has no use for.
     pub(super) record: DecisionRecord,
+    /// Nothing was sent, and nothing is learned from that.
+    pub(super) is_silent: bool,
 }
 
 impl Wanted {
@@ -100,17 +102,18 @@ fn wanted(
     let by_rule = |record: &DecisionRecord| {
         (record.decision.refusals.iter()).any(|r| r.gate.is_of_customer())
     };
+    let is_withheld = record.withheld.is_some();
+    let is_nothing =
+        record.decision.choices.is_empty() && (!of.policy().null_action.is_arm || by_rule(&record));
     let is_outside =
         spec.from.is_some_and(|from| at < from) || spec.until.is_some_and(|until| at >= until);
     if is_outside {
         skipped.outside += 1;
     } else if record.request.origin == Origin::DryRun {
         skipped.dry_run += 1;
-    } else if record.withheld.is_some() {
+    } else if is_withheld && !spec.silent {
         skipped.withheld += 1;
-    } else if record.decision.choices.is_empty()
-        && (!of.policy().null_action.is_arm || by_rule(&record))
-    {
+    } else if is_nothing && !spec.silent {
         skipped.nothing += 1;
     } else {
         if of.shadows.is_empty() {
@@ -118,7 +121,10 @@ fn wanted(
         }
         record.decision.trace = Vec::new();
         record.decision.held_read = Vec::new();
-        return Some(Wanted { record });
+        return Some(Wanted {
+            record,
+            is_silent: is_withheld || is_nothing,
+        });
     }
     None
 }

@@ -122,9 +122,8 @@ async fn rows_are_what_decisions_saw_and_what_came_of_them() {
         assert_eq!(*row.feature("item.cost"), cost);
     }
     let spec = DatasetSpec {
-        from: None,
         until: Some(crate::support::START.plus(90 * MINUTE_US)),
-        most: None,
+        ..DatasetSpec::default()
     };
     let (early, told) = read_of(&w, spec).await;
     assert_eq!((early.len(), told.skipped.outside), (1, 3));

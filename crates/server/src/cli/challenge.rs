@@ -53,6 +53,7 @@ pub(super) struct Challenge {
 }
 
 pub(super) async fn run(opened: &Opened, asked: &Challenge) -> Result<Said> {
+    super::learn::in_order(asked.from, asked.until)?;
     opened.settle().await?;
     let candidate = Candidate {
         policy: asked.policy.clone(),
@@ -61,7 +62,7 @@ pub(super) async fn run(opened: &Opened, asked: &Challenge) -> Result<Said> {
     let spec = DatasetSpec {
         from: asked.from,
         until: asked.until,
-        most: None,
+        ..DatasetSpec::default()
     };
     let folder = tempfile::tempdir().map_err(|e| {
         Problem::new(
@@ -108,7 +109,18 @@ pub(super) async fn run(opened: &Opened, asked: &Challenge) -> Result<Said> {
     };
     let found = evaluate::evaluate(&logs, &wanted)?;
     let mut text = words(&found);
-    let mut json = json!({"evaluation": found, "decisions": written.decisions, "sha256": written.sha256, "promotion": null});
+    if written.unshadowed > 0 {
+        text.push_str(&format!(
+            "{} decisions were left out: they recorded too little, or were made before version {} was registered, which may have learned from them\n",
+            written.unshadowed, asked.version
+        ));
+    }
+    if written.is_thinned {
+        text.push_str(
+            "some decisions were given a somewhat earlier state of a model that learns online\n",
+        );
+    }
+    let mut json = json!({"evaluation": found, "decisions": written.decisions, "unshadowed": written.unshadowed, "is_thinned": written.is_thinned, "sha256": written.sha256, "promotion": null});
     let proved = found.comparison.as_ref().is_some_and(|c| c.promoted);
     match (proved, asked.promote) {
         (true, true) => {

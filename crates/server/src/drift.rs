@@ -8,6 +8,7 @@ use crate::problem::Result;
 use luopan_engine::dataset::{DatasetRow, DatasetSpec};
 use luopan_engine::drift::Drift;
 use luopan_engine::{Engine, Env};
+use luopan_kernel::id::CustomerId;
 use luopan_kernel::plan::{MonitorPlan, ScenePlan};
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::{Value, ValueType};
@@ -121,14 +122,14 @@ impl Column {
         }
     }
 
-    fn shift(&self, surely: f64) -> Option<drift::Shift> {
+    fn shift(&self, worth: [f64; 2], surely: f64) -> Option<drift::Shift> {
         match self {
-            Self::Numbers([before, now]) => drift::numbers(before, now, surely),
+            Self::Numbers([before, now]) => drift::numbers(before, now, worth, surely),
             Self::Texts(of) => {
                 let [before, now] = [0, 1].map(|side: usize| -> Vec<Option<&str>> {
                     of[side].iter().map(Option::as_deref).collect()
                 });
-                drift::texts(&before, &now, surely)
+                drift::texts(&before, &now, worth, surely)
             }
         }
     }
@@ -138,10 +139,28 @@ impl Column {
 struct Gathered {
     columns: BTreeMap<String, Column>,
     counts: [usize; 2],
+    by: [ByCustomer; 2],
     /// Rewards before and now.
     rewards: [Vec<f64>; 2],
+    rewarded: [ByCustomer; 2],
     /// Of the recent ones whose reward is known: scores, and their rewards.
     scored: (Vec<f64>, Vec<f64>),
+    scored_by: ByCustomer,
+}
+
+/// How many rows each customer has.
+#[derive(Default)]
+struct ByCustomer(BTreeMap<CustomerId, u64>);
+
+impl ByCustomer {
+    fn push(&mut self, customer: CustomerId) {
+        *self.0.entry(customer).or_default() += 1;
+    }
+
+    /// How many independent rows they are worth.
+    fn worth(&self) -> f64 {
+        drift::worth(self.0.values().copied())
+    }
 }
 
 /// The two times: from, between, until.
@@ -198,14 +217,18 @@ pub async fn look(engine: &Engine, plan: &ScenePlan, of: &MonitorPlan, at: Micro
             ])
             .collect(),
         counts: [0, 0],
+        by: Default::default(),
         rewards: [Vec::new(), Vec::new()],
+        rewarded: Default::default(),
         scored: (Vec::new(), Vec::new()),
+        scored_by: ByCustomer::default(),
     };
     let names: Vec<String> = dataset.features().iter().map(|f| f.name.clone()).collect();
     let spec = DatasetSpec {
         from: Some(settled.from),
         until: Some(at),
         most: Some(DECISIONS),
+        ..DatasetSpec::default()
     };
     let mut see = |row: DatasetRow<'_>| {
         // Of a slate the first place; what whoever asked imposed is not the policy's.
@@ -214,6 +237,7 @@ pub async fn look(engine: &Engine, plan: &ScenePlan, of: &MonitorPlan, at: Micro
         }
         if let Some(side) = times.side(row.at) {
             gathered.counts[side] += 1;
+            gathered.by[side].push(row.customer);
             for (name, value) in names.iter().zip(row.features) {
                 if let Some(column) = gathered.columns.get_mut(name) {
                     column.push(side, value);
@@ -230,9 +254,11 @@ pub async fn look(engine: &Engine, plan: &ScenePlan, of: &MonitorPlan, at: Micro
             && let Some(Some(outcome)) = place.and_then(|p| row.rewards.get(p))
         {
             gathered.rewards[side].push(outcome.value);
+            gathered.rewarded[side].push(row.customer);
             if let (1, Some(score)) = (side, row.score) {
                 gathered.scored.0.push(score);
                 gathered.scored.1.push(outcome.value);
+                gathered.scored_by.push(row.customer);
             }
         }
         Ok(())
@@ -258,23 +284,27 @@ fn judged(
 ) -> Look {
     let mut measures = Vec::new();
     let mut not_measured = Vec::new();
-    let few = |what: &str, n: [usize; 2]| {
+    let few = |what: &str, n: [usize; 2], worth: [f64; 2]| {
         format!(
-            "{what}: {} decisions before and {} lately, at least {} each are wanted",
+            "{what}: {} decisions before and {} lately, worth {:.0} and {:.0} of different customers; at least {} each are wanted",
             n[0],
             n[1],
+            worth[0],
+            worth[1],
             drift::ROWS_LEAST
         )
     };
+    let least = drift::ROWS_LEAST as f64;
+    let worth = [0, 1].map(|side: usize| gathered.by[side].worth());
     // All things that are looked at share the false alarms.
     let looks = gathered.columns.len() + 2;
     let surely = 1.0 - FALSE_ALARMS / looks as f64;
     if let Some(limit) = of.limits.psi {
-        if gathered.counts.iter().any(|n| *n < drift::ROWS_LEAST) {
-            not_measured.push(few("psi", gathered.counts));
+        if worth.iter().any(|w| *w < least) {
+            not_measured.push(few("psi", gathered.counts, worth));
         }
         for (name, column) in &gathered.columns {
-            let Some(found) = column.shift(surely) else {
+            let Some(found) = column.shift(worth, surely) else {
                 continue;
             };
             measures.push(Measure {
@@ -295,9 +325,10 @@ fn judged(
     }
     let settled = [gathered.rewards[0].len(), gathered.rewards[1].len()];
     if let Some(limit) = of.limits.calibration {
-        match drift::calibration(&gathered.scored.0, &gathered.scored.1) {
+        let worth = gathered.scored_by.worth();
+        match drift::calibration(&gathered.scored.0, &gathered.scored.1, worth) {
             None => not_measured.push(format!(
-                "calibration: {} recent decisions have a score and a reward, at least {} are wanted",
+                "calibration: {} recent decisions have a score and a reward, worth {worth:.0} of different customers; at least {} are wanted",
                 gathered.scored.0.len(),
                 drift::ROWS_LEAST
             )),
@@ -314,20 +345,27 @@ fn judged(
         }
     }
     if let Some(limit) = of.limits.reward {
-        match drift::rewards(&gathered.rewards[0], &gathered.rewards[1], surely) {
-            None => not_measured.push(few("reward", settled)),
-            Some(found) => measures.push(Measure {
-                measure: "reward",
-                of: reward.to_owned(),
-                value: found.relative,
-                limit,
-                chance: found.chance,
-                is_drift: found.relative.abs() > limit && found.relative.abs() > found.chance,
-                words: format!(
-                    "it was {:.6} a decision and is {:.6}",
-                    found.means.0, found.means.1
-                ),
-            }),
+        let worth = [0, 1].map(|side: usize| gathered.rewarded[side].worth());
+        match drift::rewards(&gathered.rewards[0], &gathered.rewards[1], worth, surely) {
+            None => not_measured.push(few("reward", settled, worth)),
+            Some(found) => {
+                let before = found.means.0.abs();
+                // Where nothing came before, the change itself, in units of the reward.
+                let unit = if before > 0.0 { before } else { 1.0 };
+                measures.push(Measure {
+                    measure: "reward",
+                    of: reward.to_owned(),
+                    value: found.change / unit,
+                    limit,
+                    chance: found.chance / unit,
+                    is_drift: found.change.abs() > limit * before
+                        && found.change.abs() > found.chance,
+                    words: format!(
+                        "it was {:.6} a decision and is {:.6}",
+                        found.means.0, found.means.1
+                    ),
+                });
+            }
         }
     }
     let over = |m: &Measure| (m.is_drift, m.value.abs() / m.limit);
@@ -363,13 +401,50 @@ impl Looks {
     }
 }
 
+/// Monitors at work on a thread of their own: a look computes for long, and whoever asks the server must not wait for it.
+#[derive(Debug)]
+pub struct Watching {
+    stop: tokio::sync::watch::Sender<bool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Watching {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn begin(
+        engine: Arc<Engine>,
+        env: Arc<dyn Env>,
+        metrics: Arc<Metrics>,
+        looks: Arc<Looks>,
+    ) -> std::io::Result<Self> {
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name("monitors".to_owned());
+        let thread = thread.spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = watch(engine, env, metrics, looks) => {}
+                    _ = stopped.changed() => {}
+                }
+            });
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends, in the middle of a look as well; then nothing of the engine is held any more.
+    pub async fn end(self) {
+        let _ = self.stop.send(true);
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+    }
+}
+
 /// Looks at every monitor when it is due, as long as the server runs. A failure is told and tried again; it never stops the server.
-pub async fn watch(
-    engine: Arc<Engine>,
-    env: Arc<dyn Env>,
-    metrics: Arc<Metrics>,
-    looks: Arc<Looks>,
-) {
+async fn watch(engine: Arc<Engine>, env: Arc<dyn Env>, metrics: Arc<Metrics>, looks: Arc<Looks>) {
     let mut next: BTreeMap<(String, String), Micros> = BTreeMap::new();
     loop {
         tokio::time::sleep(ROUND).await;

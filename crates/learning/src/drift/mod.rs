@@ -5,6 +5,9 @@
 //!   `(1/n + 1/m)` times a chi-square of one degree less than there are bins (Yurdakul 2018).
 //! - Calibration: rewards beside the scores that foretold them, in bins of the scores, each bin's difference less two standard errors.
 //! - Rewards: the difference of means and its standard error (Welch 1947).
+//!
+//! Decisions of one customer are alike. So that a few who come often do not look like a change, chance is reckoned with how many independent rows
+//! they are [`worth`].
 
 use crate::scorecard::psi;
 use libm::{fabs, sqrt};
@@ -14,8 +17,24 @@ use luopan_kernel::random::normal_quantile;
 pub const BINS: usize = 10;
 /// Texts that have a bin of their own; the others share one.
 pub const LEVELS: usize = 20;
-/// Least rows on either side; with fewer nothing is said.
+/// Least rows that either side must be worth; with fewer nothing is said.
 pub const ROWS_LEAST: usize = 100;
+
+/// How many independent rows these are worth, of so many each for a customer: as if all of one customer's were the same (Kish 1965), `(sum n)^2 / sum
+/// n^2`. At least one and at most as many as there are customers; 0 of none.
+pub fn worth(rows: impl IntoIterator<Item = u64>) -> f64 {
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for n in rows {
+        let n = n as f64;
+        sum += n;
+        squares += n * n;
+    }
+    if squares > 0.0 {
+        sum * sum / squares
+    } else {
+        0.0
+    }
+}
 
 /// How a distribution changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,9 +65,9 @@ pub struct Miscalibration {
 pub struct MeanChange {
     /// Mean before and now.
     pub means: (f64, f64),
-    /// The change over the mean before; infinite where that is zero and the present one is not.
-    pub relative: f64,
-    /// What the relative change would be at most, up or down, had nothing changed, with the probability that was asked for.
+    /// The mean now less the mean before.
+    pub change: f64,
+    /// What the change would be at most, up or down, had nothing changed, with the probability that was asked for.
     pub chance: f64,
 }
 
@@ -59,9 +78,10 @@ fn chi_square(degrees: usize, surely: f64) -> f64 {
     k * root * root * root
 }
 
-fn shift(counts: [Vec<f64>; 2], labels: &[String], surely: f64) -> Option<Shift> {
+fn shift(counts: [Vec<f64>; 2], labels: &[String], worth: [f64; 2], surely: f64) -> Option<Shift> {
     let totals = [0, 1].map(|i| counts[i].iter().sum::<f64>());
-    if totals.iter().any(|t| *t < ROWS_LEAST as f64) {
+    let worth = [0, 1].map(|i| worth[i].min(totals[i]));
+    if !worth.iter().all(|w| *w >= ROWS_LEAST as f64) {
         return None;
     }
     // Half a row more in each bin (Krichevsky and Trofimov 1981): of the many rows to come some are beyond all that were seen, and none of it is a change.
@@ -85,15 +105,15 @@ fn shift(counts: [Vec<f64>; 2], labels: &[String], surely: f64) -> Option<Shift>
     let most = (0..labels.len()).fold(0, |best, b| if adds(&b) > adds(&best) { b } else { best });
     Some(Shift {
         psi: found,
-        chance: (1.0 / totals[0] + 1.0 / totals[1]) * chi_square(degrees, surely),
+        chance: (1.0 / worth[0] + 1.0 / worth[1]) * chi_square(degrees, surely),
         most: labels[most].clone(),
         shares: (share(0, most), share(1, most)),
     })
 }
 
-/// How a number changed; `surely` (0.999) is the probability of what chance may make of it. Bins are the tenths of `reference`, missing values (NaN) have one of their own. None with fewer than
-/// [`ROWS_LEAST`] rows on either side.
-pub fn numbers(reference: &[f64], recent: &[f64], surely: f64) -> Option<Shift> {
+/// How a number changed; `worth` says how many independent rows each side is worth, `surely` (0.999) is the probability of what chance may make of it. Bins are
+/// the tenths of `reference`, missing values (NaN) have one of their own. None where either side is worth fewer than [`ROWS_LEAST`] rows.
+pub fn numbers(reference: &[f64], recent: &[f64], worth: [f64; 2], surely: f64) -> Option<Shift> {
     let mut known: Vec<f64> = reference.iter().copied().filter(|v| !v.is_nan()).collect();
     known.sort_unstable_by(f64::total_cmp);
     // A bin ends before each edge.
@@ -131,12 +151,17 @@ pub fn numbers(reference: &[f64], recent: &[f64], surely: f64) -> Option<Shift> 
     }
     labels.push(format!("above {most}"));
     labels.push("missing".to_owned());
-    shift([count(reference), count(recent)], &labels, surely)
+    shift([count(reference), count(recent)], &labels, worth, surely)
 }
 
-/// How a text changed; `surely` as for numbers. The [`LEVELS`] that are the most frequent in `reference` have bins of their own, the others one, missing ones another.
-/// None with fewer than [`ROWS_LEAST`] rows on either side.
-pub fn texts(reference: &[Option<&str>], recent: &[Option<&str>], surely: f64) -> Option<Shift> {
+/// How a text changed; `worth` and `surely` as for numbers. The [`LEVELS`] that are the most frequent in `reference` have bins of their own, the others one, missing
+/// ones another. None where either side is worth fewer than [`ROWS_LEAST`] rows.
+pub fn texts(
+    reference: &[Option<&str>],
+    recent: &[Option<&str>],
+    worth: [f64; 2],
+    surely: f64,
+) -> Option<Shift> {
     let mut known: Vec<&str> = reference.iter().copied().flatten().collect();
     known.sort_unstable();
     let mut levels: Vec<(usize, &str)> = (known.chunk_by(|a, b| a == b))
@@ -158,13 +183,17 @@ pub fn texts(reference: &[Option<&str>], recent: &[Option<&str>], surely: f64) -
     let labels: Vec<String> = (levels.iter().map(|(_, l)| (*l).to_owned()))
         .chain(["others".to_owned(), "missing".to_owned()])
         .collect();
-    shift([count(reference), count(recent)], &labels, surely)
+    shift([count(reference), count(recent)], &labels, worth, surely)
 }
 
-/// How far `rewards` are from the `scores` that foretold them, row by row. None with fewer than [`ROWS_LEAST`] rows, or another number of each.
-pub fn calibration(scores: &[f64], rewards: &[f64]) -> Option<Miscalibration> {
+/// How far `rewards` are from the `scores` that foretold them, row by row, which are worth so many independent ones. None where they are worth fewer than
+/// [`ROWS_LEAST`], or with another number of each.
+pub fn calibration(scores: &[f64], rewards: &[f64], worth: f64) -> Option<Miscalibration> {
     let n = scores.len();
-    if n < ROWS_LEAST || rewards.len() != n || scores.iter().chain(rewards).any(|v| !v.is_finite())
+    let worth = worth.min(n as f64);
+    if !(worth >= ROWS_LEAST as f64)
+        || rewards.len() != n
+        || scores.iter().chain(rewards).any(|v| !v.is_finite())
     {
         return None;
     }
@@ -188,7 +217,7 @@ pub fn calibration(scores: &[f64], rewards: &[f64]) -> Option<Miscalibration> {
         let spread: f64 = rows.iter().map(|r| (off(r) - mean) * (off(r) - mean)).sum();
         let standard_error = match rows.len() {
             1 => f64::INFINITY,
-            _ => sqrt(spread / (m - 1.0) / m),
+            _ => sqrt(spread / (m - 1.0) / (m * worth / n as f64)),
         };
         error += m / n as f64 * (fabs(mean) - 2.0 * standard_error).max(0.0);
         from = to;
@@ -201,27 +230,31 @@ pub fn calibration(scores: &[f64], rewards: &[f64]) -> Option<Miscalibration> {
     })
 }
 
-/// How the mean of rewards changed; `surely` (0.999) is the probability of what chance may make of it. None with fewer than [`ROWS_LEAST`] rows on either side, or a value that is not finite.
-pub fn rewards(reference: &[f64], recent: &[f64], surely: f64) -> Option<MeanChange> {
-    let of = |values: &[f64]| {
+/// How the mean of rewards changed; `worth` and `surely` as for numbers. None where either side is worth fewer than [`ROWS_LEAST`] rows, or with a value that is not
+/// finite.
+pub fn rewards(
+    reference: &[f64],
+    recent: &[f64],
+    worth: [f64; 2],
+    surely: f64,
+) -> Option<MeanChange> {
+    let of = |values: &[f64], worth: f64| {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let spread: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-        (mean, spread / (n - 1.0) / n)
+        (mean, spread / (n - 1.0) / worth)
     };
-    if reference.len().min(recent.len()) < ROWS_LEAST
-        || reference.iter().chain(recent).any(|v| !v.is_finite())
-    {
+    let [a, b] = [
+        worth[0].min(reference.len() as f64),
+        worth[1].min(recent.len() as f64),
+    ];
+    if !(a.min(b) >= ROWS_LEAST as f64) || reference.iter().chain(recent).any(|v| !v.is_finite()) {
         return None;
     }
-    let ((before, a), (now, b)) = (of(reference), of(recent));
-    let over = |v: f64| match v == 0.0 {
-        true => 0.0,
-        false => v / fabs(before),
-    };
+    let ((before, a), (now, b)) = (of(reference, a), of(recent, b));
     Some(MeanChange {
         means: (before, now),
-        relative: over(now - before),
-        chance: over(normal_quantile(0.5 + surely / 2.0) * sqrt(a + b)),
+        change: now - before,
+        chance: normal_quantile(0.5 + surely / 2.0) * sqrt(a + b),
     })
 }

@@ -96,9 +96,10 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
     let watching = {
         let (engine, env) = (opened.engine.clone(), opened.env.clone());
         let (metrics, looks) = (app.metrics.clone(), app.looks.clone());
-        Some(tokio::spawn(crate::drift::watch(
-            engine, env, metrics, looks,
-        )))
+        let begun = crate::drift::Watching::begin(engine, env, metrics, looks);
+        begun.inspect_err(|e| {
+            tracing::warn!(target: "luopan", error = %e, "there is no thread for monitors: they do not look");
+        })
     };
     let late = async {
         let _ = heard.wait_for(|told| *told).await;
@@ -112,7 +113,10 @@ pub(super) async fn run(common: &Common, serve: Serve) -> Result<Said> {
         }
     };
     drop((app, later));
-    for task in [reading, keeping, watching].into_iter().flatten() {
+    if let Ok(watching) = watching {
+        watching.end().await;
+    }
+    for task in [reading, keeping].into_iter().flatten() {
         task.abort();
         // Its stores are let go before they are closed.
         let _ = task.await;

@@ -69,9 +69,16 @@ impl Earned {
         })
     }
 
-    /// True of a customer who is on this side.
-    pub fn has(&self, customer: u128) -> bool {
-        self.of.contains_key(&customer)
+    /// Leaves out on both sides who is on both; how many customers that were.
+    pub fn part_from(&mut self, other: &mut Self) -> usize {
+        let both: Vec<u128> = (self.of.keys().copied())
+            .filter(|customer| other.of.contains_key(customer))
+            .collect();
+        for customer in &both {
+            self.of.remove(customer);
+            other.of.remove(customer);
+        }
+        both.len()
     }
 }
 

@@ -41,7 +41,11 @@ fn means_are_of_decisions_and_errors_of_customers() {
     for (customer, reward) in [(1, 1.0), (1, 1.0), (1, 1.0), (2, 0.0)] {
         of.push(customer, reward);
     }
-    assert!(!of.push(3, f64::NAN) && !of.has(3));
+    assert!(!of.push(3, f64::NAN));
+    let (mut one, mut two) = (of.clone(), of.clone());
+    two.push(9, 1.0);
+    assert_eq!(one.part_from(&mut two), 2);
+    assert_eq!((one.mean(), two.mean().unwrap().customers), (None, 1));
     let mean = of.mean().unwrap();
     assert_eq!((mean.customers, mean.decisions, mean.value), (2, 4, 0.75));
     // Off by 3 - 3 * .75 and 0 - .75: sqrt(2 * (.5625 + .5625)) / 4.

@@ -334,16 +334,21 @@ fn a_date_far_from_all_others_is_named() {
     let place = Place::new();
     let mut draw = Draw(9);
     let mut text = "customer,at,paid\n".to_owned();
-    for _ in 0..400 {
-        let day = (draw.next() * 360.0) as u32;
-        let (month, day) = (day / 30 + 1, day % 28 + 1);
-        let who = (draw.next() * draw.next() * 120.0) as u32;
-        writeln!(
-            text,
-            "c{who},2025-{month:02}-{day:02},{:.2}",
-            5.0 + 10.0 * draw.next()
-        )
-        .expect("text");
+    let mut rows = 0;
+    for who in 0..200 {
+        // Customers who buy at different paces and leave with different chances.
+        let (pace, leaves) = (0.02 + 0.1 * draw.next(), 0.6 * draw.next() * draw.next());
+        let mut day = 100.0 * draw.next();
+        while day < 360.0 {
+            let (month, of) = (day as u32 / 30 + 1, day as u32 % 28 + 1);
+            let paid = 5.0 + 10.0 * draw.next();
+            writeln!(text, "c{who},2025-{month:02}-{of:02},{paid:.2}").expect("text");
+            rows += 1;
+            if draw.next() < leaves {
+                break;
+            }
+            day += -(1.0 - draw.next()).ln() / pace;
+        }
     }
     place.write("p.csv", &text);
     place.write("late.csv", &format!("{text}c3,2099-05-01,7\n"));
@@ -358,7 +363,7 @@ fn a_date_far_from_all_others_is_named() {
     place.refused(
         &value("late.csv"),
         &[
-            "row 401, column `at`: found 2099-05-01",
+            &format!("row {}, column `at`: found 2099-05-01", rows + 1),
             "nearest of which is of 2025-12-",
             "mend the date",
         ],

@@ -32,6 +32,10 @@ fn a_version_is_looked_at_in_shadow_before_it_is_in_force() {
     }
     at.run(&["model", "register", "taste", "--from", &cheap])
         .ok();
+    // What the second version may have learned from it does not decide again.
+    for _ in 0..2 {
+        assert_eq!(at.decide().1, "jade");
+    }
     let out = at.path("shadow.parquet");
     let dataset = |more: &[&str]| {
         let words = [
@@ -41,7 +45,8 @@ fn a_version_is_looked_at_in_shadow_before_it_is_in_force() {
     };
     let said = dataset(&["--shadow", "best", "--shadow", "best@taste:2"]).json();
     assert_eq!(said["shadows"], json!(["best", "best@taste:2"]));
-    assert_eq!((&said["rows"], &said["unshadowed"]), (&json!(3), &json!(0)));
+    assert_eq!((&said["rows"], &said["unshadowed"]), (&json!(5), &json!(3)));
+    let (mut early, mut late) = (0, 0);
     for row in rows(&out) {
         let text = |name: &str| match &row[name] {
             Field::Str(text) => text.clone(),
@@ -49,10 +54,16 @@ fn a_version_is_looked_at_in_shadow_before_it_is_in_force() {
         };
         // Tea was never chosen, and has no name in these logs.
         assert_eq!(text("shadow.best"), r#"{"jade":1.0}"#);
-        assert_eq!(text("shadow.best@taste:2"), r#"{"":1.0}"#);
         assert_eq!(row["shadow.best.propensity"], Field::Double(1.0));
+        if row["shadow.best@taste:2"] == Field::Null {
+            early += 1;
+            continue;
+        }
+        assert_eq!(text("shadow.best@taste:2"), r#"{"":1.0}"#);
         assert_eq!(row["shadow.best@taste:2.propensity"], Field::Double(0.0));
+        late += 1;
     }
+    assert_eq!((early, late), (3, 2));
     for (shadow, word) in [
         ("best@taste:3", "it has 1 to 2"),
         ("best@tast:1", "registered are `taste`"),
@@ -65,6 +76,17 @@ fn a_version_is_looked_at_in_shadow_before_it_is_in_force() {
         assert!(refused.code != 0, "{shadow}");
         assert!(refused.err.contains(word), "{shadow}: {}", refused.err);
     }
+    let turned = dataset(&[
+        "--from",
+        "2026-02-01T00:00:00Z",
+        "--until",
+        "2026-01-01T00:00:00Z",
+    ]);
+    assert!(
+        turned.err.contains("nothing lies between"),
+        "{}",
+        turned.err
+    );
     let twice = dataset(&["--shadow", "best", "--shadow", "best"]);
     assert!(twice.err.contains("written twice"), "{}", twice.err);
 }
@@ -196,6 +218,7 @@ policies:
     null_action: {name: silence}
     rewards: [bought]
   plain: {like: best, exploration: uniform}
+  by_price: {catalogue: offers, channel: page, score: item.price, exploration: greedy, null_action: {name: silence}, rewards: [bought]}
 contests:
   plainly: {champion: best, challenger: plain, share: 0.5}
 "#;
@@ -253,7 +276,7 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
         "silence is not settled"
     );
 
-    let challenge = |version: &str| {
+    let challenge_of = |version: &str, policy: &str| {
         let words = [
             "--format",
             "json",
@@ -265,11 +288,18 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
             "--scene",
             "shop",
             "--policy",
-            "best",
+            policy,
             "--promote",
         ];
         at.run(&words)
     };
+    let challenge = |version: &str| challenge_of(version, "best");
+    let unread = challenge_of("2", "by_price");
+    assert!(
+        unread.code != 0 && unread.err.contains("those that do are `best`, `plain`"),
+        "{}",
+        unread.err
+    );
     // The version in force is no better than itself was, but for what exploring costs: with a margin of nothing it is not proved.
     let same = challenge("1");
     assert_eq!(same.code, 1, "{}{}", same.out, same.err);
@@ -340,5 +370,91 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
         refused.err.contains("both wait for reward `sold`"),
         "{}",
         refused.err
+    );
+}
+
+/// Whoever is sixty and is offered tea buys it.
+const SHY: &str = r#"
+scene: shop
+zone: UTC
+customer: {age: number}
+events:
+  buy: {fields: {decision_id: text}}
+catalogues:
+  offers: {attributes: {price: number}, items: {tea: {price: 10}}}
+rewards:
+  bought: {event: buy, join: {decision: decision_id}, value: "1.0", window: 10s, default: 0}
+policies:
+  all:
+    catalogue: offers
+    channel: page
+    score: "1.0"
+    exploration: greedy
+    null_action: {name: silence}
+    rewards: [bought]
+  shy: {like: all, eligibility: [{name: old, rule: age >= 60}]}
+contests:
+  c: {champion: all, challenger: shy, share: 0.5}
+"#;
+
+#[test]
+fn who_says_less_is_not_better_for_it() {
+    let at = At::new();
+    std::fs::write(at.path("pack/scene.yaml"), SHY).expect("the pack");
+    at.run(&["scene", "apply", &at.path("pack")]).ok();
+    let server = Process::start(Path::new(&at.path("data")), &[], &[]);
+    let told: Vec<_> = (0..400)
+        .map(|i| {
+            json!({"id": format!("k{i}"), "customer": format!("c{i}"), "type": "luopan.customer", "properties": {"age": i % 100}})
+        })
+        .collect();
+    let path = "/v1/events?wait_ms=5000";
+    assert_eq!(server.post(path, &json!(told)).status, 200);
+    let requests: Vec<_> = (0..400)
+        .map(|i| json!({"policy": "all", "customer": format!("c{i}")}))
+        .collect();
+    let said = server.post("/v1/decisions", &json!({"requests": requests}));
+    let said: serde_json::Value = serde_json::from_str(&said.text).expect("JSON");
+    let answers = said["answers"].as_array().expect("answers");
+    let bought: Vec<_> = (answers.iter().enumerate())
+        .filter(|(i, a)| i % 100 >= 60 && a["decision"]["choices"][0]["item"] == "tea")
+        .map(|(i, a)| {
+            json!({"id": format!("b{i}"), "customer": format!("c{i}"), "type": "buy", "properties": {"decision_id": a["decision"]["id"]}})
+        })
+        .collect();
+    assert_eq!(bought.len(), 160);
+    assert_eq!(server.post(path, &json!(bought)).status, 200);
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    drop(server);
+    let contest = || {
+        let found = at.json(&["learn", "contest", "--scene", "shop", "--contest", "c"]);
+        let of = |i: usize, name: &str| found["sides"][i][name].as_u64().expect("a number");
+        let counts = [0, 1].map(|i| [of(i, "decisions"), of(i, "silent"), of(i, "not_settled")]);
+        (counts, found)
+    };
+    let settled = (0..60)
+        .map(|_| contest())
+        .find(|(c, _)| c[0][2] + c[1][2] == 0);
+    let ([champion, challenger], found) = settled.expect("silence is settled");
+    assert_eq!(champion[0] + challenger[0], 400, "{found}");
+    assert_eq!(champion[1], 0, "{found}");
+    assert!(challenger[1] > 80 && challenger[1] < 160, "{found}");
+    // Both sell to everybody who is sixty; that the challenger asks nobody else makes it no better.
+    assert_eq!(found["better"], json!("neither"), "{found}");
+
+    // Another challenger of the same name begins anew.
+    let other = SHY
+        .replace("age >= 60", "age >= 90")
+        .replace("share: 0.5", "share: 0.4");
+    std::fs::write(at.path("pack/scene.yaml"), other).expect("the pack");
+    at.run(&["scene", "apply", &at.path("pack")]).ok();
+    let (counts, found) = contest();
+    assert_eq!((counts[0][0], counts[1][0]), (0, 0), "{found}");
+    assert_eq!(
+        found["sides"][0]["earlier"]
+            .as_u64()
+            .zip(found["sides"][1]["earlier"].as_u64())
+            .map(|(a, b)| a + b),
+        Some(400)
     );
 }

@@ -5,8 +5,8 @@ use super::super::output::{Said, table};
 use crate::data::Opening;
 use crate::problem::{Problem, Result};
 use clap::Args;
-use luopan_engine::Engine;
 use luopan_engine::dataset::{DatasetRow, DatasetSpec};
+use luopan_engine::{Engine, Env as _};
 use luopan_kernel::plan::{ContestPlan, ScenePlan};
 use luopan_kernel::time::Micros;
 use luopan_learning::contest::{self, Earned};
@@ -41,9 +41,10 @@ pub(super) async fn run(common: &Common, asked: Contest) -> Result<Said> {
             format!("--level {}: write a number between 0 and 1", asked.level),
         ));
     }
+    super::in_order(asked.from, asked.until)?;
     let opened = common.open(Opening::Existing).await?;
     let outcome = match opened.settle().await {
-        Ok(()) => work(&opened.engine, &asked).await,
+        Ok(()) => work(&opened.engine, opened.env.now(), &asked).await,
         Err(e) => Err(e),
     };
     opened.close().await;
@@ -90,80 +91,121 @@ fn reward(plan: &ScenePlan, of: &ContestPlan, named: Option<&str>) -> Result<Str
     }
 }
 
-/// What a policy's decisions in the contest earned, and how many are not settled yet.
-async fn earned(
+/// One side of the contest.
+struct Side {
+    what: &'static str,
+    policy: String,
+    earned: Earned,
+    /// Decisions whose reward is not known yet.
+    open: u64,
+    /// Of the others, those of which nothing came; they count with what silence earns.
+    silent: u64,
+    /// Decisions made before the contest was what it is now.
+    earlier: u64,
+}
+
+/// What a policy's decisions in the contest earned. Also those of which nothing came: who is dealt to a side counts for it, whatever its rules
+/// withheld.
+async fn side(
     engine: &Engine,
     plan: &ScenePlan,
     of: &ContestPlan,
-    policy: u16,
+    (what, policy): (&'static str, u16),
     reward: &str,
-    spec: &DatasetSpec,
-) -> Result<(Earned, u64)> {
+    (spec, now): (&DatasetSpec, Micros),
+) -> Result<Side> {
     let name = &plan.policies[usize::from(policy)].name;
+    let since = engine.contest_since(&plan.name, &of.name)?.unwrap_or(0);
     let dataset = engine.dataset(&plan.name, name)?;
     let place = dataset.rewards().iter().position(|r| r.name == reward);
-    let (mut out, mut open) = (Earned::default(), 0);
+    let declared = place.and_then(|p| dataset.rewards().get(p).cloned());
+    let mut out = Side {
+        what,
+        policy: name.clone(),
+        earned: Earned::default(),
+        open: 0,
+        silent: 0,
+        earlier: 0,
+    };
     let mut see = |row: DatasetRow<'_>| {
         if row.contest != Some(of.name.as_str()) || row.position > 0 {
             return Ok(());
         }
-        match place.and_then(|p| row.rewards.get(p).copied().flatten()) {
-            Some(outcome) => {
-                out.push(u128::from_be_bytes(row.customer.0), outcome.value);
+        if row.scene_version < since {
+            out.earlier += 1;
+            return Ok(());
+        }
+        let settled = match (row.is_silent, &declared) {
+            (true, Some(reward)) => {
+                // Whoever decides to say nothing knows what it earns as late as whoever says something.
+                let known = row.at.plus(reward.window_us) <= now;
+                out.silent += u64::from(known);
+                known.then_some(reward.default)
             }
-            None => open += 1,
+            _ => (place.and_then(|p| row.rewards.get(p).copied().flatten())).map(|o| o.value),
+        };
+        match settled {
+            Some(value) => {
+                (out.earned).push(u128::from_be_bytes(row.customer.0), value);
+            }
+            None => out.open += 1,
         }
         Ok(())
     };
     dataset.read(spec, &mut see).await?;
-    Ok((out, open))
+    Ok(out)
 }
 
-async fn work(engine: &Engine, asked: &Contest) -> Result<Said> {
+async fn work(engine: &Engine, now: Micros, asked: &Contest) -> Result<Said> {
     let plan = engine.plan(&asked.scene)?;
     let of = found(&plan, &asked.contest)?;
     let reward = reward(&plan, of, asked.reward.as_deref())?;
     let spec = DatasetSpec {
         from: asked.from,
         until: asked.until,
-        most: None,
+        silent: true,
+        ..DatasetSpec::default()
     };
-    let mut sides = Vec::new();
-    for (what, policy) in [("champion", of.champion), ("challenger", of.challenger)] {
-        let (earned, open) = earned(engine, &plan, of, policy, &reward, &spec).await?;
-        let name = plan.policies[usize::from(policy)].name.clone();
-        sides.push((what, name, earned, open));
-    }
-    let difference = contest::difference(&sides[1].2, &sides[0].2, asked.level);
+    let at = (&spec, now);
+    let mut champion = side(engine, &plan, of, ("champion", of.champion), &reward, at).await?;
+    let own = ("challenger", of.challenger);
+    let mut challenger = side(engine, &plan, of, own, &reward, at).await?;
+    // Linked since, they were dealt to both.
+    let both = champion.earned.part_from(&mut challenger.earned);
+    let difference = contest::difference(&challenger.earned, &champion.earned, asked.level);
+    let sides = [champion, challenger];
     let better = difference.map(|d| match (d.lower > 0.0, d.upper < 0.0) {
         (true, _) => "challenger",
         (_, true) => "champion",
         _ => "neither",
     });
     let shown: Vec<Json> = (sides.iter())
-        .map(|(what, name, earned, open)| {
-            let mean = earned.mean();
+        .map(|side| {
+            let mean = side.earned.mean();
             json!({
-                "side": what,
-                "policy": name,
+                "side": side.what,
+                "policy": side.policy,
                 "customers": mean.map_or(0, |m| m.customers),
                 "decisions": mean.map_or(0, |m| m.decisions),
-                "not_settled": open,
+                "silent": side.silent,
+                "not_settled": side.open,
+                "earlier": side.earlier,
                 "mean": mean.map(|m| m.value),
                 "standard_error": mean.and_then(|m| m.standard_error),
             })
         })
         .collect();
     let rows: Vec<Vec<String>> = (sides.iter())
-        .map(|(what, name, earned, open)| {
-            let mean = earned.mean();
+        .map(|side| {
+            let mean = side.earned.mean();
             let number = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
             vec![
-                (*what).to_owned(),
-                name.clone(),
+                side.what.to_owned(),
+                side.policy.clone(),
                 mean.map_or(0, |m| m.customers).to_string(),
                 mean.map_or(0, |m| m.decisions).to_string(),
-                open.to_string(),
+                side.silent.to_string(),
+                side.open.to_string(),
                 number(mean.map(|m| m.value)),
                 number(mean.and_then(|m| m.standard_error)),
             ]
@@ -175,6 +217,7 @@ async fn work(engine: &Engine, asked: &Contest) -> Result<Said> {
             "policy",
             "customers",
             "decisions",
+            "silent",
             "not settled",
             &format!("{reward} a decision"),
             "standard error",
@@ -198,9 +241,21 @@ async fn work(engine: &Engine, asked: &Contest) -> Result<Said> {
             contest::CUSTOMERS_LEAST
         ),
     });
+    let earlier: u64 = sides.iter().map(|s| s.earlier).sum();
+    if earlier > 0 {
+        text.push_str(&format!(
+            "{earlier} decisions left out: they were made before champion, challenger or share were what they are now\n"
+        ));
+    }
+    if both > 0 {
+        text.push_str(&format!(
+            "{both} customers left out: they were on both sides, as when two are linked\n"
+        ));
+    }
     Said::new(
         &json!({
             "contest": of.name,
+            "on_both_sides": both,
             "reward": reward,
             "share": f64::from(of.share) / f64::from(luopan_kernel::assign::BUCKETS),
             "sides": shown,

@@ -64,6 +64,7 @@ fn candidate(text: &str) -> std::result::Result<Candidate, String> {
 
 pub(super) async fn run(common: &Common, asked: Dataset) -> Result<Said> {
     writable(&asked.output)?;
+    super::in_order(asked.from, asked.until)?;
     if let Some(twice) = (asked.shadow.iter().enumerate())
         .find_map(|(i, c)| asked.shadow[..i].contains(c).then_some(c))
     {
@@ -75,7 +76,7 @@ pub(super) async fn run(common: &Common, asked: Dataset) -> Result<Said> {
     let spec = DatasetSpec {
         from: asked.from,
         until: asked.until,
-        most: None,
+        ..DatasetSpec::default()
     };
     let opened = common.open(Opening::Existing).await?;
     let outcome = match opened.settle().await {
@@ -109,16 +110,23 @@ fn words(written: &Written, output: &Path) -> String {
         .map(|(why, n)| format!("{n} {}", why.replace('_', " ")))
         .collect();
     let mut out = format!(
-        "{}: {} rows of {} decisions, {} features, {} rewards; {} rows are settled\n{} recorded values equal what the log says\n",
+        "{}: {} rows of {} decisions, {} features, {} rewards; {} rows are settled\n",
         output.display(),
         written.rows,
         written.decisions,
         written.features.len(),
         written.rewards.len(),
         written.settled,
-        written.compared,
     );
-    for shadow in &written.shadows {
+    if written.compared > 0 {
+        out.push_str(&format!(
+            "{} recorded values equal what the log says\n",
+            written.compared
+        ));
+    } else if written.decisions > 0 {
+        out.push_str("nothing recorded could be compared with the log: all decisions were made under earlier versions of the scene\n");
+    }
+    for shadow in written.shadows.iter().filter(|_| written.rows > 0) {
         out.push_str(&format!(
             "{shadow} in shadow: `luopan learn evaluate --logs {} --policy shadow:{shadow}`\n",
             output.display()
@@ -126,7 +134,7 @@ fn words(written: &Written, output: &Path) -> String {
     }
     if written.unshadowed > 0 {
         out.push_str(&format!(
-            "{} decisions recorded too little to be decided again\n",
+            "{} decisions could not be decided again: they recorded too little, or were made before what the candidate has learned from was over (before its version was registered, or its file applied)\n",
             written.unshadowed
         ));
     }

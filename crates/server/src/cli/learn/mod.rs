@@ -16,8 +16,27 @@ mod value;
 
 use super::Common;
 use super::output::Said;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use clap::Subcommand;
+use luopan_kernel::time::Micros;
+
+/// Refuses a time that ends before it begins.
+///
+/// # Errors
+/// `command_line`.
+pub(super) fn in_order(from: Option<Micros>, until: Option<Micros>) -> Result<()> {
+    match (from, until) {
+        (Some(from), Some(until)) if from >= until => Err(Problem::new(
+            "command_line",
+            format!(
+                "--from {} is not before --until {}: nothing lies between them",
+                crate::time::write(from),
+                crate::time::write(until)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Learn {

@@ -23,7 +23,7 @@ use super::oracle;
 use super::scene::{self, SCENE, encoded, key, price, product_of};
 use super::trees::{self, Known};
 use super::vw::Peer;
-use super::who::{START, START_DAYS, Who};
+use super::who::{LOTS, START_DAYS, Who};
 use super::world::{Platform, QUARTER, TAIL, WATCHED, WINDOW_DAYS, lot};
 
 /// Decisions of one call.
@@ -159,7 +159,7 @@ pub(crate) fn play(
     played
 }
 
-/// True on the days on which trees are trained: when the lots end, twice in the weeks in which most is new, and every week.
+/// True on the days on which trees are trained: as soon as an answer is settled, twice a week while most is new, and then every week.
 fn is_taught(day: i64) -> bool {
     day >= START_DAYS && (day == START_DAYS || day % 7 == 0 || (day < 28 && day % 7 == 3))
 }
@@ -255,7 +255,7 @@ impl Drive {
         let left = scene::limit(&self.plan) - self.spent;
         let left = usize::try_from(left).unwrap_or(0);
         let mut asked: Vec<(u32, Option<(usize, f64)>)> = Vec::new();
-        if who.policy(day - WATCHED) == START {
+        if who.policy(day - WATCHED) == LOTS {
             let share = who.share();
             let taken = due.into_iter().filter(|c| drawn(*c, day) < share);
             return Ok(taken.map(|c| (c, None)).collect());

@@ -179,7 +179,7 @@ pub(crate) fn measured(all: &[Quarter], plan: &ScenePlan) -> Result<Vec<Measurem
         let spans: [(&str, Of, Weeks); 6] = [
             ("the whole quarter", worth, 0..WEEKS),
             ("the whole quarter, in answers that came", answers, 0..WEEKS),
-            ("week 1, by lot", worth, 0..1),
+            ("week 1", worth, 0..1),
             ("weeks 2 to 4", worth, 1..4),
             ("weeks 5 to 8", worth, 4..8),
             ("weeks 9 to 13", worth, 8..WEEKS),
@@ -266,7 +266,7 @@ fn lost(all: &[Quarter], learner: Entrant, what: &str, list: &mut Vec<Measuremen
     let (later, product) = of(4..WEEKS);
     let words = learner.words();
     for (name, figure) in [
-        ("in week 1, by lot", of(0..1).0),
+        ("in week 1", of(0..1).0),
         ("in weeks 2 to 4", of(1..4).0),
         ("in weeks 5 to 13, by the product that was offered", product),
         ("in weeks 5 to 13, by whom and when", later - product),

@@ -1,4 +1,4 @@
-//! The closed loop: a quarter of the simulated wealth platform through the engine, from a random week on, with a budget and a cap a week.
+//! The closed loop: a quarter of the simulated wealth platform through the engine, from nothing known on, with a budget and a cap a week.
 //! What a policy learns from answers brings, beside a policy of lots, beside who knows the truth, and beside Vowpal Wabbit on the
 //! same opportunities, features and rules; every figure in true chances of an answer, and in answers. Settings were chosen on seeds 1 to 3;
 //! the seeds that are counted were never looked at before.
@@ -34,7 +34,7 @@ use world::{Platform, WINDOW_DAYS};
 
 const CUSTOMERS: u32 = 1_600;
 /// Seeds that are counted.
-const FIRST_SEED: u64 = 8_101;
+const FIRST_SEED: u64 = 8_111;
 const SEEDS: u64 = 10;
 /// Seeds that are played at a time.
 const AT_A_TIME: usize = 2;

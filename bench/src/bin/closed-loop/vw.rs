@@ -95,7 +95,7 @@ impl Peer {
         Ok(out)
     }
 
-    /// Tells it what came of an offer, its own or, with what was known then, one of the first week.
+    /// Tells it what came of an offer, its own or, with what was known then, one of the first days.
     pub(crate) fn learn(&mut self, row: &Row, is_answered: bool) -> Result<(), Fault> {
         let (customer, day) = (row.customer, row.day);
         if !row.features.is_empty() {

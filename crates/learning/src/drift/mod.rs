@@ -84,8 +84,12 @@ fn shift(counts: [Vec<f64>; 2], labels: &[String], worth: [f64; 2], surely: f64)
     if !worth.iter().all(|w| *w >= ROWS_LEAST as f64) {
         return None;
     }
-    // Half a row more in each bin (Krichevsky and Trofimov 1981): of the many rows to come some are beyond all that were seen, and none of it is a change.
-    let counts = counts.map(|of| of.into_iter().map(|n| n + 0.5).collect::<Vec<_>>());
+    // Half an independent row more in each bin (Krichevsky and Trofimov 1981): of the many rows to come some are beyond all that were seen, and none of it is a
+    // change.
+    let counts = [0, 1].map(|side: usize| -> Vec<f64> {
+        let each = worth[side] / totals[side];
+        counts[side].iter().map(|n| n * each + 0.5).collect()
+    });
     let used: Vec<bool> = (0..labels.len())
         .map(|b| counts[0][b] + counts[1][b] > 1.0)
         .collect();
@@ -97,7 +101,7 @@ fn shift(counts: [Vec<f64>; 2], labels: &[String], worth: [f64; 2], surely: f64)
     };
     let found = psi(&kept(&counts[0]), &kept(&counts[1])).ok()?;
     let degrees = used.iter().filter(|u| **u).count().saturating_sub(1).max(1);
-    let share = |side: usize, bin: usize| (counts[side][bin] - 0.5) / totals[side];
+    let share = |side: usize, bin: usize| (counts[side][bin] - 0.5) / worth[side];
     let adds = |bin: &usize| {
         let [before, now] = [0, 1].map(|side| share(side, *bin).max(1e-4));
         (now - before) * libm::log(now / before)

@@ -92,7 +92,7 @@ impl Search<'_> {
         node: &Node,
         most: Option<f64>,
         keeps: &impl Fn(&[u16]) -> bool,
-    ) -> Option<(Option<(f64, Vec<u16>)>, Option<Split>)> {
+    ) -> Option<(Option<Whole>, Option<Split>)> {
         let mut choices = vec![NOTHING; self.rows.count];
         let mut is_made = vec![false; self.rows.count];
         for (row, action) in &node.made {
@@ -154,6 +154,9 @@ impl Search<'_> {
         Some((found, split))
     }
 }
+
+/// Whole choices of all rows, with their value.
+type Whole = (f64, Vec<u16>);
 
 /// Whose choice is made next.
 struct Split {

@@ -195,7 +195,7 @@ pub fn texts(
 pub fn calibration(scores: &[f64], rewards: &[f64], worth: f64) -> Option<Miscalibration> {
     let n = scores.len();
     let worth = worth.min(n as f64);
-    if !(worth >= ROWS_LEAST as f64)
+    if worth < ROWS_LEAST as f64
         || rewards.len() != n
         || scores.iter().chain(rewards).any(|v| !v.is_finite())
     {
@@ -252,7 +252,7 @@ pub fn rewards(
         worth[0].min(reference.len() as f64),
         worth[1].min(recent.len() as f64),
     ];
-    if !(a.min(b) >= ROWS_LEAST as f64) || reference.iter().chain(recent).any(|v| !v.is_finite()) {
+    if a.min(b) < ROWS_LEAST as f64 || reference.iter().chain(recent).any(|v| !v.is_finite()) {
         return None;
     }
     let ((before, a), (now, b)) = (of(reference, a), of(recent, b));

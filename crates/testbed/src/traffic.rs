@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for an answer: longer than a node waits for its servers.
 const ANSWER_MAX: Duration = Duration::from_secs(45);
-/// Longest wait for a connection: where hundreds of threads share two processors one may wait for seconds to go on.
-const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// Most events of a request.
 const BATCH_MAX: u64 = 24;
 /// Customers of one kind.
@@ -294,7 +292,7 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(ANSWER_MAX))
-        .timeout_connect(Some(CONNECT_MAX))
+        .timeout_connect(Some(Duration::from_secs(2)))
         .build()
         .into()
 }

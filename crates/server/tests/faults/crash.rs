@@ -339,11 +339,9 @@ fn ten_times_more_is_asked_than_can_be_done() {
     let p99 = timed(&load, "flooded");
     let counts = load.counts();
     assert_eq!(counts.busy_without_retry_after, 0, "{counts:?}");
-    // A node may say that it cannot now, as where the machine stood still for longer than its beat; hardly ever, and with when to come again.
-    let asked = counts.events + counts.decisions + counts.put_off;
-    assert!(counts.put_off * 100 <= asked, "{counts:?}");
-    // Everything else that was refused would have been a failure of the nodes.
-    assert_eq!((counts.refused, counts.unanswered), (0, 0), "{counts:?}");
+    // Everything else that was refused would have been a failure of the nodes; which kind it was is in the words of it.
+    let failures = (counts.put_off, counts.refused, counts.unanswered);
+    assert_eq!(failures, (0, 0, 0), "{counts:?}");
     assert!(p99 < AGAIN_MAX / 3, "accepted decisions took {p99:?}");
     for node in &whole.nodes {
         let found = memory_mib(node.pid().expect("it runs"));

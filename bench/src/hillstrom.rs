@@ -3,9 +3,9 @@
 //! never leave a row out.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 
 use crate::Fault;
+use crate::data::DataFile;
 
 /// The segment that got no mail.
 pub const NONE: &str = "No E-Mail";
@@ -31,21 +31,8 @@ impl Trial {
     /// # Errors
     /// A file that is not there or has other columns.
     pub fn read() -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                PathBuf::from,
-            )
-            .join("hillstrom_uplift/hillstrom.csv.gz");
-        let failed = |e: &dyn std::fmt::Display| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let file = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-        Self::of(flate2::read::GzDecoder::new(file)).map_err(|e| failed(&e))
+        let data = DataFile::at("hillstrom_uplift/hillstrom.csv.gz");
+        Self::of(data.unzipped()?).map_err(|e| data.fault(e))
     }
 
     fn of(text: impl Read) -> Result<Self, Fault> {

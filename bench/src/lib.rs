@@ -3,6 +3,7 @@
 
 pub mod asking;
 pub mod bare;
+pub mod data;
 pub mod folder;
 pub mod hillstrom;
 pub mod moved;

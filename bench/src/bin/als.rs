@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_kernel::random::Random;
@@ -218,24 +218,9 @@ struct Ratings {
 
 impl Ratings {
     fn read() -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                PathBuf::from,
-            )
-            .join("recsys_movielens100k/ml-100k.inter.gz");
-        let failed = |e: &dyn std::fmt::Display| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let file = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .map_err(|e| failed(&e))?;
+        let data = DataFile::at("recsys_movielens100k/ml-100k.inter.gz");
+        let failed = |e: &dyn std::fmt::Display| data.fault(e);
+        let text = data.text()?;
         let (mut users, mut items) = (BTreeMap::new(), BTreeMap::new());
         let mut rows = Vec::new();
         for line in text.lines().skip(1) {

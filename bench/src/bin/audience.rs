@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_kernel::rule::truth;
@@ -190,24 +190,9 @@ fn run() -> Result<(), Fault> {
 fn read(
     (_, file, separator, outcome, happened, left_out): Source,
 ) -> Result<(Frame, Vec<f64>), Fault> {
-    let path = std::env::var_os("LUOPAN_DATASETS")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-            PathBuf::from,
-        )
-        .join(file);
-    let failed = |e: &dyn std::fmt::Display| -> Fault {
-        format!(
-            "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-            path.display()
-        )
-        .into()
-    };
-    let mut text = String::new();
-    let opened = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-    flate2::read::GzDecoder::new(opened)
-        .read_to_string(&mut text)
-        .map_err(|e| failed(&e))?;
+    let data = DataFile::at(file);
+    let failed = |e: &dyn std::fmt::Display| data.fault(e);
+    let text = data.text()?;
     let mut lines = text.lines().map(|line| -> Vec<&str> {
         let words = line.split(separator);
         words.map(|word| word.trim().trim_matches('"')).collect()

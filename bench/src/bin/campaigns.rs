@@ -2,10 +2,10 @@
 //! beside the best single action, and how well scores recorded before the outcome put it in order. Seeds are fresh in every
 //! run. This measurement must never repeat a run to show a better one.
 
+use luopan_bench::data;
 use luopan_bench::{Measurement, Reference, write};
 use luopan_server::campaign::{ArmDocument, BLOCK_DEFAULT, Document, Report, Settings, replay};
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -95,13 +95,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(scene: &str, file: &str) -> Result<Report, Box<dyn Error>> {
-    let folder = std::env::var_os("LUOPAN_DATASETS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
     let settings = Settings {
         scene: scene.to_owned(),
-        file: folder.join(file),
+        file: data::folder().join(file),
         policy: Some("learned".to_owned()),
         mapping: None,
         data: None,

@@ -235,6 +235,7 @@ fn scene(random: &mut Random) -> ScenePlan {
         events: vec![],
         tags: vec![],
         derived: vec![],
+        paired: vec![],
         calendars: vec![],
         slots,
         catalogues: vec![catalogue_plan(random, PRODUCTS)],
@@ -585,13 +586,13 @@ fn rules() -> Vec<Measurement> {
     let one_by_one = timed(4, |i| {
         for row in 0..catalogue.len() {
             for rule in &declared {
-                let lookup = luopan_kernel::slots::ItemLookup {
-                    customer: &customers[i],
-                    slots: &slots,
-                    key: catalogue.key_value(row),
-                    item: catalogue.values(row),
-                    stages: luopan_kernel::slots::NO_STAGES,
-                };
+                let lookup = luopan_kernel::slots::ItemLookup::new(
+                    &customers[i],
+                    &slots,
+                    catalogue.key_value(row),
+                    catalogue.values(row),
+                    luopan_kernel::slots::NO_STAGES,
+                );
                 black_box(luopan_kernel::rule::truth(&rule.expr, &lookup));
             }
         }

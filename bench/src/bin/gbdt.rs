@@ -4,9 +4,10 @@
 //!
 //! `LUOPAN_BENCH_DATA` names data sets, separated by commas: then only these are measured, told and not written down.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use luopan_bench::data;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_learning::gbdt::{
@@ -76,7 +77,7 @@ fn run() -> Result<(), Fault> {
             let shown = measured.len();
             if !place.join("columns.json").is_file() {
                 let mut make = Command::new(&python);
-                make.arg(&script).arg("make").arg(datasets());
+                make.arg(&script).arg("make").arg(data::folder());
                 peer::run(make.arg(&place).arg(set.name))?;
             }
             shares.extend(of_set(set, &place, &python, &script, &mut measured)?);
@@ -100,13 +101,6 @@ fn run() -> Result<(), Fault> {
         eprintln!("written to {}", path.display());
     }
     Ok(())
-}
-
-fn datasets() -> PathBuf {
-    std::env::var_os("LUOPAN_DATASETS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    )
 }
 
 /// A data set as the script laid it down.

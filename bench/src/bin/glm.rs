@@ -2,11 +2,11 @@
 //! turns: without a penalty, and with an elastic net. Coefficients are compared with those of a fit of glum's to a gradient of
 //! 1e-10, times are those of its own settings; both begin with columns in memory and end with coefficients.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_learning::glm::{Column, Design, Family, Fit, Observations, Penalty, Settings, fit};
@@ -120,24 +120,9 @@ struct Table {
 
 impl Table {
     fn read() -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                Into::into,
-            )
-            .join("insurance_fremtpl2/freMTPL2freq.csv.gz");
-        let failed = |e: &dyn std::fmt::Display| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let mut text = String::new();
-        let file = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .map_err(|e| failed(&e))?;
+        let data = DataFile::at("insurance_fremtpl2/freMTPL2freq.csv.gz");
+        let failed = |e: &dyn std::fmt::Display| data.fault(e);
+        let text = data.text()?;
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
         let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();

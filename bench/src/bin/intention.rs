@@ -5,11 +5,10 @@
 //! times, later. This measurement must never choose settings by the moments that it predicts.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::{Fault, Measurement, Reference, write};
 use luopan_kernel::plan::tag::SEQUENCE_MAX;
 use luopan_kernel::sequence::{SequenceModel, Token};
@@ -248,21 +247,8 @@ fn platform() -> Result<Data, Fault> {
     })
 }
 
-fn data(path: &str) -> Result<String, Fault> {
-    let folder = std::env::var_os("LUOPAN_DATASETS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let path = folder.join(path);
-    let file = std::fs::File::open(&path).map_err(|e| {
-        format!(
-            "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-            path.display()
-        )
-    })?;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text)?;
-    Ok(text)
+fn data(place: &str) -> Result<String, Fault> {
+    DataFile::at(place).text()
 }
 
 /// MovieLens 100k: the first-named genre of the film that a user rates next, in order of time.

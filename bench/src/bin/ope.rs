@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_kernel::random::Random;
@@ -193,19 +193,9 @@ struct Raw {
 
 impl Raw {
     fn read(by: &str, campaign: &str) -> Result<Self, Fault> {
-        let path = datasets().join(format!("open_bandit/obd/{by}/{campaign}/{campaign}.csv.gz"));
-        let failed = |e: &dyn std::fmt::Display| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let file = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(file)
-            .read_to_string(&mut text)
-            .map_err(|e| failed(&e))?;
+        let data = DataFile::at(format!("open_bandit/obd/{by}/{campaign}/{campaign}.csv.gz"));
+        let failed = |e: &dyn std::fmt::Display| data.fault(e);
+        let text = data.text()?;
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
         let mut places = [0; 4];
@@ -246,13 +236,6 @@ impl Raw {
         }
         counts
     }
-}
-
-fn datasets() -> PathBuf {
-    std::env::var_os("LUOPAN_DATASETS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    )
 }
 
 /// A log, a policy and a model, with a line of each for every row, as obp has them.

@@ -1,11 +1,11 @@
 //! Scorecards of the German and the Taiwanese credit tables, beside optbinning and a logistic regression on the same five folds: the AUC of
 //! held-out rows, and the seconds that fitting and scoring took. Both use every column, as they come.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_learning::ope::folds;
@@ -111,24 +111,9 @@ struct Table {
 
 impl Table {
     fn read(file: &str, outcome: &str, left_out: &[&str]) -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                Into::into,
-            )
-            .join(file);
-        let failed = |e: &dyn std::fmt::Display| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let mut text = String::new();
-        let opened = std::fs::File::open(&path).map_err(|e| failed(&e))?;
-        flate2::read::GzDecoder::new(opened)
-            .read_to_string(&mut text)
-            .map_err(|e| failed(&e))?;
+        let data = DataFile::at(file);
+        let failed = |e: &dyn std::fmt::Display| data.fault(e);
+        let text = data.text()?;
         let mut lines = text.lines().map(|line| {
             line.split(',')
                 .map(|word| word.trim().trim_matches('"'))

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use luopan_bench::data::DataFile;
 use luopan_bench::process::Others;
 use luopan_bench::{Fault, Measurement, Reference, folder, peer, write};
 use luopan_learning::value::{
@@ -243,26 +243,7 @@ fn held_out(settings: &Settings) -> Result<Vec<Measurement>, Fault> {
 }
 
 fn text(name: &str) -> Result<String, Fault> {
-    let path = std::env::var_os("LUOPAN_DATASETS")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-            PathBuf::from,
-        )
-        .join("clv_cdnow")
-        .join(name);
-    let failed = |e: std::io::Error| -> Fault {
-        format!(
-            "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-            path.display()
-        )
-        .into()
-    };
-    let file = std::fs::File::open(&path).map_err(failed)?;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(text)
+    DataFile::at(Path::new("clv_cdnow").join(name)).text()
 }
 
 fn numbers<const N: usize>(line: &str) -> Result<[f64; N], Fault> {

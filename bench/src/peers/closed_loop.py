@@ -3,10 +3,11 @@
 Usage: closed_loop.py HOW EXPLORER SETTING SEED . HOW is what Vowpal Wabbit is run with beside `--cb_adf`; EXPLORER is `squarecb` (SETTING
 is gamma) or `epsilon` (SETTING is the share left to chance). Lines on standard input:
 
-  d KEY PRICE PRODUCT,PRODUCT... PLACE:VALUE...   what could be offered, at which price an offer, and what is known
+  d KEY PRICE PRODUCT/VALUE/VALUE,PRODUCT/... PLACE:VALUE...   what could be offered, at which price an offer, and what is known
   n KEY PRODUCT PROBABILITY PRODUCT,... PLACE:VALUE...   what was offered by lot
   l KEY REWARD                                    what came of it, 0 or 1
-  go                                              answers all `d` since the last one, a line each: `PRODUCT PROBABILITY` or `- PROBABILITY`
+  go                                              answers all `d` since the last one, a line each: `PRODUCT PROBABILITY BEST` or `- PROBABILITY BEST`,
+                                                  BEST being what the best product is predicted to be worth
 
 Silence is an action worth 0; a product is worth what Vowpal Wabbit predicts less the price. SquareCB's distribution (Foster and Rakhlin
 2020) is over both, as the scene's policies have it.
@@ -31,7 +32,9 @@ def lines(products, known, taken=None):
         label = ""
         if taken is not None and taken[0] == place:
             label = f"0:{taken[1]}:{taken[2]} "
-        out.append(f"{label}|i {product}")
+        name, *pairs = product.split("/")
+        told = " ".join(f"p{k}:{v}" for k, v in enumerate(pairs) if v != "NaN")
+        out.append(f"{label}|i {name} |p {told}")
     return out
 
 
@@ -53,14 +56,15 @@ def decide(key, price, products, known):
     # A cost is -1 where she answers and 0 where not, or 0 and 1.
     scores = [(-c if shift else 1.0 - c) - price for c in costs] + [0.0]
     probabilities = distribution(scores)
+    best = max(scores[:-1]) + price
     left, at = draw.random(), 0
     while at + 1 < len(probabilities) and left >= probabilities[at]:
         left -= probabilities[at]
         at += 1
     if at == len(products):
-        return f"- {probabilities[at]}"
+        return f"- {probabilities[at]} {best}"
     pending[key] = (products, known, at, probabilities[at])
-    return f"{products[at]} {probabilities[at]}"
+    return f"{products[at].split('/')[0]} {probabilities[at]} {best}"
 
 
 for line in sys.stdin:
@@ -71,7 +75,8 @@ for line in sys.stdin:
     elif word == "n":
         key, product, probability, products, known = rest.split(" ", 4)
         products = products.split(",")
-        pending[key] = (products, known, products.index(product), float(probability))
+        at = [p.split("/")[0] for p in products].index(product)
+        pending[key] = (products, known, at, float(probability))
     elif word == "l":
         key, reward = rest.split(" ")
         if key in pending:

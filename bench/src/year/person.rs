@@ -261,13 +261,13 @@ impl Person {
         let moment = self.moment(over.scene, at);
         let slots = CustomerSlots::read_only(plan, &used.slots, &profiles, moment, context);
         let of_item = ItemSlots::new(plan, policy.catalogue);
-        let lookup = ItemLookup {
-            customer: &slots,
-            slots: &of_item,
-            key: catalogue.key_value(row),
-            item: catalogue.values(row),
-            stages: NO_STAGES,
-        };
+        let lookup = ItemLookup::new(
+            &slots,
+            &of_item,
+            catalogue.key_value(row),
+            catalogue.values(row),
+            NO_STAGES,
+        );
         let broken = (policy.suitability.iter()).find(|r| !truth(&r.expr, &lookup).is_true());
         broken.map_or_else(|| "another gate".to_owned(), |r| r.name.clone())
     }

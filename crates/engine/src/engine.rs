@@ -606,6 +606,11 @@ impl Engine {
         self.inner.settle(wait_us).await
     }
 
+    /// The time of the engine's clock.
+    pub fn now(&self) -> Micros {
+        self.inner.env.now()
+    }
+
     /// True when every timer that is due by now has fired and is folded.
     pub fn timers_idle(&self) -> bool {
         self.inner.timers.idle(self.inner.env.now())

@@ -72,8 +72,10 @@ pub struct RegisteredModel {
 /// What putting a version in force did.
 #[derive(Debug, Clone)]
 pub struct Promoted {
-    /// The promotion.
+    /// The promotion: where the version was in force already, the one that put it there.
     pub promotion: Promotion,
+    /// True where the version was not in force before.
+    pub is_new: bool,
     /// The scenes that use it, with the version of each that came of it.
     pub scenes: Vec<SceneInfo>,
 }
@@ -423,8 +425,9 @@ impl Inner {
             }
         }
         let from = model.in_force();
+        let is_new = from != Some(version);
         let promotion = match model.promotions.last() {
-            Some(last) if from == Some(version) => last.clone(),
+            Some(last) if !is_new => last.clone(),
             _ => {
                 let at = self.log_time();
                 let detail = json!({"reason": reason}).to_string();
@@ -451,7 +454,11 @@ impl Inner {
             }
         };
         let scenes = self.converge(name, version, bytes, by).await?;
-        Ok(Promoted { promotion, scenes })
+        Ok(Promoted {
+            promotion,
+            is_new,
+            scenes,
+        })
     }
 
     /// Applies the scenes that name the model with the version in force, until that is the one that was applied: of two who promote at once

@@ -423,6 +423,16 @@ impl Inner {
             kind: RefusalKind::Invalid,
             message: e.to_string(),
         })?;
+        // A version that cannot be read back would be the end of the stores: nothing starts on them any more.
+        let stored = plan.encode();
+        ScenePlan::decode(&stored).map_err(|e| Refusal {
+            code: "bad_plan",
+            kind: RefusalKind::Invalid,
+            message: format!(
+                "scene `{}` cannot be read back as it would be stored ({e}): an expression is nested too deeply; give a part of it a name under `derived`",
+                plan.name
+            ),
+        })?;
         // Before the version that names them, so that no version is without them.
         let named = (plan.artifacts.iter().filter_map(|a| sha256(&a.sha256)))
             .zip(trained.into_iter().map(Bytes::from));
@@ -432,7 +442,7 @@ impl Inner {
             .record_scene(NewScene {
                 name: plan.name.clone(),
                 hash: plan.hash(),
-                plan: Bytes::from(plan.encode()),
+                plan: Bytes::from(stored),
                 files: files.to_vec(),
                 at,
                 by: by.to_owned(),

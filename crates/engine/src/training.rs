@@ -6,6 +6,7 @@ use crate::scenes::SceneRuntime;
 use luopan_kernel::features;
 use luopan_kernel::plan::{ModelPlan, SlotSource, Stage};
 use luopan_kernel::record::DecisionRecord;
+use luopan_kernel::rule::Lookup;
 use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots, NO_STAGES};
 use luopan_kernel::value::Value;
 
@@ -87,13 +88,10 @@ pub(crate) fn learned_features(
         values,
         ..CustomerSlots::default()
     };
-    let lookup = ItemLookup {
-        customer: &customer,
-        slots: &slots,
-        key: &key,
-        item: &item,
-        stages: &stages,
-    };
+    let mut lookup = ItemLookup::new(&customer, &slots, &key, &item, &stages);
+    if !decision.choices.is_empty() {
+        lookup = lookup.as_recorded(|id| customer.slot(id).clone().into_owned());
+    }
     let mut out = Vec::new();
     features::encode(model, &lookup, &mut out);
     Some(out)

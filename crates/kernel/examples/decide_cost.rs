@@ -152,6 +152,7 @@ fn scene(items: usize, scope: ModelScope, scorer: Scorer, exploration: Explorati
         events: vec![],
         tags: vec![],
         derived: vec![],
+        paired: vec![],
         calendars: vec![],
         slots,
         catalogues: vec![CataloguePlan {

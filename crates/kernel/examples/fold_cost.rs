@@ -154,6 +154,7 @@ fn scene() -> ScenePlan {
             .collect(),
         tags,
         derived: vec![],
+        paired: vec![],
         calendars: vec![],
         catalogues: vec![],
         segments,

@@ -300,6 +300,12 @@ pub fn renumbered(expr: &Expr, number: &dyn Fn(SlotId) -> SlotId) -> Expr {
         Expr::Binary(op, a, b) => Expr::Binary(*op, same(a), same(b)),
         Expr::If(c, a, b) => Expr::If(same(c), same(a), same(b)),
         Expr::In(x, list) => Expr::In(same(x), list.clone()),
+        Expr::Select(x, entries) => Expr::Select(
+            same(x),
+            (entries.iter())
+                .map(|(constant, e)| (constant.clone(), renumbered(e, number)))
+                .collect(),
+        ),
         Expr::Call(f, args) => Expr::Call(*f, args.iter().map(|x| renumbered(x, number)).collect()),
     }
 }

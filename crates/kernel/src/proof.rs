@@ -194,13 +194,13 @@ fn evaluated(
                 return Err(refused(&choice.item, Gate::ItemCap, name, Truth::False));
             }
         }
-        let lookup = ItemLookup {
-            customer: &customer,
-            slots: &slots,
-            key: catalogue.key_value(row),
-            item: catalogue.values(row),
-            stages: NO_STAGES,
-        };
+        let lookup = ItemLookup::new(
+            &customer,
+            &slots,
+            catalogue.key_value(row),
+            catalogue.values(row),
+            NO_STAGES,
+        );
         let mut grounds = Vec::new();
         let rules = (policy.eligibility.iter().map(|r| (Gate::Eligibility, r)))
             .chain(policy.suitability.iter().map(|r| (Gate::Suitability, r)))

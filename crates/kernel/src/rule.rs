@@ -156,6 +156,10 @@ pub fn eval<'v, L: Lookup + ?Sized>(expr: &'v Expr, lookup: &'v L) -> Value<'v> 
             Truth::False => eval(b, lookup),
             Truth::Unknown => Value::Missing,
         },
+        Expr::Select(x, entries) => match selected(Operand::of(x, lookup).get(), entries) {
+            Some(entry) => eval(entry, lookup),
+            None => Value::Missing,
+        },
         Expr::Call(function, args) => call(*function, args, lookup),
         Expr::Unary(UnaryOp::Not, _) | Expr::In(..) => truth(expr, lookup).value(),
     }
@@ -187,6 +191,10 @@ pub fn truth<L: Lookup + ?Sized>(expr: &Expr, lookup: &L) -> Truth {
             Truth::Unknown => Truth::Unknown,
         },
         Expr::In(x, list) => contained(Operand::of(x, lookup).get(), list),
+        Expr::Select(x, entries) => match selected(Operand::of(x, lookup).get(), entries) {
+            Some(entry) => truth(entry, lookup),
+            None => Truth::Unknown,
+        },
         Expr::Call(..) => Truth::of(&eval(expr, lookup)),
         Expr::Unary(UnaryOp::Negate, _) => Truth::Unknown,
     }
@@ -222,6 +230,13 @@ fn contained(x: &Value<'_>, list: &[Value<'static>]) -> Truth {
         }
     }
     answer
+}
+
+/// The entry whose constant equals `x`.
+fn selected<'e>(x: &Value<'_>, entries: &'e [(Value<'static>, Expr)]) -> Option<&'e Expr> {
+    (entries.iter())
+        .find(|(constant, _)| compare(x, constant) == Some(Ordering::Equal))
+        .map(|(_, entry)| entry)
 }
 
 fn integer(v: Option<i64>) -> Value<'static> {
@@ -331,6 +346,10 @@ pub fn visit_slots(expr: &Expr, seen: &mut dyn FnMut(SlotId)) {
             visit_slots(a, seen);
             visit_slots(b, seen);
             visit_slots(c, seen);
+        }
+        Expr::Select(x, entries) => {
+            visit_slots(x, seen);
+            entries.iter().for_each(|(_, e)| visit_slots(e, seen));
         }
         Expr::Call(_, args) => args.iter().for_each(|x| visit_slots(x, seen)),
     }
@@ -456,6 +475,18 @@ fn write_expr<'n>(expr: &Expr, name: &dyn Fn(SlotId) -> Cow<'n, str>, out: &mut 
                 out.push_str(if i == 0 { "" } else { ", " });
                 write_value(v, out);
             }
+            out.push(']');
+        }
+        Expr::Select(x, entries) => {
+            out.push('{');
+            for (i, (constant, entry)) in entries.iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                write_value(constant, out);
+                out.push_str(": ");
+                write_expr(entry, name, out);
+            }
+            out.push_str("}[");
+            write_expr(x, name, out);
             out.push(']');
         }
         Expr::Call(function, args) => {

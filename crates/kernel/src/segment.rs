@@ -263,6 +263,10 @@ impl Walk<'_> {
                 self.expr(a);
                 self.expr(b);
             }
+            Expr::Select(x, entries) => {
+                self.expr(x);
+                entries.iter().for_each(|(_, e)| self.expr(e));
+            }
             Expr::Call(_, args) => args.iter().for_each(|x| self.expr(x)),
         }
     }
@@ -323,7 +327,8 @@ impl Walk<'_> {
             | SlotSource::Item(..)
             | SlotSource::ItemKey(_)
             | SlotSource::Stage(_)
-            | SlotSource::Held(..) => Error::NotOfCustomer {
+            | SlotSource::Held(..)
+            | SlotSource::Paired(..) => Error::NotOfCustomer {
                 segment: self.segment.to_owned(),
                 slot: slot.name.clone(),
             },

@@ -52,6 +52,11 @@ impl SlotSet {
             {
                 visit_slots(expr, &mut |read| open.push(read));
             }
+            if let SlotSource::Paired(_, k) = slot.source
+                && let Some(expr) = scene.paired.get(usize::from(k))
+            {
+                visit_slots(expr, &mut |read| open.push(read));
+            }
             // What an intention is predicted from is read beside it, so that it can be predicted again.
             if let SlotSource::Intention(k, _) = slot.source
                 && let Some(intention) = scene.intentions.get(usize::from(k))
@@ -320,9 +325,10 @@ impl<'a> CustomerSlots<'a> {
                 },
                 SlotSource::Environment(tag) => environment(tag, &scene.calendars, moment),
                 SlotSource::Request => requested(&slot.name, slot.kind, request),
-                SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Stage(_) => {
-                    Value::Missing
-                }
+                SlotSource::Item(..)
+                | SlotSource::ItemKey(_)
+                | SlotSource::Stage(_)
+                | SlotSource::Paired(..) => Value::Missing,
                 SlotSource::Market(k) => {
                     (around.market.get(usize::from(k))).map_or(Value::Missing, borrow)
                 }
@@ -649,6 +655,8 @@ pub(crate) fn environment(
 pub struct ItemSlots {
     /// By slot number: attribute index, or one of the marks.
     attribute: Vec<u32>,
+    /// Expressions of customer and item, by place.
+    paired: Vec<Expr>,
 }
 
 /// Whom an expression asks: the customer (environment and request with it), the product, both, or neither.
@@ -668,6 +676,10 @@ const KEY: u32 = u32::MAX - 1;
 const RETRIEVED: u32 = u32::MAX - 2;
 const RANKED: u32 = u32::MAX - 3;
 const PAIR: u32 = u32::MAX - 4;
+/// The first of the places of expressions of customer and item. There are no more attributes than numbers below it.
+const PAIRED: u32 = 1 << 24;
+/// Of customer and item, and read by nobody.
+const UNREAD: u32 = u32::MAX - 5;
 
 /// What the stages of scoring gave a candidate so far: retrieved, ranked.
 pub type Stages = [Value<'static>; 2];
@@ -678,9 +690,17 @@ pub const NO_STAGES: &Stages = &[Value::Missing, Value::Missing];
 impl ItemSlots {
     /// The item slots of catalogue number `catalogue`.
     pub fn new(scene: &ScenePlan, catalogue: u16) -> Self {
+        let mut paired = Vec::new();
         Self {
             attribute: (scene.slots.iter())
                 .map(|s| match s.source {
+                    SlotSource::Paired(c, k) if c == catalogue => {
+                        let Some(expr) = scene.paired.get(usize::from(k)) else {
+                            return OF_CUSTOMER;
+                        };
+                        paired.push(expr.clone());
+                        PAIRED + (paired.len() - 1) as u32
+                    }
                     SlotSource::Item(c, a) if c == catalogue => u32::from(a),
                     SlotSource::ItemKey(c) if c == catalogue => KEY,
                     SlotSource::Stage(Stage::Retrieved) => RETRIEVED,
@@ -694,7 +714,27 @@ impl ItemSlots {
                     _ => OF_CUSTOMER,
                 })
                 .collect(),
+            paired,
         }
+    }
+
+    /// The same, without the expressions of customer and item that `read` does not hold: they are missing, and not computed.
+    pub fn reading(mut self, read: &SlotSet) -> Self {
+        let mut kept = Vec::new();
+        for (i, place) in self.attribute.iter_mut().enumerate() {
+            if (PAIRED..UNREAD).contains(place) {
+                let expr = self.paired.get((*place - PAIRED) as usize);
+                *place = match expr.filter(|_| read.contains(SlotId(i as u16))) {
+                    Some(expr) => {
+                        kept.push(expr.clone());
+                        PAIRED + (kept.len() - 1) as u32
+                    }
+                    None => UNREAD,
+                };
+            }
+        }
+        self.paired = kept;
+        self
     }
 
     /// The value of slot `id` for an item with this key and these attributes; none for a slot of the customer.
@@ -704,9 +744,14 @@ impl ItemSlots {
         key: &'v Value<'v>,
         item: &'v [Value<'v>],
         stages: &'v Stages,
+        paired: &'v [Value<'static>],
     ) -> Option<&'v Value<'v>> {
         match self.attribute.get(usize::from(id.0)) {
             None | Some(&(OF_CUSTOMER | PAIR)) => None,
+            Some(&UNREAD) => Some(&MISSING),
+            Some(&place) if (PAIRED..UNREAD).contains(&place) => {
+                Some(paired.get((place - PAIRED) as usize).unwrap_or(&MISSING))
+            }
             Some(&KEY) => Some(key),
             Some(&RETRIEVED) => Some(&stages[0]),
             Some(&RANKED) => Some(&stages[1]),
@@ -718,12 +763,9 @@ impl ItemSlots {
     pub fn asked(&self, expr: &Expr) -> Asked {
         let mut out = Asked::default();
         visit_slots(expr, &mut |id| {
-            let is_pair = self.is_pair(id);
-            if self.contains(id) && !is_pair {
-                out.product = true;
-            } else {
-                out.customer = true;
-            }
+            let (is_pair, is_paired) = (self.is_pair(id), self.is_paired(id));
+            out.product |= self.contains(id) && !is_pair;
+            out.customer |= !self.contains(id) || is_pair || is_paired;
             out.pair |= is_pair;
         });
         out
@@ -734,6 +776,11 @@ impl ItemSlots {
         self.attribute.get(usize::from(id.0)) == Some(&PAIR)
     }
 
+    /// True when slot `id` is computed of customer and item.
+    pub fn is_paired(&self, id: SlotId) -> bool {
+        (self.attribute.get(usize::from(id.0))).is_some_and(|a| (PAIRED..=UNREAD).contains(a))
+    }
+
     /// True when slot `id` tells of the item, alone or together with the customer.
     pub fn contains(&self, id: SlotId) -> bool {
         (self.attribute.get(usize::from(id.0))).is_some_and(|a| *a != OF_CUSTOMER)
@@ -741,7 +788,7 @@ impl ItemSlots {
 }
 
 /// The slots of a customer and one candidate item together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ItemLookup<'l> {
     /// The customer's.
     pub customer: &'l CustomerSlots<'l>,
@@ -753,11 +800,52 @@ pub struct ItemLookup<'l> {
     pub item: &'l [Value<'l>],
     /// What the stages of scoring gave it so far.
     pub stages: &'l Stages,
+    /// What is computed of both, by the places of `slots`; those past the end are missing.
+    pub paired: Vec<Value<'static>>,
+}
+
+impl<'l> ItemLookup<'l> {
+    /// The slots of `customer` and the item of this key and these attributes (the null action has none), with what is computed of
+    /// both. Without such slots nothing is allocated.
+    pub fn new(
+        customer: &'l CustomerSlots<'l>,
+        slots: &'l ItemSlots,
+        key: &'l Value<'l>,
+        item: &'l [Value<'l>],
+        stages: &'l Stages,
+    ) -> Self {
+        let mut out = Self {
+            customer,
+            slots,
+            key,
+            item,
+            stages,
+            paired: Vec::new(),
+        };
+        // Each may read those before it.
+        for expr in &slots.paired {
+            let value = eval(expr, &out).into_owned();
+            out.paired.push(value);
+        }
+        out
+    }
+
+    /// The same, where slots of customer and item together hold what was recorded of them.
+    pub fn as_recorded(mut self, value: impl Fn(SlotId) -> Value<'static>) -> Self {
+        self.paired = vec![Value::Missing; self.slots.paired.len()];
+        for (i, place) in self.slots.attribute.iter().enumerate() {
+            let place = place.checked_sub(PAIRED).map(|p| p as usize);
+            if let Some(held) = place.and_then(|p| self.paired.get_mut(p)) {
+                *held = value(SlotId(i as u16));
+            }
+        }
+        self
+    }
 }
 
 impl Lookup for ItemLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
-        match (self.slots).of_item(id, self.key, self.item, self.stages) {
+        match (self.slots).of_item(id, self.key, self.item, self.stages, &self.paired) {
             Some(value) => value,
             None => match self.key {
                 Value::Text(key) if self.slots.is_pair(id) => {
@@ -784,7 +872,7 @@ pub struct AloneLookup<'l> {
 impl Lookup for AloneLookup<'_> {
     fn slot(&self, id: SlotId) -> &Value<'_> {
         self.slots
-            .of_item(id, self.key, self.item, NO_STAGES)
+            .of_item(id, self.key, self.item, NO_STAGES, &[])
             .unwrap_or(&MISSING)
     }
 }

@@ -643,6 +643,12 @@ fn derived(plan: &ScenePlan) -> Definitions {
                 let expr = plan.derived.get(usize::from(d))?;
                 Some((s.name.clone(), named(plan, expr)))
             }
+            SlotSource::Paired(c, k) => {
+                let name = s.name.strip_prefix("item.").unwrap_or(&s.name);
+                let catalogue = catalogue_name(plan, c).unwrap_or_default();
+                let expr = plan.paired.get(usize::from(k))?;
+                Some((format!("{catalogue}.{name}"), named(plan, expr)))
+            }
             _ => None,
         })
         .collect()
@@ -797,6 +803,13 @@ fn inputs(plan: &ScenePlan, model: &ModelPlan) -> BTreeMap<String, Json> {
             SlotSource::Tag(t) => json!(plan.tags.get(usize::from(*t)).map(|t| t.id)),
             SlotSource::Derived(d) => {
                 let expr = plan.derived.get(usize::from(*d));
+                if let Some(expr) = expr {
+                    luopan_kernel::rule::visit_slots(expr, &mut |s| open.push(s));
+                }
+                json!(expr.map(|e| named(plan, e)))
+            }
+            SlotSource::Paired(_, k) => {
+                let expr = plan.paired.get(usize::from(*k));
                 if let Some(expr) = expr {
                     luopan_kernel::rule::visit_slots(expr, &mut |s| open.push(s));
                 }

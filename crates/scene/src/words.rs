@@ -142,7 +142,7 @@ impl Speaker<'_> {
     fn grouped(&self, expr: &Expr) -> String {
         let inner = self.condition(expr);
         match expr {
-            Expr::Binary(..) | Expr::If(..) => self.say("group", &[&inner]),
+            Expr::Binary(..) | Expr::If(..) | Expr::Select(..) => self.say("group", &[&inner]),
             _ => inner,
         }
     }
@@ -209,14 +209,28 @@ impl Speaker<'_> {
                 )
             }
             Expr::In(x, list) => self.contained("in", x, list),
+            Expr::Select(x, entries) => self.selected(x, entries, like),
             Expr::Call(function, args) => self.call(*function, args, like),
         }
+    }
+
+    /// As conditions one behind the other.
+    fn selected(&self, x: &Expr, entries: &[(Value<'static>, Expr)], like: Option<&Ty>) -> String {
+        let (ty, other) = (self.kind(x), entries.iter().find_map(|(_, e)| self.kind(e)));
+        let mut said = self.say("missing", &[]);
+        for (key, entry) in entries.iter().rev() {
+            let is_it = [self.value(x, None), self.constant(key, ty.as_ref())];
+            let condition = self.say("eq", &[&is_it[0], &is_it[1]]);
+            let value = self.operand(entry, like.or(other.as_ref()));
+            said = self.say("if", &[&condition, &value, &said]);
+        }
+        said
     }
 
     fn operand(&self, expr: &Expr, like: Option<&Ty>) -> String {
         let inner = self.value(expr, like);
         match expr {
-            Expr::Binary(..) | Expr::If(..) => self.say("group", &[&inner]),
+            Expr::Binary(..) | Expr::If(..) | Expr::Select(..) => self.say("group", &[&inner]),
             _ => inner,
         }
     }
@@ -259,6 +273,7 @@ impl Speaker<'_> {
                 _ => Some(Ty::Boolean),
             },
             Expr::If(_, a, b) => self.kind(a).or_else(|| self.kind(b)),
+            Expr::Select(_, entries) => entries.iter().find_map(|(_, e)| self.kind(e)),
             // `double(x)` makes minor units and microseconds of money and time: the other side is such a number too.
             Expr::Call(Function::ToNumber, _) => None,
             Expr::Call(Function::Abs | Function::Min | Function::Max | Function::OrElse, args) => {

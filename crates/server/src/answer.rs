@@ -673,10 +673,12 @@ pub struct Promotion {
 pub struct Promoted {
     /// Model.
     pub model: String,
-    /// The promotion.
+    /// The promotion; where the version was in force already, the one that put it there, with its reason.
     #[serde(flatten)]
     #[schema(inline)]
     pub promotion: Promotion,
+    /// True where the version was not in force before.
+    pub new: bool,
     /// The scenes that name the model, as they are now.
     pub scenes: Vec<Scene>,
 }
@@ -735,6 +737,7 @@ impl Promoted {
         Self {
             model: model.to_owned(),
             promotion: of.promotion.into(),
+            new: of.is_new,
             scenes: of.scenes.into_iter().map(Into::into).collect(),
         }
     }

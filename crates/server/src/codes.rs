@@ -41,6 +41,7 @@ pub const ALL: &[Code] = &[
     ),
     code("bad_identifier", 422, "the identifier is not acceptable"),
     code("bad_model", 422, "the model cannot be read"),
+    code("bad_plan", 422, "the compiled scene cannot be read back"),
     code("bad_segment", 422, "a segment of the scene cannot run"),
     code("bad_table", 422, "the table cannot be read"),
     code("batch_too_large", 413, "too many in one call"),
@@ -83,6 +84,7 @@ pub const ALL: &[Code] = &[
     ),
     code("in_the_future", 422, "the event lies in the future"),
     code("internal", 500, "a fault of the program"),
+    code("judging", 409, "what was logged is being judged"),
     code("link_contention", 429, "the link lost to others"),
     code(
         "log_truncated",

@@ -3,10 +3,9 @@
 //! no label is looked at in making features. This room must never leave a row out for what it says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 
 use luopan_bench::Fault;
+use luopan_bench::data::DataFile;
 use luopan_kernel::random::Random;
 
 /// Most rows that one seed draws of a table.
@@ -193,30 +192,15 @@ fn by_frequency<T: Ord + Clone>(values: &[T]) -> Vec<T> {
 
 /// A file of separated values with a header.
 struct File {
-    path: PathBuf,
+    data: DataFile,
     names: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl File {
     fn read(file: &str, separator: char) -> Result<Self, Fault> {
-        let path = std::env::var_os("LUOPAN_DATASETS")
-            .map_or_else(
-                || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-                PathBuf::from,
-            )
-            .join(file);
-        let failed = |e: std::io::Error| -> Fault {
-            format!(
-                "{}: {e}; LUOPAN_DATASETS names the folder of data sets",
-                path.display()
-            )
-            .into()
-        };
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(std::fs::File::open(&path).map_err(failed)?)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+        let data = DataFile::at(file);
+        let text = data.text()?;
         let fields = |line: &str| -> Vec<String> {
             (line.trim_start_matches('\u{feff}').split(separator))
                 .map(|f| f.trim().trim_matches('"').to_owned())
@@ -226,14 +210,14 @@ impl File {
         let names = fields(lines.next().unwrap_or_default());
         let rows: Vec<Vec<String>> = lines.map(fields).collect();
         if let Some(odd) = rows.iter().find(|r| r.len() != names.len()) {
-            return Err(format!("{}: a row of other length: {odd:?}", path.display()).into());
+            return Err(data.fault(format!("a row of other length: {odd:?}")));
         }
-        Ok(Self { path, names, rows })
+        Ok(Self { data, names, rows })
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
         let at = (self.names.iter().position(|n| n == name))
-            .ok_or_else(|| format!("{}: no column {name}", self.path.display()))?;
+            .ok_or_else(|| self.data.fault(format!("no column {name}")))?;
         Ok(self.rows.iter().map(|r| r[at].clone()).collect())
     }
 
@@ -241,7 +225,7 @@ impl File {
         (self.texts(name)?.iter())
             .map(|t| {
                 t.parse()
-                    .map_err(|e| format!("{}, {name}: {t:?}: {e}", self.path.display()).into())
+                    .map_err(|e| self.data.fault(format!("{name}: {t:?}: {e}")))
             })
             .collect()
     }

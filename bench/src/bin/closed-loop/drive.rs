@@ -15,14 +15,15 @@ use luopan_kernel::plan::ScenePlan;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::{HOUR_US, MINUTE_US, Micros};
 use luopan_kernel::value::Value;
+use luopan_scene::Checked;
 use luopan_simulator::{SimEvent, customer_name};
 
 use super::intake::Intake;
 use super::judge::{self, Judged};
 use super::oracle;
 use super::scene::{self, SCENE, encoded, key, price, product_of};
-use super::trees::{self, Known};
-use super::vw::Peer;
+use super::trees::{self, Known, Names};
+use super::vw::{Peer, Told};
 use super::who::{LOTS, START_DAYS, Who};
 use super::world::{Platform, QUARTER, TAIL, WATCHED, WINDOW_DAYS, lot};
 
@@ -62,7 +63,7 @@ impl Row {
 pub(crate) struct Played {
     pub(crate) rows: Vec<Row>,
     /// Of what was known at a row.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Names,
     pub(crate) judged: Judged,
     pub(crate) seconds: f64,
 }
@@ -76,9 +77,13 @@ struct Drive {
     spent: i64,
     /// The base price, where it is not the pack's any more.
     base: Option<f64>,
+    /// The scene with the newest trees, as it was applied.
+    trained: Option<Checked>,
     rows: Vec<Row>,
     /// What is kept of what decisions read.
-    names: Vec<String>,
+    names: Names,
+    /// The day of every opportunity, and what the best product scored before a price was taken off.
+    scored: Vec<(i64, f64)>,
 }
 
 /// Plays the quarter of a platform in a data folder of its own.
@@ -110,8 +115,10 @@ pub(crate) fn play(
             platform,
             spent: 0,
             base: None,
+            trained: None,
             rows: Vec::new(),
-            names: Vec::new(),
+            names: Names::default(),
+            scored: Vec::new(),
         };
         drive.intake.list(&drive.platform).await?;
         for day in 0..WATCHED + QUARTER + TAIL {
@@ -126,8 +133,8 @@ pub(crate) fn play(
             if (WATCHED..WATCHED + QUARTER).contains(&day) {
                 let of = day - WATCHED;
                 let is_priced = matches!(who, Who::Trees | Who::Blended | Who::Peer(_));
-                if is_priced && of > START_DAYS && of % 7 == 0 {
-                    drive.settle_base(of);
+                if is_priced && of > START_DAYS {
+                    drive.settle_base(of).await?;
                 }
                 if matches!(who, Who::Trees | Who::Blended) && is_taught(of) {
                     drive.train(of, seed).await?;
@@ -170,17 +177,33 @@ fn drawn(customer: u32, day: i64) -> f64 {
 }
 
 impl Drive {
-    /// Makes what offers cost on average in the last week the base of the price, so that what is left of the budget is spent in step with time
-    /// and not a lead behind.
-    fn settle_base(&mut self, day: i64) {
-        let week = day - 7..day;
-        let prices = self.rows.iter().filter(|r| week.contains(&r.day));
-        let (sum, n) = prices.fold((0.0, 0u32), |(s, n), r| (s + r.price, n + 1));
-        if n > 0 {
-            let base = sum / f64::from(n);
-            self.base = Some(base);
-            scene::set_base(&mut self.plan, base);
+    /// Makes the base of the price that at which the last week's opportunities would have taken, a day, what is left of the budget for a day
+    /// that is left.
+    async fn settle_base(&mut self, day: i64) -> Result<(), Fault> {
+        let week = (day - 7).max(START_DAYS)..day;
+        let days = (day - week.start) as f64;
+        let mut best: Vec<f64> = (self.scored.iter())
+            .filter(|(day, _)| week.contains(day))
+            .map(|(_, best)| *best)
+            .collect();
+        let left = (scene::limit(&self.plan) - self.spent).max(0) as f64;
+        let wanted = (left * days / (QUARTER - day) as f64) as usize;
+        if best.is_empty() {
+            return Ok(());
         }
+        best.sort_by(|a, b| b.total_cmp(a));
+        let base = best.get(wanted).copied().unwrap_or(0.0).max(0.0);
+        self.base = Some(base);
+        scene::set_base(&mut self.plan, base);
+        if let Some(checked) = &mut self.trained {
+            scene::set_base(&mut checked.plan, base);
+            let (plan, artifacts) = (&checked.plan, &checked.artifacts);
+            (self.intake.engine)
+                .apply_trained_scene(plan, artifacts, &[], SCENE)
+                .await?;
+            self.intake.rest().await?;
+        }
+        Ok(())
     }
 
     /// Trains trees from what is settled, and puts them in force.
@@ -194,11 +217,10 @@ impl Drive {
         if let Some(base) = self.base {
             scene::set_base(&mut checked.plan, base);
         }
-        let artifacts = &checked.artifacts;
-        self.intake
-            .engine
-            .apply_trained_scene(&checked.plan, artifacts, &[], SCENE)
+        (self.intake.engine)
+            .apply_trained_scene(&checked.plan, &checked.artifacts, &[], SCENE)
             .await?;
+        self.trained = Some(checked);
         self.intake.rest().await
     }
 
@@ -284,13 +306,19 @@ impl Drive {
                         .engine
                         .customer(SCENE, &customer_name(customer))
                         .await?;
-                    let slots = view.tags.iter().map(|(n, v)| (n.as_str(), v));
-                    told.push((customer, permitted, encoded(&self.plan, slots)?));
+                    let slots = || view.tags.iter().map(|(n, v)| (n.as_str(), v));
+                    told.push(Told {
+                        customer,
+                        permitted,
+                        features: encoded(&self.plan, slots())?,
+                        pairs: scene::pairs(&self.plan, &self.platform, slots()),
+                    });
                 }
                 let price = price(&self.plan, self.spent, at);
                 let chosen = peer.decide(day - WATCHED, price, &told)?;
-                for ((customer, _, _), choice) in told.iter().zip(chosen) {
-                    asked.extend(choice.map(|c| (*customer, Some(c))));
+                for (told, said) in told.iter().zip(chosen) {
+                    self.scored.push((day - WATCHED, said.best));
+                    asked.extend(said.chosen.map(|c| (told.customer, Some(c))));
                 }
                 // The limit: who is first in the day's order is first here too.
                 asked.truncate(left);
@@ -347,8 +375,22 @@ impl Drive {
             },
         };
         let spent = record.spent.first().copied().unwrap_or(0);
-        if self.names.is_empty() {
-            self.names = trees::names(&decision.slots_read);
+        let paid = price(&self.plan, spent, at);
+        let scored = decision.trace.iter().filter(|c| c.item.is_some());
+        let best = scored.filter_map(|c| c.score).reduce(f64::max);
+        if imposed.is_none() {
+            (self.scored).extend(best.map(|b| (day - WATCHED, b + paid)));
+        }
+        if self.names.customer.is_empty() {
+            self.names = Names {
+                customer: trees::names(&decision.slots_read),
+                pairs: scene::paired(&self.plan),
+            };
+        }
+        let slots = || decision.slots_read.iter().map(|(n, v)| (n.as_str(), v));
+        let pairs = scene::pairs(&self.plan, &self.platform, slots());
+        if let Some(choice) = decision.choices.first() {
+            self.is_as_read(&pairs, chosen, &choice.reads)?;
         }
         self.rows.push(Row {
             customer,
@@ -358,17 +400,17 @@ impl Drive {
             chosen,
             propensity,
             known: match imposed {
-                Some(_) => Known::new(),
-                None => trees::known(&self.names, &decision.slots_read),
+                Some(_) => Known::default(),
+                None => Known {
+                    customer: trees::known(&self.names.customer, &decision.slots_read),
+                    pairs,
+                },
             },
             features: match imposed {
                 Some(_) => Vec::new(),
-                None => {
-                    let slots = decision.slots_read.iter();
-                    encoded(&self.plan, slots.map(|(n, v)| (n.as_str(), v)))?
-                }
+                None => encoded(&self.plan, slots())?,
             },
-            price: price(&self.plan, spent, at),
+            price: paid,
             is_answered: false,
             permitted,
         });
@@ -385,6 +427,24 @@ impl Drive {
                     ("status", Value::text("delivered")),
                 ],
             });
+        }
+        Ok(())
+    }
+
+    /// What is computed here of customer and product must be what the engine recorded of the product that it chose.
+    fn is_as_read(
+        &self,
+        pairs: &[Vec<f64>],
+        chosen: Option<usize>,
+        reads: &[(String, Value<'static>)],
+    ) -> Result<(), Fault> {
+        let own = chosen.and_then(|p| pairs.get(p));
+        for (name, value) in self.names.pairs.iter().zip(own.into_iter().flatten()) {
+            let read = reads.iter().find(|(n, _)| n == name);
+            let read = read.map(|(_, v)| v.as_number().unwrap_or(f64::NAN));
+            if read.is_some_and(|r| r.total_cmp(value).is_ne()) {
+                return Err(format!("{name} is {value} here, and {read:?} was read").into());
+            }
         }
         Ok(())
     }

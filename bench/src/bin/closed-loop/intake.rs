@@ -13,7 +13,7 @@ use luopan_engine::api::{
 use luopan_kernel::event::Origin;
 use luopan_simulator::{SimEvent, customer_name};
 
-use super::scene::{CATALOGUE, SCENE, key};
+use super::scene::{CATALOGUE, SCENE, attributes, key};
 use super::world::Platform;
 
 /// Inputs of one call.
@@ -45,17 +45,9 @@ impl Intake {
     pub(crate) async fn list(&self, platform: &Platform) -> Result<(), Fault> {
         let of = |product: usize| ProductInput::Set {
             key: key(product),
-            values: vec![
-                (
-                    "kind".to_owned(),
-                    Raw::Text(Cow::Borrowed(platform.kinds[product])),
-                ),
-                (
-                    "risk_level".to_owned(),
-                    Raw::Int(i64::from(platform.ratings[product])),
-                ),
-                ("placement".to_owned(), Raw::Number(0.0)),
-            ],
+            values: (attributes(platform, product).into_iter())
+                .map(|(name, value)| (name.to_owned(), Raw::from(value)))
+                .collect(),
         };
         let all: Vec<_> = (0..platform.ratings.len()).map(of).collect();
         let receipt = self.engine.change_products(SCENE, CATALOGUE, &all).await?;

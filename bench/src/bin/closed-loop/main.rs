@@ -34,7 +34,7 @@ use world::{Platform, WINDOW_DAYS};
 
 const CUSTOMERS: u32 = 1_600;
 /// Seeds that are counted.
-const FIRST_SEED: u64 = 8_111;
+const FIRST_SEED: u64 = 8_131;
 const SEEDS: u64 = 10;
 /// Seeds that are played at a time.
 const AT_A_TIME: usize = 2;
@@ -43,6 +43,8 @@ const FROZEN: i64 = 56;
 /// Other seeds and entrants, to try settings; nothing is written then.
 const OWN_SEEDS: &str = "LUOPAN_CLOSED_LOOP_SEEDS";
 const OWN_ENTRANTS: &str = "LUOPAN_CLOSED_LOOP_ENTRANTS";
+/// Another number of customers, with a budget that has as many offers a customer; nothing is written then either.
+const OWN_CUSTOMERS: &str = "LUOPAN_CLOSED_LOOP_CUSTOMERS";
 
 fn main() -> ExitCode {
     luopan_bench::ending(run())
@@ -60,7 +62,15 @@ fn run() -> Result<(), Fault> {
             .collect::<Result<_, Fault>>()?,
         Err(_) => Entrant::COUNTED.to_vec(),
     };
-    let plan = scene::compiled()?;
+    let customers = match std::env::var(OWN_CUSTOMERS) {
+        Ok(named) => named.parse()?,
+        Err(_) => CUSTOMERS,
+    };
+    let is_own = own.is_some() || customers != CUSTOMERS;
+    let mut plan = scene::compiled()?;
+    for budget in &mut plan.budgets {
+        budget.limit = budget.limit * i64::from(customers) / i64::from(CUSTOMERS);
+    }
     let python = peer::python("bandits", &PACKAGES)?;
     let place = folder::root()?.join("closed-loop");
     std::fs::create_dir_all(&place)?;
@@ -70,13 +80,14 @@ fn run() -> Result<(), Fault> {
             while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
                 let asked = Asked {
                     plan: &plan,
+                    customers,
                     python: &python,
                     place: place.join(seed.to_string()),
                 };
                 let quarter = asked.quarter(*seed, &entrants)?;
                 let mut all = all.lock().map_err(|_| "a thread died")?;
                 all.push(quarter);
-                if own.is_none() {
+                if !is_own {
                     // What is there so far, with how many seeds it is of.
                     write("closed-loop", &figures::measured(&all, &plan)?)?;
                 }
@@ -95,7 +106,7 @@ fn run() -> Result<(), Fault> {
     for m in &list {
         eprintln!("{}: {:.4} ({:?})", m.name, m.figure, m.reference);
     }
-    if own.is_none() {
+    if !is_own {
         eprintln!("written to {}", write("closed-loop", &list)?.display());
     }
     Ok(())
@@ -103,6 +114,7 @@ fn run() -> Result<(), Fault> {
 
 struct Asked<'a> {
     plan: &'a ScenePlan,
+    customers: u32,
     python: &'a Path,
     place: PathBuf,
 }
@@ -110,7 +122,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// The quarter of one seed, by every entrant.
     fn quarter(&self, seed: u64, entrants: &[Entrant]) -> Result<Quarter, Fault> {
-        let platform = Platform::new(seed, CUSTOMERS, scene::weekly(self.plan))?;
+        let platform = Platform::new(seed, self.customers, scene::weekly(self.plan))?;
         let mut out = Quarter {
             seed,
             by: Vec::new(),

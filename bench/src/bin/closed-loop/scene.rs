@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use luopan_bench::Fault;
 use luopan_kernel::artifact::Artifact;
 use luopan_kernel::features;
-use luopan_kernel::plan::{ModelPlan, ScenePlan};
-use luopan_kernel::slots::CustomerSlots;
+use luopan_kernel::plan::{ModelPlan, ScenePlan, SlotId, SlotSource};
+use luopan_kernel::rule::Lookup;
+use luopan_kernel::slots::{CustomerSlots, ItemLookup, ItemSlots, NO_STAGES};
 use luopan_kernel::time::Micros;
 use luopan_kernel::value::Value;
 use luopan_scene::{Checked, Loaded};
+
+use super::world::Platform;
 
 pub(crate) const SCENE: &str = "closed-loop";
 /// What is added to it once there are answers to learn from, and where it names its trees.
@@ -100,22 +103,79 @@ pub(crate) fn set_base(plan: &mut ScenePlan, base: f64) {
     }
 }
 
+/// What is told of a product, in the order of the catalogue's attributes.
+pub(crate) fn attributes(
+    platform: &Platform,
+    product: usize,
+) -> Vec<(&'static str, Value<'static>)> {
+    vec![
+        ("kind", Value::text(platform.kinds[product])),
+        (
+            "risk_level",
+            Value::Int(i64::from(platform.ratings[product])),
+        ),
+        ("placement", Value::Number(0.0)),
+    ]
+}
+
+/// The names of what is computed of customer and product together.
+pub(crate) fn paired(plan: &ScenePlan) -> Vec<String> {
+    (plan.slots.iter())
+        .filter(|s| matches!(s.source, SlotSource::Paired(..)))
+        .map(|s| s.name.clone())
+        .collect()
+}
+
+/// What is computed of a customer and each product, by product and in the order of [`paired`]; not a number where it is missing.
+pub(crate) fn pairs<'a>(
+    plan: &ScenePlan,
+    platform: &Platform,
+    slots: impl Iterator<Item = (&'a str, &'a Value<'static>)>,
+) -> Vec<Vec<f64>> {
+    let customer = customer(plan, slots);
+    let of_item = ItemSlots::new(plan, 0);
+    let ids: Vec<SlotId> = (paired(plan).iter()).filter_map(|n| plan.slot(n)).collect();
+    (0..PRODUCTS)
+        .map(|product| {
+            let told = attributes(platform, product);
+            let declared = plan.catalogues.iter().take(1).flat_map(|c| &c.attributes);
+            let item: Vec<Value<'static>> = declared
+                .map(|field| {
+                    let own = told.iter().find(|(name, _)| *name == field.name);
+                    own.map_or(Value::Missing, |(_, value)| value.clone())
+                })
+                .collect();
+            let key = Value::text(key(product));
+            let lookup = ItemLookup::new(&customer, &of_item, &key, &item, NO_STAGES);
+            let number = |id: &SlotId| lookup.slot(*id).as_number().unwrap_or(f64::NAN);
+            ids.iter().map(number).collect()
+        })
+        .collect()
+}
+
 /// The customer's features, from slots by name.
 pub(crate) fn encoded<'a>(
     plan: &ScenePlan,
     slots: impl Iterator<Item = (&'a str, &'a Value<'static>)>,
 ) -> Result<Vec<f64>, Fault> {
+    let mut out = Vec::new();
+    features::encode(model(plan)?, &customer(plan, slots), &mut out);
+    Ok(out)
+}
+
+/// The customer, from slots by name.
+fn customer<'a>(
+    plan: &ScenePlan,
+    slots: impl Iterator<Item = (&'a str, &'a Value<'static>)>,
+) -> CustomerSlots<'static> {
     let mut values = vec![Value::Missing; plan.slots.len()];
     for (name, value) in slots {
         if let Some(id) = plan.slot(name) {
             values[usize::from(id.0)] = value.clone();
         }
     }
-    let customer = CustomerSlots {
+    CustomerSlots {
         values,
         ..CustomerSlots::default()
-    };
-    let mut out = Vec::new();
-    features::encode(model(plan)?, &customer, &mut out);
-    Ok(out)
+    }
 }

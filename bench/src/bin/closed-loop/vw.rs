@@ -38,6 +38,23 @@ impl Settings {
     }
 }
 
+/// What it is told when it is asked about a customer.
+pub(crate) struct Told {
+    pub(crate) customer: u32,
+    pub(crate) permitted: Vec<usize>,
+    pub(crate) features: Vec<f64>,
+    /// Of customer and product, by product.
+    pub(crate) pairs: Vec<Vec<f64>>,
+}
+
+/// What it says then.
+pub(crate) struct Choice {
+    /// A product, with its probability; none for silence.
+    pub(crate) chosen: Option<(usize, f64)>,
+    /// What it predicts of the best product.
+    pub(crate) best: f64,
+}
+
 pub(crate) struct Peer {
     child: Child,
     input: BufWriter<ChildStdin>,
@@ -63,16 +80,16 @@ impl Peer {
         })
     }
 
-    /// What to offer customers of whom the permitted products and features are told, and with which probability; none for silence.
+    /// What to offer customers of whom the permitted products and features are told, and with which probability; none for silence. With it what the best is predicted to be worth.
     pub(crate) fn decide(
         &mut self,
         day: i64,
         price: f64,
-        asked: &[(u32, Vec<usize>, Vec<f64>)],
-    ) -> Result<Vec<Option<(usize, f64)>>, Fault> {
-        for (customer, permitted, features) in asked {
-            write!(self.input, "d {customer}.{day} {price} ")?;
-            self.known(permitted, features)?;
+        asked: &[Told],
+    ) -> Result<Vec<Choice>, Fault> {
+        for told in asked {
+            write!(self.input, "d {}.{day} {price} ", told.customer)?;
+            self.known(&told.permitted, &told.features, &told.pairs)?;
         }
         self.input.write_all(b"go\n")?;
         self.input.flush()?;
@@ -82,14 +99,17 @@ impl Peer {
             if self.output.read_line(&mut line)? == 0 {
                 return Err(format!("{NAME} ended: {:?}", self.child.try_wait()?).into());
             }
-            let (word, probability) = line
-                .trim()
-                .split_once(' ')
-                .ok_or("no answer of two words")?;
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [word, probability, best] = words[..] else {
+                return Err("no answer of three words".into());
+            };
             let probability: f64 = probability.parse()?;
-            out.push(match word {
-                "-" => None,
-                word => Some((product_of(word).ok_or("an unknown product")?, probability)),
+            out.push(Choice {
+                chosen: match word {
+                    "-" => None,
+                    word => Some((product_of(word).ok_or("an unknown product")?, probability)),
+                },
+                best: best.parse()?,
             });
         }
         Ok(out)
@@ -102,15 +122,25 @@ impl Peer {
             let product = row.chosen.map(key).ok_or("silence has no answer")?;
             let probability = row.propensity;
             write!(self.input, "n {customer}.{day} {product} {probability} ")?;
-            self.known(&row.permitted, &row.features)?;
+            self.known(&row.permitted, &row.features, &row.known.pairs)?;
         }
         let reward = u8::from(is_answered);
         Ok(writeln!(self.input, "l {customer}.{day} {reward}")?)
     }
 
-    fn known(&mut self, permitted: &[usize], features: &[f64]) -> Result<(), Fault> {
-        let products: Vec<String> = permitted.iter().map(|p| key(*p)).collect();
-        write!(self.input, "{}", products.join(","))?;
+    fn known(
+        &mut self,
+        permitted: &[usize],
+        features: &[f64],
+        pairs: &[Vec<f64>],
+    ) -> Result<(), Fault> {
+        for (i, product) in permitted.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(self.input, "{comma}{}", key(*product))?;
+            for value in pairs.get(*product).into_iter().flatten() {
+                write!(self.input, "/{value:.5}")?;
+            }
+        }
         // Named by words: under bare numbers features of different products share weights.
         for (place, value) in features.iter().enumerate().filter(|(_, v)| **v != 0.0) {
             write!(self.input, " f{place}:{value:.5}")?;

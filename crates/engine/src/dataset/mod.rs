@@ -202,7 +202,7 @@ impl Dataset {
         let number = intake::policy_number(plan, policy)?;
         let of = &plan.policies[number];
         let is_feature = |source: &SlotSource| match source {
-            SlotSource::Item(c, _) => *c == of.catalogue,
+            SlotSource::Item(c, _) | SlotSource::Paired(c, _) => *c == of.catalogue,
             // The arm.
             SlotSource::ItemKey(_) => false,
             SlotSource::Held(o, _) => {

@@ -220,13 +220,13 @@ impl Making<'_> {
                 found.map_or(Value::Missing, |(_, v)| v.clone())
             };
             let stages: Stages = [read(Stage::Retrieved), read(Stage::Ranked)];
-            let lookup = ItemLookup {
-                customer: &customer,
-                slots: &self.items,
+            let lookup = ItemLookup::new(
+                &customer,
+                &self.items,
                 key,
-                item: item.unwrap_or_default(),
-                stages: &stages,
-            };
+                item.unwrap_or_default(),
+                &stages,
+            );
             if is_same {
                 for (name, recorded) in reads {
                     if let Some(id) = plan.slot_for(name, number) {

@@ -8,7 +8,9 @@ use luopan_kernel::event::Origin;
 use luopan_kernel::id::DecisionId;
 use luopan_kernel::record::DecisionRecord;
 use luopan_kernel::time::{DAY_US, HOUR_US};
+use luopan_kernel::trees::{Child, Ensemble, Parts, Split, Test, Transform, Tree};
 use luopan_kernel::value::Value;
+use luopan_scene::Loaded;
 use std::collections::BTreeMap;
 
 /// Candidates beside the shop's policies.
@@ -25,6 +27,9 @@ const NEXT: &str = r#"
   wide_cap:
     like: capped
     caps: [{name: once, limit: 1, window: 7d}]
+  high_cap:
+    like: capped
+    caps: [{name: thrice, limit: 3, window: 1d}]
   strict:
     like: capped
     eligibility: [{name: adult, rule: "age >= 30"}]
@@ -137,12 +142,8 @@ async fn what_a_candidate_would_have_done_is_what_it_said_when_it_was_asked() {
                 w.event(name, "visit", &[]).await;
             }
         }
-        w.env.pass(25 * HOUR_US);
         // Silence settles, and the model learns.
-        while !w.engine.timers_idle() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        w.settle().await;
+        pass(&w, 25 * HOUR_US).await;
     }
     let (found, told) = shadowed(&w, "learned", &candidates).await;
     assert_eq!(found.len(), wanted.len());
@@ -234,6 +235,13 @@ async fn what_decisions_did_not_record_is_refused() {
             "cannot_shadow",
             "cap `once` of policy `wide_cap`",
         ),
+        // Records hold no more contacts than some cap counts to.
+        (
+            "capped",
+            "high_cap",
+            "cannot_shadow",
+            "cap `thrice` of policy `high_cap`",
+        ),
         (
             "learned",
             "last_unit",
@@ -252,6 +260,15 @@ async fn what_decisions_did_not_record_is_refused() {
     };
     let (code, message) = refused("learned", with("buy")).await;
     assert_eq!(code, "unknown_model", "{message}");
+}
+
+/// Lets time go by until what it settles is learned.
+async fn pass(w: &World, us: i64) {
+    w.env.pass(us);
+    while !w.engine.timers_idle() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    w.settle().await;
 }
 
 /// Decides for everybody, has some buy, and waits until all of it is learned.
@@ -276,12 +293,70 @@ async fn live_a_day(w: &World, names: &[String]) -> Vec<DecisionId> {
             .await;
         }
     }
-    w.env.pass(25 * HOUR_US);
-    while !w.engine.timers_idle() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    w.settle().await;
+    pass(w, 25 * HOUR_US).await;
     out
+}
+
+/// Applies the shop with a policy that ranks by trees of a file: cheap items score the first number, dear ones the second.
+async fn apply_trees(w: &World, leaves: [f64; 2]) {
+    let tree = Tree {
+        splits: vec![Split {
+            feature: 0,
+            test: Test::AtMost {
+                threshold: 1.5,
+                missing: true,
+                zero_is_missing: false,
+            },
+            left: Child::Leaf(0),
+            right: Child::Leaf(1),
+        }],
+        leaves: leaves.to_vec(),
+    };
+    let trees = Ensemble::build(Parts {
+        features: vec!["item.cost".into()],
+        outputs: 1,
+        averaged: false,
+        transform: Transform::Identity,
+        trees: vec![tree],
+    });
+    let yaml = format!(
+        "{SHOP}{NEXT}  ranked:\n    like: learned\n    ranking: {{trees: order, keep: 2}}\n    score: score.ranked\n    exploration: greedy\nartifacts:\n  order: {{file: artifacts/order.trees, kind: trees}}\n"
+    );
+    let mut pack = Loaded::from(vec![("scene.yaml".to_owned(), yaml)]);
+    pack.trained
+        .insert("artifacts/order.trees".into(), trees.unwrap().encode());
+    let checked = luopan_scene::compile(pack).unwrap_or_else(|f| panic!("{f:?}"));
+    let applied = w
+        .engine
+        .apply_trained_scene(&checked.plan, &checked.artifacts, &[], "test");
+    applied.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trained_file_decides_nothing_from_before_it_was_applied() {
+    let (w, names) = shop().await;
+    let mut made = Vec::new();
+    for leaves in [[0.9, 0.1], [0.1, 0.9]] {
+        apply_trees(&w, leaves).await;
+        made.push(live_a_day(&w, &names).await);
+    }
+    let of = |found: &Found, ids: &[DecisionId]| -> Vec<Option<f64>> {
+        (ids.iter())
+            .map(|id| found[id][0].as_ref().map(|d| d.probability("gift")))
+            .collect()
+    };
+    // The file of today may have learned from the first day; of the second it knew nothing.
+    let (found, told) = shadowed(&w, "learned", &["ranked"]).await;
+    assert_eq!(of(&found, &made[0]), vec![None; names.len()]);
+    assert_eq!(of(&found, &made[1]), vec![Some(1.0); names.len()]);
+    assert_eq!(told.unshadowed, names.len() as u64);
+    // The first one again: it was there on the first day already.
+    apply_trees(&w, [0.9, 0.1]).await;
+    let (found, told) = shadowed(&w, "learned", &["ranked"]).await;
+    for ids in &made {
+        assert_eq!(of(&found, ids), vec![Some(0.0); names.len()]);
+    }
+    assert_eq!(told.unshadowed, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

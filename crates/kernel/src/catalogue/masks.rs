@@ -521,13 +521,13 @@ impl Question<'_> {
     fn of_row(&self, expr: &Expr, row: usize) -> Truth {
         truth(
             expr,
-            &ItemLookup {
-                customer: self.customer,
-                slots: self.slots,
-                key: self.catalogue.key_value(row),
-                item: self.catalogue.values(row),
-                stages: NO_STAGES,
-            },
+            &ItemLookup::new(
+                self.customer,
+                self.slots,
+                self.catalogue.key_value(row),
+                self.catalogue.values(row),
+                NO_STAGES,
+            ),
         )
     }
 

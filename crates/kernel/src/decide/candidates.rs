@@ -63,13 +63,13 @@ impl<'a> Candidates<'a> {
         stages: &'a Stages,
     ) -> ItemLookup<'a> {
         let catalogue = situation.catalogue;
-        ItemLookup {
-            customer: situation.customer,
+        ItemLookup::new(
+            situation.customer,
             slots,
-            key: catalogue.key_value(row as usize),
-            item: catalogue.values(row as usize),
+            catalogue.key_value(row as usize),
+            catalogue.values(row as usize),
             stages,
-        }
+        )
     }
 
     /// The slots of the customer and the null action: an item of its name without attributes.
@@ -78,13 +78,7 @@ impl<'a> Candidates<'a> {
         slots: &'a ItemSlots,
         name: &'a Value<'a>,
     ) -> ItemLookup<'a> {
-        ItemLookup {
-            customer: situation.customer,
-            slots,
-            key: name,
-            item: &[],
-            stages: NO_STAGES,
-        }
+        ItemLookup::new(situation.customer, slots, name, &[], NO_STAGES)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::policy::{EACH_VALUES_MAX, PolicyPlan, Ranking, RankingInput, Re
 use crate::plan::rule::{Expr, NamedRule};
 use crate::plan::slot::{SlotId, SlotSource, Stage};
 use crate::rule::{Lookup, eval};
-use crate::slots::{AloneLookup, ItemSlots, NO_STAGES, Stages};
+use crate::slots::{AloneLookup, ItemSlots, NO_STAGES, SlotSet, Stages};
 use crate::trees::Ensemble;
 use core::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -159,7 +159,9 @@ impl Ranker {
             match scene.slots.get(usize::from(slot.0)).map(|s| &s.source) {
                 Some(SlotSource::Stage(Stage::Retrieved)) => out.stages.push((place, 0)),
                 Some(SlotSource::Stage(Stage::Ranked)) => out.stages.push((place, 1)),
-                Some(SlotSource::Held(..)) => out.pairs.push((place, input.clone())),
+                Some(SlotSource::Held(..) | SlotSource::Paired(..)) => {
+                    out.pairs.push((place, input.clone()))
+                }
                 _ if item_slots.contains(*slot) => {
                     out.item.push(place);
                     of_item.push(input);
@@ -210,9 +212,11 @@ impl Ranker {
             for (place, value) in self.item.iter().zip(values) {
                 out[start + place] = *value;
             }
-            for (place, of) in &self.pairs {
+            if !self.pairs.is_empty() {
                 let lookup = Candidates::of_row(situation, item_slots, *row, NO_STAGES);
-                out[start + place] = input(of, &lookup);
+                for (place, of) in &self.pairs {
+                    out[start + place] = input(of, &lookup);
+                }
             }
             for (place, stage) in &self.stages {
                 out[start + place] = (stages.get(i))
@@ -250,7 +254,8 @@ impl Prepared {
         catalogue: &Catalogue,
         artifacts: &Artifacts,
     ) -> Self {
-        let item_slots = ItemSlots::new(scene, policy.catalogue);
+        let read = SlotSet::of_policy(scene, policy);
+        let item_slots = ItemSlots::new(scene, policy.catalogue).reading(&read);
         let rules = |rules: &[NamedRule]| {
             (rules.iter())
                 .map(|r| CatalogueRule::new(&r.expr, &item_slots, catalogue))

@@ -149,6 +149,10 @@ impl Posterior {
         }
         for i in 0..d {
             let k = scratch[i];
+            // What the sample says nothing of stays as it is, to the bit.
+            if k == 0.0 {
+                continue;
+            }
             let row = &mut self.covariance[i * d..(i + 1) * d];
             // By Cauchy and Schwarz no variance shrinks by more than the sample's own denominator; below that is rounding.
             let least = row[i] / denominator;

@@ -188,6 +188,9 @@ pub struct ScenePlan {
     /// Orders, at most one a catalogue and [`orders::ORDERS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrdersPlan>,
+    /// Expressions over slots of a customer and attributes of an item, each of one catalogue: slots `item.NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<Expr>,
     /// What catalogues tell of the market.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub market: Vec<MarketPlan>,
@@ -271,7 +274,9 @@ impl ScenePlan {
     /// The slot `name` as a policy over the numbered catalogue reads it: slots of items bear the same names in several.
     pub fn slot_for(&self, name: &str, catalogue: u16) -> Option<SlotId> {
         let is_its = |source: &SlotSource| match source {
-            SlotSource::Item(c, _) | SlotSource::ItemKey(c) => *c == catalogue,
+            SlotSource::Item(c, _) | SlotSource::ItemKey(c) | SlotSource::Paired(c, _) => {
+                *c == catalogue
+            }
             SlotSource::Held(o, _) => (self.orders.get(usize::from(*o)))
                 .is_some_and(|orders| orders.catalogue == catalogue),
             _ => true,

@@ -189,8 +189,8 @@ pub enum Horizon {
     #[default]
     Fixed,
     /// What is left of the time (of it at least [`LEFT_MIN`]): the same lead weighs more the less time there is to make up for it, as where
-    /// the problem of what is left is solved anew at every step (Jasin and Kumar 2012). What is left of a budget then lasts for what is left of
-    /// the time, whatever `base` is.
+    /// the problem of what is left is solved anew at every step (Jasin and Kumar 2012). Where `rate` is not too small to move decisions, what is
+    /// left of a budget then lasts for what is left of the time even when `base` is off.
     Receding,
 }
 

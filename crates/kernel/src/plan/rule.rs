@@ -103,6 +103,8 @@ pub enum Expr {
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `x in [constants]`.
     In(Box<Expr>, Vec<Value<'static>>),
+    /// `{constant: a, constant: b}[x]`: what stands beside the constant that equals x; missing when none does, or x is not known.
+    Select(Box<Expr>, Vec<(Value<'static>, Expr)>),
     /// A function call.
     Call(Function, Vec<Expr>),
 }

@@ -101,6 +101,9 @@ pub enum SlotSource {
     Book(u16, BookTag),
     /// The customer's position in the candidate item, under the numbered orders.
     Held(u16, HeldTag),
+    /// For the candidate item of the numbered catalogue, the expression of customer and item of this index
+    /// ([`super::ScenePlan::paired`]). For the null action, of its name and no attributes.
+    Paired(u16, u16),
 }
 
 /// A stage of scoring whose result later stages read.

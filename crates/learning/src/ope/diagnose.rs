@@ -197,6 +197,22 @@ pub fn diagnose(
     Ok((found, warnings))
 }
 
+/// Probability that the mean of so many weights is at least as far from 1 as that of these, by the normal distribution, if the truth is 1. Of
+/// fewer than two weights it is 1.
+pub fn mean_weight_p(weights: &[f64]) -> f64 {
+    let n = weights.len() as f64;
+    let mean = weights.iter().sum::<f64>() / n;
+    let squares: f64 = weights.iter().map(|w| (w - mean) * (w - mean)).sum();
+    if weights.len() < 2 || mean == 1.0 {
+        return 1.0;
+    }
+    let error = libm::sqrt(squares / (n - 1.0) / n);
+    if error == 0.0 {
+        return 0.0;
+    }
+    libm::erfc((mean - 1.0).abs() / error / core::f64::consts::SQRT_2)
+}
+
 fn warnings(found: &Diagnosis, limits: &Limits) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let least = (limits.effective_share_least * found.rows as f64).max(limits.effective_rows_least);

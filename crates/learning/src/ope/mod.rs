@@ -42,7 +42,7 @@ mod target;
 mod terms;
 
 pub(crate) use bootstrap::draw_counts;
-pub use diagnose::{Diagnosis, Limits, Warning, diagnose, unsupported_mass};
+pub use diagnose::{Diagnosis, Limits, Warning, diagnose, mean_weight_p, unsupported_mass};
 pub use estimate::Estimator;
 pub(crate) use interval::percentiles;
 pub use interval::{Interval, Method, Range, difference, interval, intervals};

@@ -9,7 +9,7 @@ use super::ty::Ty;
 use super::{CelFault, Typed, dotted};
 use crate::fault::{Code, listed, nearest, shown};
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, Expr as Ast, LiteralValue, SourceInfo, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr as Ast, LiteralValue, SourceInfo, operators};
 use luopan_kernel::plan::{BinaryOp, Expr, Function, UnaryOp};
 use luopan_kernel::value::Value;
 
@@ -191,8 +191,8 @@ impl Checker<'_> {
                 self.report(
                     ast,
                     Code::ExpressionUnsupported,
-                    "maps and messages are not part of the subset",
-                    "write an expression over names",
+                    "a map or message stands here by itself",
+                    "choose from a map at once: `{\"a\": x, \"b\": y}[item.kind]`",
                 );
                 None
             }
@@ -300,12 +300,15 @@ impl Checker<'_> {
             (operators::NEGATE, [x]) => self.negate(x),
             (operators::CONDITIONAL, [c, a, b]) => self.conditional(ast, c, a, b),
             (operators::IN, [x, list]) => self.contained(x, list),
+            (operators::INDEX, [map, x]) if matches!(map.expr, Ast::Map(_)) => {
+                self.selected(map, x)
+            }
             (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, _) => {
                 self.report(
                     ast,
                     Code::ExpressionUnsupported,
-                    "indexing with `[ ]` is not part of the subset",
-                    "names are `tag`, `env.hour`, `request.field`, `item.attribute`",
+                    "`[ ]` behind something that is no map",
+                    "write a map before it, `{\"a\": x, \"b\": y}[item.kind]`; names are `tag`, `env.hour`, `request.field`, `item.attribute`",
                 );
                 None
             }
@@ -545,6 +548,121 @@ impl Checker<'_> {
         Some(Typed {
             expr: Expr::If(Box::new(condition.expr), Box::new(l), Box::new(r)),
             ty,
+        })
+    }
+
+    /// `{constant: a, constant: b}[x]`.
+    fn selected(&mut self, map: &IdedExpr, x: &IdedExpr) -> Option<Typed> {
+        let Ast::Map(of) = &map.expr else {
+            return None;
+        };
+        let mut entries = Vec::with_capacity(of.entries.len());
+        for entry in &of.entries {
+            match &entry.expr {
+                EntryExpr::MapEntry(entry) if !entry.optional => entries.push(entry),
+                _ => {
+                    self.report(
+                        map,
+                        Code::ExpressionUnsupported,
+                        "an optional entry of a map",
+                        "leave the `?` out: what no entry tells is unknown",
+                    );
+                    return None;
+                }
+            }
+        }
+        // Everything is looked at, so that one reading tells all.
+        let by = self.check(x);
+        let checked: Vec<_> = (entries.iter())
+            .map(|e| (self.check(&e.key), self.check(&e.value)))
+            .collect();
+        if entries.is_empty() {
+            self.report(
+                map,
+                Code::ExpressionUnsupported,
+                "a map without entries",
+                "write `{\"a\": x, \"b\": y}[item.kind]`",
+            );
+            return None;
+        }
+        let by = by?;
+        if !matches!(by.ty, Ty::Text | Ty::Integer | Ty::Boolean) {
+            let found = self.shown(x, &by.ty);
+            self.report(
+                x,
+                Code::ExpressionType,
+                found,
+                "a map is asked for a text, an integer or a boolean",
+            );
+            return None;
+        }
+        let mut keys: Vec<Value<'static>> = Vec::with_capacity(entries.len());
+        let mut values: Vec<Typed> = Vec::with_capacity(entries.len());
+        let mut sound = true;
+        for (entry, (key, value)) in entries.iter().zip(checked) {
+            let (Some(key), Some(value)) = (key, value) else {
+                sound = false;
+                continue;
+            };
+            let Expr::Const(constant) = &key.expr else {
+                self.report(
+                    &entry.key,
+                    Code::ExpressionUnsupported,
+                    "a key of a map that is no constant",
+                    "write a text in quotes, an integer, `true` or `false`",
+                );
+                sound = false;
+                continue;
+            };
+            if key.ty != by.ty {
+                let (words, fix) = self.unlike(x, &by, &entry.key, &key);
+                self.report(
+                    &entry.key,
+                    Code::ExpressionType,
+                    format!("unlike things are compared: {words}"),
+                    fix,
+                );
+                sound = false;
+                continue;
+            }
+            sound &= self.within(x, &by.expr, &entry.key, &key.expr).is_some();
+            if keys.contains(constant) {
+                self.report(
+                    &entry.key,
+                    Code::DuplicateName,
+                    "a key that the map has already",
+                    "leave one of the two out",
+                );
+                sound = false;
+                continue;
+            }
+            keys.push(constant.clone());
+            values.push(value);
+        }
+        if !sound {
+            return None;
+        }
+        // The type that all have in common is found pair by pair, then every entry is brought to it.
+        let mut common = values.first()?.clone();
+        for (entry, value) in entries.iter().zip(&values).skip(1) {
+            let (words, fix) = self.unlike(&entries[0].value, &common, &entry.value, value);
+            let Some((expr, _, ty)) = alike(common.clone(), value.clone()) else {
+                self.report(
+                    &entry.value,
+                    Code::ExpressionType,
+                    format!("a map gives unlike things: {words}"),
+                    fix,
+                );
+                return None;
+            };
+            common = Typed { expr, ty };
+        }
+        let entries = keys.into_iter().zip(values).filter_map(|(key, value)| {
+            alike(common.clone(), value).map(|(_, expr, _)| (key, expr))
+        });
+        Some(Typed {
+            expr: Expr::Select(Box::new(by.expr), entries.collect()),
+            ty: common.ty,
         })
     }
 

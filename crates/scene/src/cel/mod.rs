@@ -16,11 +16,14 @@ pub(crate) use ty::Ty;
 
 use crate::fault::Code;
 use cel::IdedExpr;
-use cel::common::ast::{Expr as Ast, SourceInfo};
+use cel::common::ast::{EntryExpr, Expr as Ast, SourceInfo};
 use luopan_kernel::plan::Expr;
 
 /// Deepest nesting of an expression, as written and as compiled.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
+/// Deepest nesting of an expression as a stored plan writes it: readers of JSON go 128 levels deep, of which the plan around an expression takes
+/// up to twenty.
+const STORED_DEPTH_MAX: usize = 108;
 /// Most names, literals and operators of one expression.
 pub const EXPRESSION_NODES_MAX: usize = 512;
 
@@ -64,6 +67,14 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Typed, Vec<CelF
     let typed = typed.ok_or_else(Vec::new)?;
     if depth(&typed.expr) > EXPRESSION_DEPTH_MAX {
         return Err(vec![too_deep()]);
+    }
+    if stored_depth(&typed.expr) > STORED_DEPTH_MAX {
+        return Err(vec![fault(
+            0,
+            Code::Limit,
+            "the expression is nested too deeply to be stored: maps count fourfold, functions threefold, all else twofold, and more than 108 are not read back",
+            "give a part of it a name under `derived`",
+        )]);
     }
     let nodes = nodes(&typed.expr);
     if nodes > EXPRESSION_NODES_MAX {
@@ -115,6 +126,9 @@ fn nodes(expr: &Expr) -> usize {
         Expr::In(x, _) => nodes(x) + 1,
         Expr::Binary(_, a, b) => nodes(a) + nodes(b),
         Expr::If(a, b, c) => nodes(a) + nodes(b) + nodes(c),
+        Expr::Select(x, entries) => {
+            nodes(x) + entries.iter().map(|(_, e)| 1 + nodes(e)).sum::<usize>()
+        }
         Expr::Call(_, args) => args.iter().map(nodes).sum(),
     }
 }
@@ -207,7 +221,26 @@ fn depth(expr: &Expr) -> usize {
         Expr::Unary(_, x) | Expr::In(x, _) => depth(x),
         Expr::Binary(_, a, b) => depth(a).max(depth(b)),
         Expr::If(a, b, c) => depth(a).max(depth(b)).max(depth(c)),
+        Expr::Select(x, entries) => {
+            (entries.iter().map(|(_, e)| depth(e))).fold(depth(x), usize::max)
+        }
         Expr::Call(_, args) => args.iter().map(depth).max().unwrap_or(0),
+    }
+}
+
+/// Levels of JSON that a compiled expression takes.
+fn stored_depth(expr: &Expr) -> usize {
+    match expr {
+        Expr::Const(_) | Expr::Slot(_) => 1,
+        Expr::Unary(_, x) => 2 + stored_depth(x),
+        Expr::In(x, _) => 2 + stored_depth(x).max(2),
+        Expr::Binary(_, a, b) => 2 + stored_depth(a).max(stored_depth(b)),
+        Expr::If(a, b, c) => 2 + stored_depth(a).max(stored_depth(b)).max(stored_depth(c)),
+        Expr::Select(x, entries) => {
+            let deepest = entries.iter().map(|(_, e)| 2 + stored_depth(e));
+            2 + deepest.fold(stored_depth(x), usize::max)
+        }
+        Expr::Call(_, args) => 3 + args.iter().map(stored_depth).max().unwrap_or(0),
     }
 }
 
@@ -236,6 +269,13 @@ pub(crate) fn names_in(source: &str) -> Vec<String> {
                 call.args.iter().for_each(|a| walk(a, out));
             }
             Ast::List(list) => list.elements.iter().for_each(|e| walk(e, out)),
+            Ast::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        walk(&entry.value, out);
+                    }
+                }
+            }
             _ => {}
         }
     }

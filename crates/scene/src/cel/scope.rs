@@ -108,11 +108,11 @@ impl<'a> Scope<'a> {
             let id = SlotId(i as u16);
             let why = match (&slot.source, place) {
                 (
-                    SlotSource::Item(c, _) | SlotSource::ItemKey(c),
+                    SlotSource::Item(c, _) | SlotSource::ItemKey(c) | SlotSource::Paired(c, _),
                     Place::Item(here) | Place::Scored(here),
                 ) if *c == here => None,
                 (
-                    SlotSource::Item(..) | SlotSource::ItemKey(_),
+                    SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Paired(..),
                     Place::Item(_) | Place::Scored(_),
                 ) => continue,
                 (SlotSource::Stage(_) | SlotSource::Intention(..), Place::Scored(_)) => None,
@@ -122,8 +122,10 @@ impl<'a> Scope<'a> {
                 (SlotSource::Stage(_), _) => Some(
                     "what a stage of scoring gave an item is read in scores, features and inputs of trees only",
                 ),
-                (SlotSource::Item(..) | SlotSource::ItemKey(_), _) => {
-                    Some("the item is read in suitability, exclusions, scores and costs only")
+                (SlotSource::Item(..) | SlotSource::ItemKey(_) | SlotSource::Paired(..), _) => {
+                    Some(
+                        "the item is read in suitability, exclusions, scores, costs, features of models and `derived` of its catalogue only",
+                    )
                 }
                 (SlotSource::Held(o, _), Place::Item(here) | Place::Scored(here))
                     if (plan.orders.get(usize::from(*o))).is_some_and(|o| o.catalogue == here) =>
@@ -188,6 +190,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Says of a name that is not there yet why it may not be read.
+    pub(crate) fn hide_later(&mut self, name: &str, why: &str) {
+        self.hidden.insert(name.to_owned(), why.to_owned());
+    }
+
     fn hide_event(&mut self, name: &str) {
         self.hidden.insert(
             name.to_owned(),
@@ -240,6 +247,9 @@ impl<'a> Scope<'a> {
             Expr::Const(Value::Text(text)) => Some([text.clone().into_owned()].into()),
             Expr::Slot(slot) => self.allowed.get(slot).cloned(),
             Expr::If(_, a, b) => Some(&self.texts(a)? | &self.texts(b)?),
+            Expr::Select(_, entries) => entries
+                .iter()
+                .try_fold(BTreeSet::new(), |all, (_, e)| Some(&all | &self.texts(e)?)),
             Expr::Call(Function::OrElse, args) => args
                 .iter()
                 .try_fold(BTreeSet::new(), |all, a| Some(&all | &self.texts(a)?)),
@@ -310,10 +320,14 @@ pub(crate) fn slot_ty(plan: &ScenePlan, id: SlotId) -> Ty {
             }
             None => Ty::of(slot.kind, None),
         },
-        SlotSource::Derived(d) => {
+        SlotSource::Derived(k) | SlotSource::Paired(_, k) => {
+            let of = match &slot.source {
+                SlotSource::Derived(_) => &plan.derived,
+                _ => &plan.paired,
+            };
             let mut currency = None;
             if slot.kind == ValueType::Money
-                && let Some(expr) = plan.derived.get(usize::from(*d))
+                && let Some(expr) = of.get(usize::from(*k))
             {
                 visit_slots(expr, &mut |read| {
                     if currency.is_none()
@@ -366,6 +380,7 @@ fn slot_texts(plan: &ScenePlan, id: SlotId, scope: &Scope<'_>) -> Option<BTreeSe
             Some(texts)
         }
         SlotSource::Derived(d) => scope.texts(plan.derived.get(usize::from(*d))?),
+        SlotSource::Paired(_, k) => scope.texts(plan.paired.get(usize::from(*k))?),
         SlotSource::Item(c, a) => of_field(
             plan.catalogues
                 .get(usize::from(*c))?
@@ -429,6 +444,7 @@ fn yields_recency(plan: &ScenePlan, expr: &Expr) -> bool {
                 && (yields_recency(plan, a) || yields_recency(plan, b))
         }
         Expr::If(_, a, b) => yields_recency(plan, a) || yields_recency(plan, b),
+        Expr::Select(_, entries) => entries.iter().any(|(_, e)| yields_recency(plan, e)),
         Expr::Call(Function::Known, _) => false,
         Expr::Call(_, args) => args.iter().any(|a| yields_recency(plan, a)),
     }

@@ -1,16 +1,20 @@
 //! Catalogues, their attributes and the items that the pack itself declares.
 
-use super::{Compiler, is_whole, owner_of_items, scalar};
+use super::{Compiler, Want, is_whole, owner_of_items, scalar};
+use crate::cel::{Place, Ty};
 use crate::fault::{Code, nearest, shown};
 use crate::node::{Key, Node};
 use luopan_kernel::catalogue::GENERATED_ATTRIBUTE;
-use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotPlan, SlotSource, Stage};
+use luopan_kernel::plan::{CataloguePlan, ItemPlan, SlotId, SlotPlan, SlotSource, Stage};
+use luopan_kernel::rule::visit_slots;
 use luopan_kernel::value::{Value, ValueType};
 
 /// Most catalogues of a scene.
 pub const CATALOGUES_MAX: usize = 64;
 /// Most attributes of a catalogue.
 pub const ATTRIBUTES_MAX: usize = 256;
+/// Most derived attributes of a catalogue: each is computed for every item that is looked at.
+pub const PAIRED_MAX: usize = 64;
 
 impl Compiler<'_, '_> {
     pub(super) fn catalogues(&mut self) {
@@ -37,6 +41,7 @@ impl Compiler<'_, '_> {
                     "description",
                     "attributes",
                     "measures",
+                    "derived",
                     "key_digits",
                     "items",
                 ],
@@ -144,7 +149,7 @@ impl Compiler<'_, '_> {
                 source: SlotSource::ItemKey(number),
             });
             for (i, field) in attributes.iter().enumerate() {
-                let slot = luopan_kernel::plan::SlotId(self.plan.slots.len() as u16);
+                let slot = SlotId(self.plan.slots.len() as u16);
                 if let Some(why) = &field.not_a_feature {
                     self.not_a_feature.insert(slot, why.clone());
                 }
@@ -164,8 +169,121 @@ impl Compiler<'_, '_> {
             });
         }
         self.orders_of_items();
+        self.paired();
         self.stages();
         self.settle_scopes();
+    }
+
+    /// Expressions over a customer and an item, in the order of files: each may read those above it.
+    fn paired(&mut self) {
+        let section = self.section("catalogues");
+        for (number, (catalogue, node)) in section.iter().enumerate().take(CATALOGUES_MAX) {
+            let entries = node.get("derived").map_or(&[][..], Node::entries);
+            if entries.len() > PAIRED_MAX {
+                self.report.at(
+                    catalogue.at,
+                    Code::Limit,
+                    format!(
+                        "`{}` has {} derived attributes",
+                        catalogue.text,
+                        entries.len()
+                    ),
+                    format!("write at most {PAIRED_MAX}"),
+                );
+            }
+            for (i, (key, node)) in entries.iter().enumerate() {
+                let name = format!("item.{}", key.text);
+                if i >= PAIRED_MAX {
+                    // It is there, and was told of.
+                    self.broken.insert(name);
+                    continue;
+                }
+                if self
+                    .pair(number as u16, key, &name, node, &entries[i + 1..])
+                    .is_none()
+                {
+                    self.broken.insert(name);
+                }
+            }
+        }
+    }
+
+    /// One of them; `later` are those that it cannot read.
+    fn pair(
+        &mut self,
+        catalogue: u16,
+        key: &Key,
+        name: &str,
+        node: &Node,
+        later: &[(Key, Node)],
+    ) -> Option<()> {
+        let place = Place::Item(catalogue);
+        let mut scope = self.scope(place);
+        if scope.get(name).is_some() {
+            self.report.at(
+                key.at,
+                Code::DuplicateName,
+                format!("`{name}` is an attribute already"),
+                "give the derived attribute another name",
+            );
+            return None;
+        }
+        scope.hide_later(name, "it would be derived from itself");
+        for (other, _) in later {
+            let other = format!("item.{}", other.text);
+            scope.hide_later(
+                &other,
+                "it stands further down: declare it above what reads it",
+            );
+        }
+        let node = node.get("value").unwrap_or(node);
+        let typed = self.expression(node, &scope, Want::Anything)?;
+        if let Ty::Money { exact: false, .. } = typed.ty {
+            self.report.at(
+                node.at,
+                Code::ExpressionType,
+                format!("`{name}` is an amount that is not whole minor units"),
+                "write `double(…)` around it for a number of minor units",
+            );
+            return None;
+        }
+        let mut is_of_item = false;
+        let mut why = None;
+        visit_slots(&typed.expr, &mut |read| {
+            let source = (self.plan.slots.get(usize::from(read.0))).map(|s| &s.source);
+            is_of_item |= matches!(
+                source,
+                Some(
+                    SlotSource::Item(..)
+                        | SlotSource::ItemKey(_)
+                        | SlotSource::Held(..)
+                        | SlotSource::Paired(..)
+                )
+            );
+            if why.is_none() {
+                why = self.not_a_feature.get(&read).cloned();
+            }
+        });
+        if !is_of_item {
+            self.report.at(
+                node.at,
+                Code::Conflict,
+                format!("`{name}` asks nothing of the item"),
+                "write it under the scene's own `derived`, where it is computed once and not for every item",
+            );
+            return None;
+        }
+        let slot = SlotId(self.plan.slots.len() as u16);
+        if let Some(why) = why {
+            self.not_a_feature.insert(slot, why);
+        }
+        self.plan.slots.push(SlotPlan {
+            name: name.to_owned(),
+            kind: typed.ty.value_type(),
+            source: SlotSource::Paired(catalogue, self.plan.paired.len() as u16),
+        });
+        self.plan.paired.push(typed.expr);
+        Some(())
     }
 
     /// The slots of what the stages of scoring give an item, where a policy has such a stage.

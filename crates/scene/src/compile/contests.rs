@@ -39,7 +39,9 @@ impl Compiler<'_, '_> {
         let (champion, challenger) = (self.contestant(of), self.contestant(by));
         let (champion, challenger) = (champion?, challenger?);
         let share = node.get("share")?;
-        let buckets = (share.number()? * f64::from(BUCKETS)).round();
+        // What lies outside 0 to 1 was told where it was read.
+        let of_one = share.number().filter(|s| (0.0..=1.0).contains(s))?;
+        let buckets = (of_one * f64::from(BUCKETS)).round();
         if !(1.0..=f64::from(BUCKETS)).contains(&buckets) {
             self.report.at(
                 share.at,

@@ -462,6 +462,7 @@ impl Compiler<'_, '_> {
                     | SlotSource::ItemKey(_)
                     | SlotSource::Stage(_)
                     | SlotSource::Held(..)
+                    | SlotSource::Paired(..)
             )
         );
         if of_item && scope == ModelScope::PerItem {
@@ -516,7 +517,8 @@ impl Compiler<'_, '_> {
             | SlotSource::Intention(..)
             | SlotSource::Stage(_)
             | SlotSource::Book(..)
-            | SlotSource::Held(..) => None,
+            | SlotSource::Held(..)
+            | SlotSource::Paired(..) => None,
         }
         .unwrap_or_default()
     }

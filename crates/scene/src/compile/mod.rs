@@ -20,7 +20,7 @@ mod tags;
 mod value;
 
 pub use calendars::{CALENDAR_DAYS_MAX, CALENDARS_MAX};
-pub use catalogue::{ATTRIBUTES_MAX, CATALOGUES_MAX};
+pub use catalogue::{ATTRIBUTES_MAX, CATALOGUES_MAX, PAIRED_MAX};
 pub use learning::{MODELS_MAX, REWARDS_MAX};
 pub use policy::{BUDGETS_MAX, POLICIES_MAX, POLICY_PARTS_MAX, SLOTS_MAX};
 pub use settings::SETTINGS_MAX;
@@ -161,6 +161,7 @@ pub(crate) fn scene<'r>(
             events: Vec::new(),
             tags: Vec::new(),
             derived: Vec::new(),
+            paired: Vec::new(),
             calendars: Vec::new(),
             slots: Vec::new(),
             catalogues: Vec::new(),

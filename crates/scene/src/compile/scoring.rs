@@ -211,6 +211,19 @@ impl Compiler<'_, '_> {
                 let slot = self.plan.slots.get(usize::from(id.0)).map(|s| &s.source);
                 matches!(slot, Some(SlotSource::Item(..) | SlotSource::ItemKey(_)))
             };
+            let differs = |id: &SlotId| {
+                let slot = self.plan.slots.get(usize::from(id.0)).map(|s| &s.source);
+                matches!(slot, Some(SlotSource::Paired(..)))
+            };
+            if read.iter().any(differs) {
+                self.report.at(
+                    list.at,
+                    Code::Conflict,
+                    "a derived attribute, which differs from customer to customer, among the features of the item",
+                    "name attributes that are the same for everybody: an item has one vector",
+                );
+                return None;
+            }
             if !read.iter().all(of_item) {
                 self.report.at(
                     list.at,
@@ -684,13 +697,18 @@ impl Compiler<'_, '_> {
                 .map(|s| (slot, &s.source)),
             _ => None,
         };
+        let differs = matches!(slot, Some((_, SlotSource::Paired(..))));
         let Some((slot, SlotSource::Item(..))) = slot else {
             self.report.at(
                 by.at,
                 Code::WrongType,
                 format!(
-                    "`{}` is no attribute of the item",
-                    shown(by.scalar().unwrap_or_default())
+                    "`{}` {}",
+                    shown(by.scalar().unwrap_or_default()),
+                    match differs {
+                        true => "is derived, and differs from customer to customer",
+                        false => "is no attribute of the item",
+                    }
                 ),
                 "name one, such as `item.kind`",
             );

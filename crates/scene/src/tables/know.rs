@@ -267,6 +267,11 @@ pub(super) static CATALOGUE: Kind = Kind::Object(&shape(
             "attributes computed from the items' net asset values",
         ),
         may(
+            "derived",
+            &Kind::Map(&DERIVED),
+            "expressions over a customer and an item, read as `item.NAME` in scores, features, costs and rules of items",
+        ),
+        may(
             "key_digits",
             &Kind::Integer(1, 32),
             "imported keys are codes of so many digits; others are refused",

@@ -12,6 +12,7 @@ mod meaning;
 mod moment;
 mod orders;
 mod packs;
+mod pairs;
 mod scoring;
 mod sets;
 mod settings;

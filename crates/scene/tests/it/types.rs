@@ -129,12 +129,13 @@ fn what_is_not_in_the_subset() {
     );
     check("s.matches(\"a.*\")", "1: no regular expressions");
     check("{\"a\": 1}.a == 1", "1: expression_unsupported");
+    check(
+        "{\"a\": 1} == 1",
+        "1: a map or message stands here by itself; choose from a map at once",
+    );
     check("i == null", "6: there is no null; ask `known(x)`");
     check("i == 1u", "6: write the number without `u`");
-    check(
-        "s[0] == \"a\"",
-        "1: indexing with `[ ]` is not part of the subset",
-    );
+    check("s[0] == \"a\"", "1: `[ ]` behind something that is no map");
     check("lenght(s) > 1", "1: there is no function `lenght`");
     check("starsWith(s, \"a\")", "1: did you mean `startsWith`?");
     check("i > ", "5: expression_syntax");

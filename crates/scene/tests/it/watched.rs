@@ -117,11 +117,15 @@ fn what_is_wrong_with_them_is_told() {
             "{champion: one, challenger: two, share: 0}",
             "write 0.0001 to 1",
         ),
-        ("{champion: one, challenger: two, share: 1.5}", "share"),
+        (
+            "{champion: one, challenger: two, share: 1.5}",
+            "here stands 1.5",
+        ),
         ("{champion: one, challenger: two}", "share"),
     ] {
         let found = contest(of);
         assert!(found.contains(words), "{of}: {found}");
+        assert_eq!(found.lines().count(), 1, "{of}: {found}");
     }
     let two = "contests: {c: {champion: one, challenger: two, share: 0.1}, d: {champion: two, challenger: three, share: 0.1}}\n";
     let found = faults(&format!("{SHOP}{two}"));

@@ -347,7 +347,16 @@ fn promoted(name: &str, outcome: luopan_engine::api::Result<Promoted>) -> Result
     let done = answer::Promoted::new(name, outcome?);
     let promotion = &done.promotion;
     let mut text = format!("version {} of model {name} is in force", promotion.version);
-    if let Some(from) = promotion.from.filter(|f| *f != promotion.version) {
+    if !done.new {
+        text.push_str(&format!(
+            " already, since {} ({}); nothing was changed, and no new reason is kept",
+            promotion.at,
+            match promotion.reason.as_str() {
+                "" => "without a reason",
+                reason => reason,
+            }
+        ));
+    } else if let Some(from) = promotion.from.filter(|f| *f != promotion.version) {
         text.push_str(&format!(", in place of version {from}"));
     }
     for scene in &done.scenes {

@@ -4,6 +4,7 @@
 mod auth;
 mod backups;
 mod body;
+mod contests;
 mod customers;
 mod decisions;
 mod drift;
@@ -41,7 +42,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 use tracing::field::Empty;
 use utoipa::OpenApi;
@@ -61,6 +62,7 @@ pub struct App {
     in_flight: AtomicUsize,
     backups: OnceLock<Backups>,
     backing_up: Arc<Semaphore>,
+    judging: Arc<Semaphore>,
     pub(crate) looks: Arc<Looks>,
     /// Inputs in quarantine, and when they were counted.
     quarantine: Mutex<Option<(Instant, usize)>>,
@@ -113,6 +115,7 @@ impl App {
             in_flight: AtomicUsize::new(0),
             backups: OnceLock::new(),
             backing_up: Arc::new(Semaphore::new(1)),
+            judging: Arc::new(Semaphore::new(1)),
             looks: Arc::default(),
             quarantine: Mutex::default(),
         }))
@@ -131,6 +134,16 @@ impl App {
         let keys = self.stores.control.api_keys().await?;
         *self.keys.write() = Keys::new(keys);
         Ok(())
+    }
+
+    /// Whoever judges what was logged does so alone: each reads the log from its beginning.
+    fn judging(&self) -> std::result::Result<OwnedSemaphorePermit, Box<Problem>> {
+        Arc::clone(&self.judging).try_acquire_owned().map_err(|_| {
+            Problem::new(
+                "judging",
+                "another contest or version is being judged; one is judged at a time, wait until it is answered",
+            )
+        })
     }
 
     /// The scene a request is about: as named, else the only one there is.
@@ -210,6 +223,8 @@ fn routes() -> (OpenApiRouter<Arc<App>>, OpenApiRouter<Arc<App>>) {
         .routes(routes!(models::list))
         .routes(routes!(models::promote))
         .routes(routes!(models::rollback))
+        .routes(routes!(models::challenge))
+        .routes(routes!(contests::get))
         .routes(routes!(drift::list))
         .routes(routes!(products::list))
         .routes(routes!(products::get))

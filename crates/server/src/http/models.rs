@@ -3,8 +3,10 @@
 use super::App;
 use super::auth::Caller;
 use super::body;
-use super::query::Part;
+use super::contests;
+use super::query::{self, Part};
 use crate::answer::{Promoted, RegisteredModel, RegisteredModels};
+use crate::challenged::{self, Found, Question};
 use crate::problem::{Problem, Refused};
 use axum::body::Body;
 use axum::extract::State;
@@ -113,6 +115,99 @@ pub(super) async fn rollback(
         engine.roll_back_model(&model, &asked.reason, &by).await
     })
     .await
+}
+
+/// What a version is judged by.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChallengeBody {
+    /// Version that challenges the one in force, from 1.
+    #[schema(minimum = 1)]
+    version: u32,
+    /// Scene; may be left out when only one is applied. The header `X-Luopan-Scene` says the same.
+    scene: Option<String>,
+    /// Policy that uses the model: its logged decisions are decided again.
+    policy: String,
+    /// Reward that is compared; a policy with one has no need to name it.
+    #[serde(default)]
+    reward: String,
+    /// Decisions made at this time and later, RFC 3339 with a zone.
+    from: Option<String>,
+    /// Decisions made before this time, RFC 3339 with a zone.
+    until: Option<String>,
+    /// How far the lower bound of version minus logged may lie below zero, in units of the reward; 0.
+    #[serde(default)]
+    margin: f64,
+    /// Level of the interval, between 0 and 1; 0.95.
+    level: Option<f64>,
+    /// Puts the version in force where it is proved.
+    #[serde(default)]
+    promote: bool,
+}
+
+/// Judges a version beside the one in force, on the decisions that were logged since it was registered, and puts it in force where that is
+/// asked for and it is proved.
+#[utoipa::path(
+    post,
+    path = "/v1/models/{name}/challenge",
+    tag = "models",
+    params(("name" = String, Path, description = "Model")),
+    request_body = ChallengeBody,
+    responses(
+        (status = 200, body = Found),
+        (status = "default", body = Problem, content_type = "application/problem+json", description = "Refused")
+    )
+)]
+pub(super) async fn challenge(
+    State(app): State<Arc<App>>,
+    Part(name): Part,
+    headers: HeaderMap,
+    Extension(Caller(by)): Extension<Caller>,
+    request: Body,
+) -> Result<Json<Found>, Refused> {
+    let held = body::read(&app, &headers, request).await?;
+    let asked: ChallengeBody = body::json(&headers, &held.bytes)?;
+    drop(held);
+    let level = asked.level.unwrap_or(0.95);
+    for (what, is_right) in [
+        ("level", level > 0.0 && level < 1.0),
+        ("margin", asked.margin.is_finite() && asked.margin >= 0.0),
+    ] {
+        if !is_right {
+            return Err(Problem::new(
+                "malformed_request",
+                format!(
+                    "`{what}` is out of range; a level lies between 0 and 1, a margin is 0 or more"
+                ),
+            )
+            .into());
+        }
+    }
+    let question = Question {
+        model: name,
+        version: asked.version,
+        scene: app.scene(query::named(asked.scene.as_deref(), &headers)?)?,
+        policy: asked.policy,
+        reward: asked.reward,
+        from: contests::time("from", asked.from.as_deref())?,
+        until: contests::time("until", asked.until.as_deref())?,
+        margin: asked.margin,
+        level,
+        promote: asked.promote,
+        logs: None,
+        by,
+    };
+    let alone = app.judging()?;
+    let engine = app.engine.clone();
+    // A caller that hangs up leaves no scene behind the others.
+    let found = tokio::spawn(async move {
+        let _alone = alone;
+        challenged::look(&engine, &question).await
+    });
+    let found = found
+        .await
+        .map_err(|e| Problem::internal(format!("judging a version stopped: {e}")))??;
+    Ok(Json(found))
 }
 
 /// A caller that hangs up leaves no scene behind the others.

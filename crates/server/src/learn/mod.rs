@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod lifetime;
 pub mod model;
 pub mod report;
+pub mod slates;
 pub mod table;
 pub mod taste;
 pub mod uplift;

@@ -57,6 +57,13 @@ fn decisions_are_written_as_a_training_set() {
         ];
         luopan(data.path(), &[&words[..], more].concat())
     };
+    let refused = learn(&at("one.csv"), &["--policy", "drawn"]);
+    assert!(
+        refused.err.contains("write a name that ends in .parquet"),
+        "{}",
+        refused.err
+    );
+    assert!(!Path::new(&at("one.csv")).exists());
     let said = learn(&one, &["--policy", "drawn"]).json();
     let (rows, notes) = read(Path::new(&one));
     assert_eq!(said["rows"], rows.len());
@@ -433,7 +440,7 @@ fn what_cannot_be_learned_or_evaluated_is_said_and_nothing_is_written() {
                 "logs.csv",
                 &["--propensity", "propensity", "--policy", "unform"],
             ),
-            "is no policy",
+            "did you mean `uniform`?",
         ),
         (
             evaluate(

@@ -16,6 +16,7 @@ mod files;
 mod health;
 mod intention;
 mod learn;
+mod learn_slates;
 mod learn_slips;
 mod lifetime;
 mod matching;

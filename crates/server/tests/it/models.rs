@@ -172,6 +172,24 @@ fn versions_are_registered_put_in_force_and_rolled_back() {
     );
     let version = told["scenes"][0]["version"].as_u64().expect("a version");
     assert_eq!(at.decide().1, "tea");
+    assert_eq!(told["new"], true);
+    let words = at.run(&[
+        "model",
+        "promote",
+        "taste",
+        "--version",
+        "2",
+        "--reason",
+        "once more",
+    ]);
+    assert!(
+        words
+            .ok()
+            .contains("version 2 of model taste is in force already, since ")
+            && words.ok().contains("(a trial); nothing was changed"),
+        "{}",
+        words.ok()
+    );
     // In force again changes nothing; applying the pack from its folder neither.
     let again = at.json(&["model", "promote", "taste", "--version", "2"]);
     assert_eq!(again["scenes"][0]["version"], version);

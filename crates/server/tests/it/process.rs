@@ -31,7 +31,7 @@ impl Said {
 }
 
 impl Process {
-    /// Starts a server over a fresh data folder's first key.
+    /// Starts a server over a data folder, with the folder's first key.
     pub(crate) fn start(data: &Path, words: &[&str], env: &[(&str, &str)]) -> Self {
         let stderr = NamedTempFile::new().expect("a file");
         let words = [
@@ -62,7 +62,14 @@ impl Process {
             agent,
             stderr,
             url: said["listening"].as_str().expect("an address").to_owned(),
-            key: said["api_key"].as_str().unwrap_or_default().to_owned(),
+            // Told once, and kept in the folder.
+            key: match said["api_key"].as_str() {
+                Some(key) => key.to_owned(),
+                None => std::fs::read_to_string(data.join("api-key"))
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned(),
+            },
         }
     }
 

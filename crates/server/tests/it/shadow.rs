@@ -300,12 +300,15 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
         "{}",
         unread.err
     );
+    // A server that runs judges too, alone, and says the same of the same log.
+    let judged = judged_by_a_server(&at);
     // The version in force is no better than itself was, but for what exploring costs: with a margin of nothing it is not proved.
     let same = challenge("1");
     assert_eq!(same.code, 1, "{}{}", same.out, same.err);
     let told: serde_json::Value = serde_json::from_str(&same.out).expect("JSON");
     assert_eq!(told["evaluation"]["comparison"]["promoted"], json!(false));
     assert_eq!(told["promotion"], json!(null));
+    assert_eq!(told, judged);
     assert_eq!(at.json(&["model", "show", "taste"])["in_force"], 1);
     // The other one, whose tea is bought, is.
     let proved = challenge("2").json();
@@ -373,6 +376,69 @@ fn a_version_is_put_in_force_where_it_is_proved_and_not_otherwise() {
     );
 }
 
+/// What a server says of version 1, which is in force.
+fn judged_by_a_server(at: &At) -> serde_json::Value {
+    let server = Process::start(Path::new(&at.path("data")), &[], &[]);
+    let ask = |body: serde_json::Value| {
+        let said = server.post("/v1/models/taste/challenge", &body);
+        let text: serde_json::Value = serde_json::from_str(&said.text).expect("JSON");
+        (said.status, text)
+    };
+    for (body, status, code) in [
+        (
+            json!({"version": 9, "policy": "best"}),
+            404,
+            "unknown_model",
+        ),
+        (
+            json!({"version": 1, "policy": "bets"}),
+            404,
+            "unknown_policy",
+        ),
+        (
+            json!({"version": 1, "policy": "best", "level": 2}),
+            422,
+            "malformed_request",
+        ),
+        (
+            json!({"version": 1, "policy": "best", "margin": -1}),
+            422,
+            "malformed_request",
+        ),
+        (
+            json!({"version": 1, "policy": "best", "from": "today"}),
+            422,
+            "malformed_request",
+        ),
+    ] {
+        let (found, said) = ask(body.clone());
+        assert_eq!(
+            (found, &said["code"]),
+            (status, &json!(code)),
+            "{body}: {said}"
+        );
+    }
+    let body = json!({"version": 1, "policy": "best", "promote": true});
+    std::thread::scope(|scope| {
+        // Of two at once one is told to wait, unless the other had ended before it came.
+        let both = [
+            scope.spawn(|| ask(body.clone())),
+            scope.spawn(|| ask(body.clone())),
+        ];
+        let both = both.map(|one| one.join().expect("an answer"));
+        for (status, said) in &both {
+            assert!(
+                *status == 200 || (*status, &said["code"]) == (409, &json!("judging")),
+                "{status} {said}"
+            );
+        }
+        assert!(both.iter().any(|(status, _)| *status == 200));
+    });
+    let (status, said) = ask(body);
+    assert_eq!(status, 200, "{said}");
+    said
+}
+
 /// Whoever is sixty and is offered tea buys it.
 const SHY: &str = r#"
 scene: shop
@@ -425,6 +491,34 @@ fn who_says_less_is_not_better_for_it() {
     assert_eq!(bought.len(), 160);
     assert_eq!(server.post(path, &json!(bought)).status, 200);
     std::thread::sleep(std::time::Duration::from_secs(11));
+    let served = |path: &str| {
+        let said = server.get(path);
+        let text: serde_json::Value = serde_json::from_str(&said.text).expect("JSON");
+        (said.status, text)
+    };
+    let open =
+        |found: &serde_json::Value| (0..2).any(|i| found["sides"][i]["not_settled"] != json!(0));
+    let mut served_last = served("/v1/contests/c");
+    for _ in 0..300 {
+        if served_last.0 == 200 && !open(&served_last.1) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        served_last = served("/v1/contests/c");
+    }
+    for (path, status, code) in [
+        ("/v1/contests/d?scene=shop", 404, "unknown_contest"),
+        ("/v1/contests/c?level=1.5", 422, "cannot_evaluate"),
+        ("/v1/contests/c?from=monday", 422, "malformed_request"),
+        ("/v1/contests/c?reward=sold", 422, "cannot_evaluate"),
+    ] {
+        let (found, said) = served(path);
+        assert_eq!(
+            (found, &said["code"]),
+            (status, &json!(code)),
+            "{path}: {said}"
+        );
+    }
     drop(server);
     let contest = || {
         let found = at.json(&["learn", "contest", "--scene", "shop", "--contest", "c"]);
@@ -437,6 +531,7 @@ fn who_says_less_is_not_better_for_it() {
         .find(|(c, _)| c[0][2] + c[1][2] == 0);
     let ([champion, challenger], found) = settled.expect("silence is settled");
     assert_eq!(champion[0] + challenger[0], 400, "{found}");
+    assert_eq!((200, found.clone()), served_last);
     assert_eq!(champion[1], 0, "{found}");
     assert!(challenger[1] > 80 && challenger[1] < 160, "{found}");
     // Both sell to everybody who is sixty; that the challenger asks nobody else makes it no better.

@@ -154,13 +154,14 @@ fn an_item_is_seen_beside_its_customer() {
         }],
     );
     let customer = CustomerSlots::read(&scene, &[&profiles[&0]], moment(2), &[]);
-    let lookup = ItemLookup {
-        customer: &customer,
-        slots: &ItemSlots::new(&scene, 0),
-        key: &Value::text("f1"),
-        item: &[Value::Int(4)],
-        stages: luopan_kernel::slots::NO_STAGES,
-    };
+    let (slots, key) = (ItemSlots::new(&scene, 0), Value::text("f1"));
+    let lookup = ItemLookup::new(
+        &customer,
+        &slots,
+        &key,
+        &[Value::Int(4)],
+        luopan_kernel::slots::NO_STAGES,
+    );
     let read = |i| lookup.slot(SlotId(i)).clone().into_owned();
     assert_eq!(read(0), Value::text("Dali"));
     assert_eq!(read(1), Value::Int(4));

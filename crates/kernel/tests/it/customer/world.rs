@@ -361,6 +361,7 @@ pub(crate) fn scene(tags: Vec<TagPlan>) -> ScenePlan {
         ],
         tags,
         derived: vec![],
+        paired: vec![],
         calendars: vec![],
         slots,
         catalogues: vec![],

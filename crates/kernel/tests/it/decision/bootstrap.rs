@@ -132,13 +132,13 @@ fn shares_are_exact(seed: u64, scope: ModelScope, samples: u64) {
     let arms: Vec<Option<&str>> = keys.iter().map(|k| Some(k.as_str())).collect();
     let slots = ItemSlots::new(&w.scene, 0);
     let of_row = |row: usize| {
-        let lookup = ItemLookup {
-            customer: &w.customer,
-            slots: &slots,
-            key: w.catalogue.key_value(row),
-            item: w.catalogue.values(row),
-            stages: NO_STAGES,
-        };
+        let lookup = ItemLookup::new(
+            &w.customer,
+            &slots,
+            w.catalogue.key_value(row),
+            w.catalogue.values(row),
+            NO_STAGES,
+        );
         let mut x = Vec::new();
         features::encode(&plan, &lookup, &mut x);
         x

@@ -183,13 +183,13 @@ fn thompson_draws_follow_the_posterior() {
             }
             let x = |i: usize| {
                 let slots = luopan_kernel::slots::ItemSlots::new(&w.scene, 0);
-                let lookup = luopan_kernel::slots::ItemLookup {
-                    customer: &w.customer,
-                    slots: &slots,
-                    key: w.catalogue.key_value(i),
-                    item: w.catalogue.values(i),
-                    stages: luopan_kernel::slots::NO_STAGES,
-                };
+                let lookup = luopan_kernel::slots::ItemLookup::new(
+                    &w.customer,
+                    &slots,
+                    w.catalogue.key_value(i),
+                    w.catalogue.values(i),
+                    luopan_kernel::slots::NO_STAGES,
+                );
                 let mut out = Vec::new();
                 features::encode(&plan, &lookup, &mut out);
                 out
@@ -250,13 +250,13 @@ fn bandit(kind: ModelKind, scope: ModelScope, rounds: u64, seed: u64) -> f64 {
             late += 1.0;
         }
         let slots = luopan_kernel::slots::ItemSlots::new(&w.scene, 0);
-        let lookup = luopan_kernel::slots::ItemLookup {
-            customer: &w.customer,
-            slots: &slots,
-            key: w.catalogue.key_value(row),
-            item: w.catalogue.values(row),
-            stages: luopan_kernel::slots::NO_STAGES,
-        };
+        let lookup = luopan_kernel::slots::ItemLookup::new(
+            &w.customer,
+            &slots,
+            w.catalogue.key_value(row),
+            w.catalogue.values(row),
+            luopan_kernel::slots::NO_STAGES,
+        );
         let mut features = Vec::new();
         features::encode(&plan, &lookup, &mut features);
         let sample = Sample {

@@ -60,13 +60,13 @@ pub(super) fn customer_refused(w: &World) -> bool {
 pub(super) fn item_costs(w: &World, row: usize) -> Option<Vec<(u16, i64)>> {
     let p = w.policy();
     let slots = ItemSlots::new(&w.scene, 0);
-    let lookup = ItemLookup {
-        customer: &w.customer,
-        slots: &slots,
-        key: w.catalogue.key_value(row),
-        item: w.catalogue.values(row),
-        stages: NO_STAGES,
-    };
+    let lookup = ItemLookup::new(
+        &w.customer,
+        &slots,
+        w.catalogue.key_value(row),
+        w.catalogue.values(row),
+        NO_STAGES,
+    );
     if p.suitability
         .iter()
         .any(|r| truth(&r.expr, &lookup) != Truth::True)

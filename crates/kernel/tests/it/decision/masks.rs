@@ -33,13 +33,13 @@ fn agrees(
     let rule = CatalogueRule::new(expr, &slots, catalogue);
     let mask = rule.mask(customer, &slots, catalogue);
     for row in 0..catalogue.len() {
-        let lookup = ItemLookup {
+        let lookup = ItemLookup::new(
             customer,
-            slots: &slots,
-            key: catalogue.key_value(row),
-            item: catalogue.values(row),
-            stages: NO_STAGES,
-        };
+            &slots,
+            catalogue.key_value(row),
+            catalogue.values(row),
+            NO_STAGES,
+        );
         assert_eq!(
             mask.truth(row),
             truth(expr, &lookup),

@@ -10,6 +10,7 @@ mod gates;
 mod laws;
 mod learn;
 mod masks;
+mod paired;
 mod pairs;
 pub(crate) mod record;
 mod slate;

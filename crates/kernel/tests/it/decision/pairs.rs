@@ -160,13 +160,7 @@ proptest! {
             let rule = CatalogueRule::new(&expr, &slots, &w.catalogue);
             let mask = rule.mask(&w.customer, &slots, &w.catalogue);
             for row in 0..w.catalogue.len() {
-                let lookup = ItemLookup {
-                    customer: &w.customer,
-                    slots: &slots,
-                    key: w.catalogue.key_value(row),
-                    item: w.catalogue.values(row),
-                stages: luopan_kernel::slots::NO_STAGES,
-                };
+                let lookup = ItemLookup::new(&w.customer, &slots, w.catalogue.key_value(row), w.catalogue.values(row), luopan_kernel::slots::NO_STAGES);
                 prop_assert_eq!(mask.truth(row), truth(&expr, &lookup), "row {} of {:?}", row, expr);
             }
         }
@@ -283,13 +277,13 @@ fn a_position_is_read_beside_its_item() {
     );
     let items = ItemSlots::new(&scene, 0);
     let read = |row: usize| -> Vec<Value<'static>> {
-        let lookup = ItemLookup {
-            customer: &slots,
-            slots: &items,
-            key: catalogue.key_value(row),
-            item: catalogue.values(row),
-            stages: luopan_kernel::slots::NO_STAGES,
-        };
+        let lookup = ItemLookup::new(
+            &slots,
+            &items,
+            catalogue.key_value(row),
+            catalogue.values(row),
+            luopan_kernel::slots::NO_STAGES,
+        );
         use luopan_kernel::rule::Lookup;
         (first..first + HeldTag::ALL.len() as u16)
             .map(|id| lookup.slot(SlotId(id)).clone().into_owned())

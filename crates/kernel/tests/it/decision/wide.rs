@@ -228,13 +228,13 @@ fn lookup<'a>(
     row: usize,
     stages: &'a Stages,
 ) -> ItemLookup<'a> {
-    ItemLookup {
-        customer: &w.customer,
+    ItemLookup::new(
+        &w.customer,
         slots,
-        key: w.catalogue.key_value(row),
-        item: w.catalogue.values(row),
+        w.catalogue.key_value(row),
+        w.catalogue.values(row),
         stages,
-    }
+    )
 }
 
 /// The rows and stages that are kept of `eligible`, every item scored.
@@ -602,13 +602,7 @@ fn named_explorers_follow_their_papers() {
             }
             None => {
                 let name = Value::text("silence");
-                let none = ItemLookup {
-                    customer: &w.customer,
-                    slots: &slots,
-                    key: &name,
-                    item: &[],
-                    stages: NO_STAGES,
-                };
+                let none = ItemLookup::new(&w.customer, &slots, &name, &[], NO_STAGES);
                 features::encode(plan, &none, &mut x);
             }
         }

@@ -416,6 +416,7 @@ pub(crate) fn world(seed: u64) -> World {
         events: vec![],
         tags: vec![],
         derived: vec![],
+        paired: vec![],
         calendars: vec![],
         slots: slots(),
         catalogues: vec![CataloguePlan {

@@ -63,6 +63,15 @@ fn candidate(text: &str) -> std::result::Result<Candidate, String> {
 }
 
 pub(super) async fn run(common: &Common, asked: Dataset) -> Result<Said> {
+    if asked.output.extension().is_none_or(|e| e != "parquet") {
+        return Err(Problem::new(
+            "command_line",
+            format!(
+                "{}: a training set is Parquet; write a name that ends in .parquet",
+                asked.output.display()
+            ),
+        ));
+    }
     writable(&asked.output)?;
     super::in_order(asked.from, asked.until)?;
     if let Some(twice) = (asked.shadow.iter().enumerate())
@@ -124,7 +133,7 @@ fn words(written: &Written, output: &Path) -> String {
             written.compared
         ));
     } else if written.decisions > 0 {
-        out.push_str("nothing recorded could be compared with the log: all decisions were made under earlier versions of the scene\n");
+        out.push_str("nothing recorded could be compared with the log: decisions read nothing, or were made under earlier versions of the scene\n");
     }
     for shadow in written.shadows.iter().filter(|_| written.rows > 0) {
         out.push_str(&format!(

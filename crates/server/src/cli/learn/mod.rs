@@ -10,6 +10,7 @@ pub(super) mod evaluate;
 mod lifetime;
 mod predict;
 mod segment;
+mod slates;
 mod train;
 mod uplift;
 mod value;
@@ -46,6 +47,8 @@ pub(super) enum Learn {
     Train(Box<train::Train>),
     /// Say what a policy that was never used would have been worth, from the decisions that another one logged
     Evaluate(evaluate::Evaluate),
+    /// The same where a decision fills several places, each with its reward
+    Slates(slates::Slates),
     /// Say who gets what under budgets, caps and floors, and how far from the best possible that is at most
     Allocate(allocate::Allocate),
     /// Say in a few rules whom a score picks, as a segment of a scene
@@ -71,6 +74,7 @@ pub(super) async fn run(common: &Common, learn: Learn) -> Result<Said> {
         Learn::Dataset(asked) => dataset::run(common, asked).await,
         Learn::Train(asked) => train::run(*asked),
         Learn::Evaluate(asked) => evaluate::run(&asked),
+        Learn::Slates(asked) => slates::run(&asked),
         Learn::Allocate(asked) => allocate::run(&asked),
         Learn::Audience(asked) => audience::run(common, &asked).await,
         Learn::Uplift(asked) => uplift::run(&asked),

@@ -68,7 +68,7 @@ fn numbers<'f>(frame: &'f Frame, name: &str, what: &str, option: &str) -> Result
 }
 
 /// The reward that a training set has, when it has one.
-fn only_reward(frame: &Frame) -> Result<String> {
+pub(in crate::learn) fn only_reward(frame: &Frame) -> Result<String> {
     let found: Vec<&String> = (frame.names().iter())
         .filter(|n| n.starts_with("reward.") && !n.ends_with(".after_s"))
         .collect();

@@ -77,7 +77,9 @@ impl std::str::FromStr for Named {
             (None, true) => Ok(Self::Model(found.to_owned(), Choice::Greedy)),
             (None, false) if found.is_file() => Ok(Self::Table(found.to_owned())),
             (None, false) => Err(format!(
-                "`{text}` is no policy; write `uniform`, `logged`, `always:ACTION`, `shadow:NAME`, the folder of a model (with `@greedy`, `@epsilon:0.1` or `@softmax:0.05`), or a file of probabilities"
+                "`{text}` is no policy{}; write `uniform`, `logged`, `always:ACTION`, `shadow:NAME`, the folder of a model (with `@greedy`, `@epsilon:0.1` or `@softmax:0.05`), or a file of probabilities",
+                luopan_scene::nearest(text, ["uniform", "logged"].into_iter())
+                    .map_or(String::new(), |n| format!("; did you mean `{n}`?"))
             )),
         }
     }

@@ -200,6 +200,18 @@ pub async fn look(engine: &Engine, now: Micros, asked: &Question) -> Result<Foun
             ),
         ));
     }
+    if let (Some(from), Some(until)) = (asked.from, asked.until)
+        && from >= until
+    {
+        return Err(Problem::new(
+            "cannot_evaluate",
+            format!(
+                "`from` {} is not before `until` {}: nothing lies between them",
+                crate::time::write(from),
+                crate::time::write(until)
+            ),
+        ));
+    }
     let plan = engine.plan(&asked.scene)?;
     let of = found(&plan, &asked.contest)?;
     let reward = reward(&plan, of, asked.reward.as_deref())?;

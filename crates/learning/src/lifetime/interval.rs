@@ -5,7 +5,7 @@ use luopan_kernel::random::{Random, normal_quantile};
 
 use super::Error;
 use super::error::setting;
-use crate::ope::{Interval, RESAMPLES_MAX, draw_counts, percentiles};
+use crate::ope::{Interval, RESAMPLES_MAX, RESAMPLES_MIN, draw_counts, percentiles};
 
 /// How often each customer was drawn, resample by resample.
 pub(super) struct Draws {
@@ -28,9 +28,9 @@ impl Draws {
 }
 
 pub(super) fn check(resamples: usize, level: f64) -> Result<(), Error> {
-    if !(1..=RESAMPLES_MAX).contains(&resamples) {
+    if !(RESAMPLES_MIN..=RESAMPLES_MAX).contains(&resamples) {
         let found = resamples as f64;
-        return Err(setting("the number of resamples", found, "1 to 1,000,000"));
+        return Err(setting("the number of resamples", found, "20 to 1,000,000"));
     }
     if !(level > 0.0 && level < 1.0) {
         return Err(setting(

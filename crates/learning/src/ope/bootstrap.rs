@@ -6,7 +6,7 @@
 
 use luopan_kernel::random::Random;
 
-use super::{Error, RESAMPLES_MAX, Terms};
+use super::{Error, RESAMPLES_MAX, RESAMPLES_MIN, Terms};
 
 /// Draws that are made at once.
 const BATCH: usize = 2_048;
@@ -22,11 +22,11 @@ pub(super) fn replicates(
     resamples: usize,
     seed: u64,
 ) -> Result<Vec<Vec<f64>>, Error> {
-    if resamples == 0 || resamples > RESAMPLES_MAX {
+    if !(RESAMPLES_MIN..=RESAMPLES_MAX).contains(&resamples) {
         return Err(Error::Setting {
             what: "number of resamples",
             found: resamples as f64,
-            wanted: "1 to 1,000,000",
+            wanted: "20 to 1,000,000",
         });
     }
     let Some(first) = all.first() else {

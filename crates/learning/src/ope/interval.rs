@@ -16,7 +16,7 @@ pub enum Method {
     /// its standard errors as resamples are away from it by theirs. Needs rows enough that rewards are seen a dozen times and more; the
     /// same seed gives the same.
     Bootstrap {
-        /// How many resamples, 1 to [`super::RESAMPLES_MAX`]; 1,000 and more for a level of 0.95.
+        /// How many resamples, [`super::RESAMPLES_MIN`] to [`super::RESAMPLES_MAX`]; 1,000 and more for a level of 0.95.
         resamples: usize,
         /// Of the draws.
         seed: u64,

@@ -56,6 +56,8 @@ pub use terms::Terms;
 pub const ROWS_MAX: usize = 1 << 31;
 /// Most actions.
 pub const ACTIONS_MAX: usize = 1_000_000;
+/// Fewest resamples of a bootstrap: one end of an interval of level 0.9 is then made of one of them.
+pub const RESAMPLES_MIN: usize = 20;
 /// Most resamples of a bootstrap.
 pub const RESAMPLES_MAX: usize = 1_000_000;
 /// How far from one the probabilities of a row may add up.

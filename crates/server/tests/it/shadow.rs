@@ -510,6 +510,11 @@ fn who_says_less_is_not_better_for_it() {
         ("/v1/contests/d?scene=shop", 404, "unknown_contest"),
         ("/v1/contests/c?level=1.5", 422, "cannot_evaluate"),
         ("/v1/contests/c?from=monday", 422, "malformed_request"),
+        (
+            "/v1/contests/c?from=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z",
+            422,
+            "cannot_evaluate",
+        ),
         ("/v1/contests/c?reward=sold", 422, "cannot_evaluate"),
     ] {
         let (found, said) = served(path);

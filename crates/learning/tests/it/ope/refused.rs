@@ -232,11 +232,13 @@ fn intervals_that_would_not_hold_are_refused() {
     for level in [0.0, 1.0, f64::NAN] {
         assert!(interval(&ips, &Method::Normal, level).is_err());
     }
-    let method = Method::Bootstrap {
-        resamples: 0,
-        seed: 1,
-    };
-    assert!(interval(&ips, &method, 0.95).is_err());
+    // One resample tells nothing of a level.
+    for resamples in [0, 1, 19] {
+        let method = Method::Bootstrap { resamples, seed: 1 };
+        let error = interval(&ips, &method, 0.95).expect_err("refused");
+        let wanted = format!("number of resamples is {resamples}: write 20 to 1,000,000");
+        assert_eq!(error.to_string(), wanted);
+    }
     // A policy that takes nothing of what was logged has no self-normalised value.
     let first = Columns {
         actions: &[0; 100],
